@@ -1,0 +1,47 @@
+# Everything a developer types. A fresh machine needs Python >= 3.11 and make, nothing else.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help dev demo test test-slow check format proto client docs clean
+
+help:  ## show this text
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "hashmatch needs Python 3.11 or newer; say which one: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+dev: $(VENV)/.installed  ## make .venv and install hashmatch with everything that developing needs
+
+demo: $(VENV)/.installed  ## start the service, send it real images, show the reports
+	$(BIN)/python -m tests.demo
+
+test: $(VENV)/.installed  ## run the tests (under ten minutes on two cores)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.installed  ## run the long suites: thousands of malformed files, kill -9 loops
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+check: $(VENV)/.installed  ## lint, types, import layers, generated code and docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python proto/generate.py --check
+
+format: $(VENV)/.installed  ## format the code and apply safe lint fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+proto: $(VENV)/.installed  ## write hashmatch/v1 from proto/
+	$(BIN)/python proto/generate.py
+
+clean:  ## remove .venv, caches and build products
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
