@@ -1,0 +1,1 @@
+"""Pure projections of a match report and of the catalog's words: protocol buffers and JSON."""
