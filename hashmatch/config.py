@@ -155,11 +155,29 @@ class ServerConfig:
         1_800, "the only server-side remedy against bodies that never finish", unit="s", at_least=1
     )
     connection_grace_s: int = setting(60, "time for calls in flight on an aged connection", unit="s", at_least=1)
+    keepalive_s: int = setting(60, "a peer that vanished is noticed after this and the next", unit="s", at_least=1)
+    keepalive_timeout_s: int = setting(20, "how long a keepalive ping may stay unanswered", unit="s", at_least=1)
+    min_ping_interval_s: int = setting(
+        30, "peers that ping more often are disconnected; gRPC's default of 300 s drops honest keepalive", unit="s",
+        at_least=1,
+    )  # fmt: skip
     drain_s: int = setting(20, "how long accepted calls may run after SIGTERM", unit="s", at_least=0, at_most=3_600)
     stream_window: int = setting(
         16, "images of one DetectStream in flight; the server stops reading beyond it", unit="items", at_least=1
     )
     max_batch: int = setting(10_000, "hashes in one DetectHashes call", unit="hashes", at_least=1)
+    import_idle_s: int = setting(
+        30, "an import holds the catalog's write lock; a sender that falls silent must not keep withdrawals out",
+        unit="s", at_least=1, at_most=3_600,
+    )  # fmt: skip
+    health_poll_ms: int = setting(
+        250, "how often readiness is composed again; below any orchestrator's probe interval", unit="ms", at_least=10
+    )
+    allow_insecure_remote: bool = setting(
+        default=False,
+        why="there is no TLS and no authentication yet: beyond loopback, everybody on the network could search and "
+        "change the hash sets; for private networks whose proxy does both",
+    )
     reflection: bool = setting(
         default=False, why="off: the service's shape is nobody's business until someone decides so"
     )

@@ -128,6 +128,11 @@ class Overloaded(HashmatchError):
 
     status = Status.RESOURCE_EXHAUSTED
 
+    def __init__(self, message: str | None = None, *, field: str | None = None, retry_after_s: float = 0.25) -> None:
+        super().__init__(message, field=field)
+        self.retry_after_s = retry_after_s
+        """When trying again may succeed, in seconds from now."""
+
 
 class DeadlineExceeded(HashmatchError):
     """The caller's deadline passed before the answer was ready."""
@@ -137,6 +142,12 @@ class DeadlineExceeded(HashmatchError):
 
 class IndexNotLoaded(HashmatchError):
     """No index is loaded yet, so nothing can be said about any image."""
+
+    status = Status.UNAVAILABLE
+
+
+class ImportAborted(HashmatchError):
+    """The stream of entries broke off before its end; nothing was imported."""
 
     status = Status.UNAVAILABLE
 
