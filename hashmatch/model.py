@@ -23,6 +23,9 @@ from dataclasses import dataclass, field
 
 from hashmatch.errors import BadHash
 
+MAX_QUALITY = 100
+"""Best quality of a hash; PDQ's scale, on which the field discards 49 and below."""
+
 
 class AlgorithmKind(enum.StrEnum):
     """How values of an algorithm are compared."""
@@ -123,6 +126,8 @@ class Refusal(enum.StrEnum):
     """Decoding did not finish in time; the worker was killed."""
     CRASHED = "crashed"
     """The confined worker died on this image."""
+    DEGRADED = "degraded"
+    """The file is damaged, and what could be recovered of it matched nothing."""
     NO_USABLE_HASH = "no_usable_hash"
     """A hash-only request held nothing that the policy lets decide."""
 

@@ -52,7 +52,7 @@ _E = TypeVar("_E", bound=enum.Enum)
 
 @functools.cache
 def _numbers(wrapper: _EnumTypeWrapper[Any], prefix: str, cls: type[enum.Enum]) -> Mapping[enum.Enum, int]:
-    """Number of every member; a member that the .proto lacks is an error at first use, not a wrong answer."""
+    """Map every member to its number; one that the .proto lacks is an error at first use, not a wrong answer."""
     return {member: wrapper.Value(prefix + member.name) for member in cls}
 
 
@@ -195,7 +195,7 @@ def hash_set_from_proto(message: hashset_pb2.HashSet) -> HashSet:
 
 
 def import_result_to_proto(result: ImportResult) -> hashset_pb2.ImportEntriesResponse:
-    """What one import did."""
+    """Return what one import did."""
     return hashset_pb2.ImportEntriesResponse(
         hash_set=hash_set_to_proto(result.hash_set),
         added=result.added,

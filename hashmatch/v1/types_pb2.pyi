@@ -81,6 +81,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The confined worker died on this image."""
     REASON_NO_USABLE_HASH: _Reason.ValueType  # 10
     """A hash-only request held nothing that the policy lets decide."""
+    REASON_DEGRADED: _Reason.ValueType  # 11
+    """The file is damaged, and what could be recovered of it matched nothing."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why an image could not be looked at."""
@@ -106,6 +108,8 @@ REASON_CRASHED: Reason.ValueType  # 9
 """The confined worker died on this image."""
 REASON_NO_USABLE_HASH: Reason.ValueType  # 10
 """A hash-only request held nothing that the policy lets decide."""
+REASON_DEGRADED: Reason.ValueType  # 11
+"""The file is damaged, and what could be recovered of it matched nothing."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 class _HarmDomain:
@@ -467,7 +471,7 @@ class MatchReport(_message.Message):
     def media(self) -> Global___Media: ...
     @_builtins.property
     def elapsed_us(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Microseconds of wall time per stage: queue, decode, hash, search, policy, total."""
+        """Microseconds of wall time per stage: sandbox (of which queue, decode and hash), search, policy; total is all of them."""
 
     def __init__(
         self,

@@ -1,0 +1,1 @@
+"""From hashes to a verdict: the policy that decides, and the engine that knows the order of things."""

@@ -1,0 +1,277 @@
+"""The use case: hash → search → decide. The one place that knows the order.
+
+Theory of operation
+-------------------
+:class:`Engine` takes two ports. A :class:`Hasher` turns a stranger's bytes into hashes somewhere safe; an
+:class:`Index` finds known hashes on one generation. Digests are computed here, in a thread, while the hasher works:
+they need no decoding, and a known file is recognised even when its picture cannot be decoded.
+
+Only algorithms that may decide *and* occur in a list are computed. Should a list bring a new algorithm while a picture
+is being hashed, the picture is hashed again, so that the generation a report names was searched with everything that
+it holds.
+
+What this module deliberately does not do: it names no backend, stores nothing, logs nothing, and holds no image longer
+than the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hashmatch.config import PolicyConfig
+from hashmatch.errors import BadHash, BadInput, DeadlineExceeded, SetNotFound, UnknownAlgorithm
+from hashmatch.hashing import algorithms
+from hashmatch.hashing.digests import digest
+from hashmatch.matching import policy as rules
+from hashmatch.matching.policy import Decision, Evidence
+from hashmatch.model import (
+    MAX_QUALITY,
+    Digests,
+    EntryHash,
+    HashOptions,
+    MatchReport,
+    Picture,
+    Query,
+    SearchResult,
+)
+
+_QUALITY_ALGORITHM = "pdq"
+"""Always computed: its quality gates every other perceptual hash."""
+
+_VIEWS_PER_ENTRY = 4
+"""An entry is found by about two views of a picture (both PDQ dialects); asking for more leaves room to deduplicate."""
+
+
+class Hasher(Protocol):
+    """Turns an untrusted image into hashes. Refusals are values; only overload and unavailability are errors."""
+
+    async def hash(self, image: bytes, options: HashOptions, *, deadline_s: float | None = None) -> Picture:
+        """Hash one image. Cancelling stops the work."""
+
+
+class Index(Protocol):
+    """Finds known hashes. Every method answers from one whole generation."""
+
+    def search(self, queries: Sequence[Query], *, sets: frozenset[str] | None, max_hits: int) -> SearchResult:
+        """Return what is within reach, nearest first. Raises IndexNotLoaded."""
+
+    def set_names(self) -> frozenset[str]:
+        """Names of the sets in the current generation."""
+
+    def algorithms(self) -> frozenset[str]:
+        """Names of the algorithms that could find something: every one whose space holds a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One uploaded image. ``sets`` None means all; ``deadline_s`` is the caller's patience in seconds from now."""
+
+    image: bytes
+    request_id: str = ""
+    sets: frozenset[str] | None = None
+    deadline_s: float | None = None
+
+    def __repr__(self) -> str:
+        """Never show the image: a repr may end up in a log."""
+        return f"Submission({len(self.image)} bytes, request_id={self.request_id!r}, sets={self.sets})"
+
+
+@dataclass(frozen=True, slots=True)
+class HashedItem:
+    """The hashes of one image, computed by the caller."""
+
+    hashes: tuple[EntryHash, ...]
+    request_id: str = ""
+
+
+class Engine:
+    """Answers requests. Safe for any number of concurrent calls."""
+
+    def __init__(
+        self,
+        hasher: Hasher,
+        index: Index,
+        policy: PolicyConfig,
+        *,
+        max_hits: int,
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self._hasher = hasher
+        self._index = index
+        self._policy = policy
+        self._max_hits = max_hits
+        self._now = now
+        self._deciding = rules.deciding_algorithms(policy)
+        self._perceptual = frozenset(algorithms.perceptual_names())
+        self._digests = frozenset(algorithms.digest_names())
+
+    async def detect(self, submission: Submission) -> MatchReport:
+        """Hash, search, decide.
+
+        Raises
+        ------
+        DeadlineExceeded
+            ``submission.deadline_s`` passed; the work was stopped.
+        Overloaded
+            All workers are busy and the queue is full.
+        IndexNotLoaded
+            There is nothing to search yet; never answered as "no match".
+        SetNotFound
+            A name in ``submission.sets`` is not a set of the current generation.
+
+        """
+        try:
+            async with asyncio.timeout(submission.deadline_s):
+                return await self._detect(submission)
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"no answer within the caller's deadline of {submission.deadline_s:.3f} s; the work was stopped"
+            ) from error
+
+    async def detect_hashes(self, items: Sequence[HashedItem], sets: frozenset[str] | None = None) -> list[MatchReport]:
+        """Search and decide for hashes that the caller computed; reports come in the order of ``items``.
+
+        Raises
+        ------
+        BadInput
+            A value has the wrong length, or the algorithm is unknown; ``field`` names the item and the hash.
+        IndexNotLoaded, SetNotFound
+            As for :meth:`detect`.
+
+        """
+        self._check_sets(sets)
+        for number, item in enumerate(items):
+            self._check_hashes(item, f"items[{number}]")
+        return await asyncio.to_thread(lambda: [self._detect_item(item, sets) for item in items])
+
+    async def _detect(self, submission: Submission) -> MatchReport:
+        watch = _Stopwatch()
+        self._check_sets(submission.sets)
+        digesting = asyncio.get_running_loop().run_in_executor(None, digest, submission.image)
+        while True:
+            watch.start("sandbox")
+            computed = self._wanted()
+            picture = await self._hasher.hash(submission.image, HashOptions(algorithms=computed))
+            digests = await digesting
+            queries = rules.queries_for_digests(digests, self._policy)
+            queries += rules.queries_for(picture.hashes, self._policy)
+            watch.start("search")
+            result = await asyncio.to_thread(self._search, queries, submission.sets)
+            if picture.refusal is not None or self._wanted() <= computed:
+                break
+        watch.start("policy")
+        evidence = Evidence(
+            queries=queries,
+            found=result.found,
+            media=picture.media,
+            quality=rules.picture_quality(picture),
+            refusal=picture.refusal,
+            detail=picture.detail,
+        )
+        decision = rules.decide(evidence, self._policy, max_hits=self._max_hits)
+        stages = {"queue": picture.queue_us, "decode": picture.decode_us, "hash": picture.hash_us}
+        return self._report(submission.request_id, evidence, decision, result, digests, stages | watch.stop())
+
+    def _detect_item(self, item: HashedItem, sets: frozenset[str] | None) -> MatchReport:
+        watch = _Stopwatch()
+        queries = rules.queries_for_given(item.hashes, self._policy, self._digests)
+        watch.start("search")
+        result = self._search(queries, sets)
+        watch.start("policy")
+        quality = max((given.quality for given in item.hashes if given.quality is not None), default=None)
+        evidence = Evidence(queries=queries, found=result.found, quality=quality)
+        decision = rules.decide(evidence, self._policy, max_hits=self._max_hits)
+        return self._report(item.request_id, evidence, decision, result, None, watch.stop())
+
+    def _wanted(self) -> frozenset[str]:
+        """Perceptual algorithms that may decide and occur in a list, and the one that tells the quality."""
+        return (self._deciding & self._index.algorithms() & self._perceptual) | {_QUALITY_ALGORITHM}
+
+    def _search(self, queries: tuple[Query, ...], sets: frozenset[str] | None) -> SearchResult:
+        """Search; when the answer was cut short, make sure that shadow sets did not crowd out those that decide."""
+        limit = self._max_hits * _VIEWS_PER_ENTRY
+        result = self._index.search(queries, sets=sets, max_hits=limit)
+        if not result.truncated:
+            return result
+        refs = {found.entry.set_name: found.entry.mode for found in result.found}
+        shadow = {name for name, mode in refs.items() if not rules.enforced(name, mode, self._policy)}
+        if not shadow:
+            return result
+        rest = (self._index.set_names() if sets is None else sets) - shadow
+        enforced = self._index.search(queries, sets=rest, max_hits=limit)
+        return dataclasses.replace(enforced, found=enforced.found + result.found, truncated=True)
+
+    def _check_sets(self, sets: frozenset[str] | None) -> None:
+        unknown = sorted(sets - self._index.set_names()) if sets else []
+        if unknown:
+            raise SetNotFound(f"no hash set named {unknown[0]!r} is being served", field="sets")
+
+    def _check_hashes(self, item: HashedItem, where: str) -> None:
+        for number, given in enumerate(item.hashes):
+            field = f"{where}.hashes[{number}]"
+            try:
+                row = algorithms.algorithm(given.algorithm)
+            except UnknownAlgorithm as error:
+                raise UnknownAlgorithm(f"{field}.algorithm: {error.message}", field=f"{field}.algorithm") from error
+            if len(given.value) != row.size_bytes:
+                raise BadHash(
+                    f"{field}.value: a {row.name} value has {row.size_bytes} bytes, got {len(given.value)}",
+                    field=f"{field}.value",
+                )
+            if given.quality is not None and given.quality > MAX_QUALITY:
+                raise BadInput(
+                    f"{field}.quality: {given.quality} is out of range; 0 to {MAX_QUALITY}", field=f"{field}.quality"
+                )
+
+    def _report(  # noqa: PLR0917  the parts of a report, passed by position from two places
+        self,
+        request_id: str,
+        evidence: Evidence,
+        decision: Decision,
+        result: SearchResult,
+        digests: Digests | None,
+        elapsed_us: Mapping[str, int],
+    ) -> MatchReport:
+        return MatchReport(
+            request_id=request_id or uuid.uuid4().hex,
+            verdict=decision.verdict,
+            rule=decision.rule,
+            generation=result.generation,
+            created_at=self._now(),
+            reason=decision.reason,
+            detail=decision.detail,
+            hits=decision.hits,
+            truncated=result.truncated,
+            digests=digests,
+            media=evidence.media,
+            quality=evidence.quality,
+            elapsed_us=elapsed_us,
+        )
+
+
+class _Stopwatch:
+    """Wall time of consecutive stages, in microseconds."""
+
+    def __init__(self) -> None:
+        self._began = self._mark = time.perf_counter_ns()
+        self._stage = ""
+        self._stages: dict[str, int] = {}
+
+    def start(self, stage: str) -> None:
+        """Begin a stage; the one before ends. Beginning a stage again adds to it."""
+        now = time.perf_counter_ns()
+        if self._stage:
+            self._stages[self._stage] = self._stages.get(self._stage, 0) + (now - self._mark) // 1_000
+        self._stage, self._mark = stage, now
+
+    def stop(self) -> dict[str, int]:
+        """End the last stage; return all of them and ``total``."""
+        self.start("")
+        return self._stages | {"total": (self._mark - self._began) // 1_000}

@@ -1,0 +1,257 @@
+"""What a set of hashes and what was found for them mean. Pure: no I/O, no clock, no randomness.
+
+Theory of operation
+-------------------
+:func:`queries_for` turns hashes into queries, each with the widest distance at which the policy would still say
+something, and leaves out hashes that may decide nothing (no distance configured, quality too low). After the search,
+:func:`decide` weighs every found entry by :func:`_weigh`, keeps the strongest hit of each entry, and lets the strongest
+hit of all give the verdict. Only when no hit speaks does the question arise whether the picture could be looked at
+properly at all: :data:`_COULD_NOT_LOOK` lists, in order, what stands against saying "no match".
+
+The rule that fired is always named; :data:`RULES` is the closed list of names.
+
+What this module deliberately does not do: it does not turn numbers into yes or no anywhere but here, and it does not
+decide what happens to the picture or to the person who sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hashmatch.config import AlgorithmPolicy, PolicyConfig
+from hashmatch.model import (
+    ComputedHash,
+    Digests,
+    EntryHash,
+    EntryStatus,
+    Found,
+    Hit,
+    MediaInfo,
+    Picture,
+    Query,
+    Refusal,
+    SetMode,
+    Verdict,
+)
+
+RULES: Mapping[str, str] = {
+    "digest_equal": "a cryptographic digest of the file equals one in a list: the same bytes",
+    "within_match_distance": "a perceptual hash is within the match distance of its algorithm",
+    "within_review_distance": "a perceptual hash is within the review distance, outside the match distance",
+    "entry_disputed": "near enough to match, but somebody disputes the entry: a person should look",
+    "set_in_shadow": "found in a shadow set, which is reported and never changes the verdict",
+    "nothing_within_reach": "looked with usable hashes and found nothing",
+    "picture_refused": "the file could not be decoded, and no digest of it is known",
+    "picture_too_small": "too few pixels to say that it is unknown",
+    "quality_too_low": "too flat to say that it is unknown",
+    "picture_degraded": "part of the picture is missing, and the rest matched nothing",
+    "no_usable_hash": "none of the hashes given may decide",
+}
+
+TRANSFORMATION_OF_DIGESTS = "bytes"
+"""What a report names as the transformation of a digest: it is the file that matched, not a view of the picture."""
+
+_NEVER = AlgorithmPolicy()
+_STRENGTH = {Verdict.NO_MATCH: 0, Verdict.POSSIBLE_MATCH: 1, Verdict.MATCH: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a verdict rests on.
+
+    ``quality`` is the best PDQ quality of any hashed frame, None when unknown; ``min_side_px`` and ``degraded`` come
+    from ``media``. ``refusal`` is set when the picture itself could not be hashed.
+    """
+
+    queries: tuple[Query, ...]
+    found: tuple[Found, ...]
+    media: MediaInfo | None = None
+    quality: int | None = None
+    refusal: Refusal | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict, the rule that fired, the hits that count and, where something stood in the way, the reason."""
+
+    verdict: Verdict
+    rule: str
+    hits: tuple[Hit, ...] = ()
+    reason: Refusal | None = None
+    detail: str = ""
+
+
+def deciding_algorithms(policy: PolicyConfig) -> frozenset[str]:
+    """Names of the algorithms whose hashes may change a verdict."""
+    return frozenset(name for name, row in policy.algorithms.items() if _reach(row) >= 0)
+
+
+def picture_quality(picture: Picture) -> int | None:
+    """Best quality, 0..100, of any frame of a hashed picture; None when no algorithm with a quality was computed."""
+    return max((item.quality for item in picture.hashes if item.quality is not None), default=None)
+
+
+def queries_for(hashes: Iterable[ComputedHash], policy: PolicyConfig) -> tuple[Query, ...]:
+    """Return the queries for the perceptual hashes of a picture.
+
+    A frame whose PDQ quality is below ``policy.min_image_quality`` gives no query of any algorithm: what is too flat
+    for PDQ is too flat for the shorter hashes, which have no quality of their own.
+    """
+    hashes = tuple(hashes)
+    best: dict[int, int] = {}
+    for item in hashes:
+        if item.quality is not None:
+            best[item.frame] = max(item.quality, best.get(item.frame, 0))
+    queries = []
+    for item in hashes:
+        row = policy.algorithms.get(item.algorithm, _NEVER)
+        flat = best.get(item.frame, 100) < policy.min_image_quality
+        if _reach(row) < 0 or flat or (item.quality is not None and item.quality < row.min_quality):
+            continue
+        queries.append(Query(item.algorithm, item.value, _reach(row), item.transformation, item.frame))
+    return tuple(queries)
+
+
+def queries_for_digests(digests: Digests, policy: PolicyConfig) -> tuple[Query, ...]:
+    """Return the queries for the digests of the file."""
+    return tuple(
+        Query(name, value, 0, TRANSFORMATION_OF_DIGESTS)
+        for name, value in digests.items()
+        if _reach(policy.algorithms.get(name, _NEVER)) >= 0
+    )
+
+
+def queries_for_given(
+    hashes: Sequence[EntryHash], policy: PolicyConfig, digest_names: frozenset[str]
+) -> tuple[Query, ...]:
+    """Return the queries for hashes that a caller computed; a quality that the caller does not give is no obstacle."""
+    given = tuple(ComputedHash(h.algorithm, h.value, h.quality) for h in hashes if h.algorithm not in digest_names)
+    digests = tuple(
+        Query(h.algorithm, h.value, 0, TRANSFORMATION_OF_DIGESTS)
+        for h in hashes
+        if h.algorithm in digest_names and _reach(policy.algorithms.get(h.algorithm, _NEVER)) >= 0
+    )
+    return digests + queries_for(given, policy)
+
+
+def enforced(set_name: str, mode: SetMode, policy: PolicyConfig) -> bool:
+    """Whether hits in this set may change a verdict; the configuration overrides the set's own mode."""
+    return SetMode(policy.sets.get(set_name, mode)) is SetMode.ENFORCED
+
+
+def decide(evidence: Evidence, policy: PolicyConfig, *, max_hits: int) -> Decision:
+    """Return the verdict on one picture or one set of hashes."""
+    hits = strongest_per_entry(_weigh(found, evidence.queries[found.query], policy) for found in evidence.found)
+    speaking = [hit for hit in hits if hit.verdict is not Verdict.NO_MATCH]
+    kept = tuple(hits[:max_hits])
+    if speaking:
+        top = speaking[0]
+        return Decision(top.verdict, top.rule, kept, evidence.refusal, evidence.detail)
+    for rule, stands, reason, detail in _COULD_NOT_LOOK:
+        if stands(evidence, policy):
+            return Decision(
+                Verdict.NOT_CHECKED, rule, kept, evidence.refusal or reason, evidence.detail or detail(evidence, policy)
+            )
+    return Decision(Verdict.NO_MATCH, "set_in_shadow" if hits else "nothing_within_reach", kept)
+
+
+def strongest_per_entry(hits: Iterable[Hit]) -> list[Hit]:
+    """Keep one hit per entry, strongest verdict first, then nearest, then by set and entry: reports are stable."""
+    ranked = sorted(hits, key=_rank)
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for hit in ranked:
+        key = (hit.entry.set_id, hit.entry.entry_id)
+        if key not in seen:
+            seen.add(key)
+            kept.append(hit)
+    return kept
+
+
+def _reach(row: AlgorithmPolicy) -> int:
+    """Widest distance in bits at which this row says anything; negative means never."""
+    return max(row.match_distance, row.possible_distance)
+
+
+def _rank(hit: Hit) -> tuple[int, int, bool, str, str, str, int]:
+    is_view = hit.transformation != TRANSFORMATION_OF_DIGESTS
+    return (
+        -_STRENGTH[hit.verdict],
+        hit.distance,
+        is_view,
+        hit.entry.set_name,
+        hit.entry.entry_id,
+        hit.transformation,
+        hit.frame,
+    )
+
+
+def _weigh(found: Found, query: Query, policy: PolicyConfig) -> Hit:
+    """Turn one found entry into a hit with its own verdict, rule and threshold."""
+    row = policy.algorithms[query.algorithm]
+    is_digest = query.transformation == TRANSFORMATION_OF_DIGESTS
+    near = found.distance <= row.match_distance
+    verdict = Verdict.MATCH if near else Verdict.POSSIBLE_MATCH
+    rule = "digest_equal" if near and is_digest else "within_match_distance" if near else "within_review_distance"
+    if near and found.entry.status is EntryStatus.DISPUTED:
+        verdict, rule = Verdict.POSSIBLE_MATCH, "entry_disputed"
+    if not enforced(found.entry.set_name, found.entry.mode, policy):
+        verdict, rule = Verdict.NO_MATCH, "set_in_shadow"
+    return Hit(
+        verdict=verdict,
+        rule=rule,
+        entry=found.entry,
+        algorithm=found.algorithm,
+        query_algorithm=query.algorithm,
+        distance=found.distance,
+        max_distance=row.match_distance if near else row.possible_distance,
+        transformation=query.transformation,
+        frame=query.frame,
+    )
+
+
+def _too_small(evidence: Evidence, policy: PolicyConfig) -> bool:
+    media = evidence.media
+    return media is not None and min(media.width, media.height) < policy.min_side_px
+
+
+def _too_flat(evidence: Evidence, policy: PolicyConfig) -> bool:
+    return evidence.quality is not None and evidence.quality < policy.min_image_quality
+
+
+def _size_detail(evidence: Evidence, policy: PolicyConfig) -> str:
+    media = evidence.media
+    size = f"{media.width}x{media.height} pixels" if media else "this picture"
+    return f"{size} is too small to say that it is unknown; policy.min_side_px is {policy.min_side_px}"
+
+
+def _quality_detail(evidence: Evidence, policy: PolicyConfig) -> str:
+    return f"PDQ quality {evidence.quality} is below policy.min_image_quality ({policy.min_image_quality})"
+
+
+_Check = Callable[[Evidence, PolicyConfig], bool]
+_Detail = Callable[[Evidence, PolicyConfig], str]
+
+_COULD_NOT_LOOK: tuple[tuple[str, _Check, Refusal, _Detail], ...] = (
+    # A refusal brings its own reason and detail; CORRUPT stands here only to complete the row.
+    ("picture_refused", lambda e, _: e.refusal is not None, Refusal.CORRUPT, lambda e, _: e.detail),
+    ("picture_too_small", _too_small, Refusal.TOO_SMALL, _size_detail),
+    ("quality_too_low", _too_flat, Refusal.LOW_QUALITY, _quality_detail),
+    (
+        "picture_degraded",
+        lambda e, _: e.media is not None and e.media.degraded,
+        Refusal.DEGRADED,
+        lambda _e, _p: "the file is damaged; the part that could be recovered matched nothing",
+    ),
+    (
+        "no_usable_hash",
+        lambda e, _: not e.queries,
+        Refusal.NO_USABLE_HASH,
+        lambda _e, _p: (
+            "none of the hashes given may decide: unknown to the policy, switched off, or too low in quality"
+        ),
+    ),
+)
+"""Rule, whether it stands, the reason it gives, and a sentence for people; the first that stands is reported."""
