@@ -146,6 +146,12 @@ class IndexNotLoaded(HashmatchError):
     status = Status.UNAVAILABLE
 
 
+class CatalogUnavailable(HashmatchError):
+    """The catalog database could not be read or written just now."""
+
+    status = Status.UNAVAILABLE
+
+
 class ImportAborted(HashmatchError):
     """The stream of entries broke off before its end; nothing was imported."""
 

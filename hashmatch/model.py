@@ -263,7 +263,12 @@ class EntryHash:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One known picture in one set. ``entry_id`` is unique within its set."""
+    """One known picture in one set.
+
+    ``entry_id`` is unique within its set; on its way in it may be empty, and the catalog makes one from the first hash.
+    ``position`` is where a reader found the entry (see :class:`Rejected`), None when it came from no file; it is no
+    part of the entry's identity.
+    """
 
     entry_id: str
     hashes: tuple[EntryHash, ...]
@@ -271,6 +276,7 @@ class Entry:
     provenance: Provenance = field(default_factory=Provenance)
     status: EntryStatus = EntryStatus.ACTIVE
     status_reason: str = ""
+    position: int | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
