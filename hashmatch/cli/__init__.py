@@ -1,0 +1,1 @@
+"""The command line: declarative commands over the library, exit codes, tables and progress for people."""
