@@ -1,0 +1,168 @@
+"""The engine: order of things, deadlines, and nothing said without a whole generation behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+
+import pytest
+
+from hashmatch.config import PolicyConfig
+from hashmatch.errors import (
+    BadHash,
+    BadInput,
+    DeadlineExceeded,
+    IndexNotLoaded,
+    Overloaded,
+    SetNotFound,
+    UnknownAlgorithm,
+)
+from hashmatch.matching.engine import Engine, HashedItem, Submission
+from hashmatch.model import EntryHash, HashOptions, Picture, Refusal, SetMode, Verdict
+from tests.support.ports import PDQ_ZERO, FakeHasher, FakeIndex, entry_ref, flipped, picture
+
+NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+IMAGE = b"the bytes of an image"
+
+
+def engine(hasher: FakeHasher, index: FakeIndex, *, max_hits: int = 10) -> Engine:
+    return Engine(hasher, index, PolicyConfig(), max_hits=max_hits, now=lambda: NOON)
+
+
+async def test_report_of_a_match_says_everything() -> None:
+    index = FakeIndex([("pdq", flipped(PDQ_ZERO, 12), entry_ref("known"))])
+    report = await engine(FakeHasher(), index).detect(Submission(IMAGE, request_id="r-1"))
+    assert (report.request_id, report.verdict, report.rule) == ("r-1", Verdict.MATCH, "within_match_distance")
+    assert (report.generation, report.created_at, report.quality) == ("7.1", NOON, 100)
+    assert [(h.entry.entry_id, h.distance, h.max_distance) for h in report.hits] == [("known", 12, 31)]
+    assert report.digests is not None
+    assert report.digests.sha256 == hashlib.sha256(IMAGE).digest()
+    assert report.digests.size_bytes == len(IMAGE)
+    assert {"queue", "decode", "hash", "sandbox", "search", "policy", "total"} == set(report.elapsed_us)
+
+
+async def test_request_id_is_made_when_the_caller_gives_none() -> None:
+    one, two = [await engine(FakeHasher(), FakeIndex()).detect(Submission(IMAGE)) for _ in range(2)]
+    assert len(one.request_id) == 32
+    assert one.request_id != two.request_id
+
+
+async def test_refused_picture_with_a_known_digest_matches() -> None:
+    hasher = FakeHasher(Picture(refusal=Refusal.CORRUPT, detail="no pixels"))
+    index = FakeIndex([("sha1", hashlib.sha1(IMAGE, usedforsecurity=False).digest(), entry_ref())])
+    report = await engine(hasher, index).detect(Submission(IMAGE))
+    assert (report.verdict, report.rule, report.reason) == (Verdict.MATCH, "digest_equal", Refusal.CORRUPT)
+
+
+async def test_only_algorithms_that_decide_and_occur_are_computed() -> None:
+    hasher = FakeHasher()
+    rows = [("dhash", bytes(8), entry_ref()), ("whash", bytes(8), entry_ref())]
+    await engine(hasher, FakeIndex(rows)).detect(Submission(IMAGE))
+    assert hasher.options == [HashOptions(algorithms=frozenset({"pdq", "dhash"}))]
+
+
+async def test_picture_is_hashed_again_when_a_list_brings_a_new_algorithm_meanwhile() -> None:
+    hasher, index = FakeHasher(), FakeIndex()
+    hash_once = hasher.hash
+
+    async def hash_and_import(image: bytes, options: HashOptions, *, deadline_s: float | None = None) -> Picture:
+        result = await hash_once(image, options, deadline_s=deadline_s)
+        index.rows = [("phash", bytes(8), entry_ref())]
+        return result
+
+    hasher.hash = hash_and_import  # type: ignore[method-assign]
+    await engine(hasher, index).detect(Submission(IMAGE))
+    assert [sorted(options.algorithms) for options in hasher.options] == [["pdq"], ["pdq", "phash"]]
+
+
+async def test_deadline_stops_the_work() -> None:
+    hasher = FakeHasher(delay_s=30)
+    with pytest.raises(DeadlineExceeded, match=r"caller's deadline of 0\.020 s; the work was stopped"):
+        await engine(hasher, FakeIndex()).detect(Submission(IMAGE, deadline_s=0.02))
+    assert hasher.cancelled == 1
+
+
+async def test_cancelling_stops_the_work() -> None:
+    hasher = FakeHasher(delay_s=30)
+    task = asyncio.create_task(engine(hasher, FakeIndex()).detect(Submission(IMAGE)))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert hasher.cancelled == 1
+
+
+async def test_overload_and_missing_index_are_errors_not_answers() -> None:
+    with pytest.raises(Overloaded):
+        await engine(FakeHasher(error=Overloaded()), FakeIndex()).detect(Submission(IMAGE))
+    with pytest.raises(IndexNotLoaded):
+        await engine(FakeHasher(), FakeIndex(loaded=False)).detect(Submission(IMAGE))
+
+
+async def test_sets_restrict_the_search_and_unknown_names_are_refused() -> None:
+    index = FakeIndex(
+        [("pdq", PDQ_ZERO, entry_ref("a", set_name="one")), ("pdq", PDQ_ZERO, entry_ref("b", set_name="two"))]
+    )
+    report = await engine(FakeHasher(), index).detect(Submission(IMAGE, sets=frozenset({"two"})))
+    assert [hit.entry.set_name for hit in report.hits] == ["two"]
+    with pytest.raises(SetNotFound, match="no hash set named 'three' is being served"):
+        await engine(FakeHasher(), index).detect(Submission(IMAGE, sets=frozenset({"three"})))
+
+
+async def test_a_flood_of_shadow_hits_cannot_hide_an_enforced_one() -> None:
+    shadow = [("pdq", PDQ_ZERO, entry_ref(f"s{n}", set_name="trial", mode=SetMode.SHADOW)) for n in range(50)]
+    index = FakeIndex([*shadow, ("pdq", flipped(PDQ_ZERO, 20), entry_ref("real"))])
+    report = await engine(FakeHasher(), index, max_hits=2).detect(Submission(IMAGE))
+    assert (report.verdict, report.hits[0].entry.entry_id, report.truncated) == (Verdict.MATCH, "real", True)
+
+
+async def test_hash_only_requests_answer_in_order() -> None:
+    index = FakeIndex([("pdq", PDQ_ZERO, entry_ref())])
+    items = [
+        HashedItem((EntryHash("pdq", flipped(PDQ_ZERO, 31)),), "near"),
+        HashedItem((EntryHash("pdq", flipped(PDQ_ZERO, 41)),), "far"),
+        HashedItem((EntryHash("pdq-nearest512", PDQ_ZERO),), "other dialect"),
+        HashedItem((EntryHash("ahash", bytes(8)),), "never decides"),
+        HashedItem((), "nothing"),
+    ]
+    reports = await engine(FakeHasher(), index).detect_hashes(items)
+    assert [(r.request_id, r.verdict.value, r.reason) for r in reports] == [
+        ("near", "match", None),
+        ("far", "no_match", None),
+        ("other dialect", "match", None),
+        ("never decides", "not_checked", Refusal.NO_USABLE_HASH),
+        ("nothing", "not_checked", Refusal.NO_USABLE_HASH),
+    ]
+    assert reports[2].hits[0].algorithm == "pdq"
+    assert reports[2].hits[0].query_algorithm == "pdq-nearest512"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (EntryHash("pdq", bytes(31)), BadHash, r"items\[1\]\.hashes\[0\]\.value: a pdq value has 32 bytes, got 31"),
+        (
+            EntryHash("pdq", bytes(32), 101),
+            BadInput,
+            r"items\[1\]\.hashes\[0\]\.quality: 101 is out of range; 0 to 100",
+        ),
+        (EntryHash("pqd", bytes(32)), UnknownAlgorithm, r"items\[1\]\.hashes\[0\]\.algorithm: .*pqd"),
+    ],
+)
+async def test_bad_hashes_name_the_item_and_the_field(given: EntryHash, error: type[BadInput], message: str) -> None:
+    items = [HashedItem((EntryHash("pdq", PDQ_ZERO),)), HashedItem((given,))]
+    with pytest.raises(error, match=message) as caught:
+        await engine(FakeHasher(), FakeIndex()).detect_hashes(items)
+    assert str(caught.value.field).startswith("items[1].hashes[0].")
+
+
+def test_a_submission_never_shows_its_image() -> None:
+    shown = repr(Submission(b"canary-bytes", request_id="r"))
+    assert shown == "Submission(12 bytes, request_id='r', sets=None)"
+
+
+async def test_transparency_of_timings() -> None:
+    report = await engine(FakeHasher(picture(), delay_s=0.02), FakeIndex()).detect(Submission(IMAGE))
+    assert report.elapsed_us["sandbox"] >= 20_000
+    assert report.elapsed_us["total"] >= report.elapsed_us["sandbox"] + report.elapsed_us["search"]
