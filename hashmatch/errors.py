@@ -170,6 +170,10 @@ class SandboxUnavailable(HashmatchError):
     status = Status.FAILED_PRECONDITION
 
 
+class BadFrame(HashmatchError):
+    """A message between the pool and a confined process is not valid."""
+
+
 # --- integrity ---------------------------------------------------------------------------------------------------
 
 
