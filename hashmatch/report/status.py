@@ -1,0 +1,126 @@
+"""What a service says of itself: the types, and their protocol buffers in both directions.
+
+``hashmatch status`` prints these, the service fills them, the SDK returns them. The round trip is the identity.
+
+What this module deliberately does not do: it measures nothing and judges nothing; readiness is ``service/health.py``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from hashmatch.v1 import status_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """One protection of the decoding workers; ``detail`` is its version, or why it is not in force."""
+
+    name: str
+    active: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersStatus:
+    """The confined processes. ``confined`` says that all protections are in force and the self-test passed."""
+
+    workers: int
+    busy: int
+    queued: int
+    images: int
+    restarts: int
+    confined: bool
+    protections: tuple[Protection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """The index being served. ``values`` counts, per algorithm, the hash values that can match."""
+
+    state: str
+    generation: str = ""
+    sequence: int = 0
+    values: Mapping[str, int] = field(default_factory=dict)
+    delta_entries: int = 0
+    tombstones: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """Everything ``GetStatus`` answers. ``libraries`` are those whose version decides what a hash is."""
+
+    version: str
+    libraries: Mapping[str, str]
+    started_at: dt.datetime
+    index: IndexStatus
+    workers: WorkersStatus
+    hash_sets: int = 0
+    entries: int = 0
+
+
+def status_to_proto(status: ServiceStatus) -> status_pb2.GetStatusResponse:
+    """Return the whole status as it goes over the wire."""
+    started_at = Timestamp()
+    started_at.FromDatetime(status.started_at)
+    index, workers = status.index, status.workers
+    return status_pb2.GetStatusResponse(
+        version=status.version,
+        libraries=dict(status.libraries),
+        started_at=started_at,
+        index=status_pb2.IndexStatus(
+            state=index.state,
+            generation=index.generation,
+            sequence=index.sequence,
+            values=dict(index.values),
+            delta_entries=index.delta_entries,
+            tombstones=index.tombstones,
+        ),
+        workers=status_pb2.WorkerPoolStatus(
+            workers=workers.workers,
+            busy=workers.busy,
+            queued=workers.queued,
+            images=workers.images,
+            restarts=workers.restarts,
+            confined=workers.confined,
+            protections=[
+                status_pb2.Protection(name=item.name, active=item.active, detail=item.detail)
+                for item in workers.protections
+            ],
+        ),
+        hash_sets=status.hash_sets,
+        entries=status.entries,
+    )
+
+
+def status_from_proto(message: status_pb2.GetStatusResponse) -> ServiceStatus:
+    """Inverse of :func:`status_to_proto`."""
+    index, workers = message.index, message.workers
+    return ServiceStatus(
+        version=message.version,
+        libraries=dict(message.libraries),
+        started_at=message.started_at.ToDatetime(tzinfo=dt.UTC),
+        index=IndexStatus(
+            state=index.state,
+            generation=index.generation,
+            sequence=index.sequence,
+            values=dict(index.values),
+            delta_entries=index.delta_entries,
+            tombstones=index.tombstones,
+        ),
+        workers=WorkersStatus(
+            workers=workers.workers,
+            busy=workers.busy,
+            queued=workers.queued,
+            images=workers.images,
+            restarts=workers.restarts,
+            confined=workers.confined,
+            protections=tuple(Protection(item.name, item.active, item.detail) for item in workers.protections),
+        ),
+        hash_sets=message.hash_sets,
+        entries=message.entries,
+    )

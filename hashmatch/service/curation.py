@@ -1,0 +1,199 @@
+"""Changes to hash sets: in the catalog first, in every search before the caller is told.
+
+Theory of operation
+-------------------
+The catalog blocks, so each of its calls runs in a thread: writes in one thread of their own, because a catalog has one
+writer anyway and a queue of waiting imports must not occupy the threads that searches use; reads in a small pool.
+
+An import is one transaction fed by a caller's stream, two different paces joined by a :class:`_Feed`: the event loop
+puts batches into a bounded queue, the writer thread takes rows out of it. Whatever ends the stream early (the caller
+went away, sent nonsense, or fell silent for ``idle_s``) is raised inside the writer's iterator, so the transaction is
+rolled back by the same path as any other error, and nothing was imported.
+
+``publish`` makes the change visible to searches. It is awaited before the result is returned: who has been told that an
+entry is withdrawn gets no hit from it any more.
+
+What this module deliberately does not do: it knows no gRPC, and it does not decide what a valid entry is; the catalog
+does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import queue
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeVar
+
+from hashmatch.errors import DeadlineExceeded, ImportAborted
+from hashmatch.model import Entry, HashSet, ImportResult, Rejected
+
+EXPORT_BATCH: Final = 1_000
+"""Entries fetched from the catalog at a time, and the most in one message of an export."""
+
+_BATCHES_AHEAD: Final = 4
+"""Batches of an import that may wait for the writer; each is at most one gRPC message."""
+
+_READERS: Final = 4
+"""Threads for short reads; also how many exports may run at once, each in a thread of its own."""
+
+_T = TypeVar("_T")
+
+
+class Catalog(Protocol):
+    """The part of the catalog that curation uses."""
+
+    def create_set(self, hash_set: HashSet) -> HashSet:
+        """Add an empty set. Raises SetExists, BadInput."""
+
+    def sets(self) -> Sequence[HashSet]:
+        """Every set, in name order."""
+
+    def get_set(self, name: str) -> HashSet:
+        """One set. Raises SetNotFound."""
+
+    def import_entries(self, name: str, rows: Iterable[Entry | Rejected]) -> ImportResult:
+        """Add or replace in one transaction; what ``rows`` raises rolls it back and is raised again."""
+
+    def entries(self, name: str) -> Iterator[Entry]:
+        """Every entry, in entry_id order, as of one version."""
+
+    def withdraw(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Stop an entry from matching. Raises SetNotFound, EntryNotFound, BadInput."""
+
+
+class Curator:
+    """Hash sets for many concurrent callers. Use as an async context manager: closing waits for the threads."""
+
+    def __init__(self, catalog: Catalog, publish: Callable[[], Awaitable[Any]], *, idle_s: float) -> None:
+        self._catalog = catalog
+        self._publish = publish
+        self._idle_s = idle_s
+        self._writer = ThreadPoolExecutor(1, "hashmatch-catalog-writer")
+        self._readers = ThreadPoolExecutor(_READERS, "hashmatch-catalog-reader")
+        self._exports = asyncio.Semaphore(_READERS)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for executor in (self._writer, self._readers):
+            await asyncio.to_thread(executor.shutdown)
+
+    async def create(self, hash_set: HashSet) -> HashSet:
+        """Add an empty set. Raises SetExists, BadInput."""
+        created = await self._write(self._catalog.create_set, hash_set)
+        await self._publish()
+        return created
+
+    async def sets(self) -> Sequence[HashSet]:
+        """Every set, in name order."""
+        return await self._read(self._catalog.sets)
+
+    async def get(self, name: str) -> HashSet:
+        """One set. Raises SetNotFound."""
+        return await self._read(self._catalog.get_set, name)
+
+    async def withdraw(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Stop an entry from matching, before returning. Raises SetNotFound, EntryNotFound, BadInput."""
+        changed = await self._write(lambda: self._catalog.withdraw(name, entry_id, reason=reason, actor=actor))
+        await self._publish()
+        return changed
+
+    async def import_entries(self, name: str, batches: AsyncIterator[Iterable[Entry | Rejected]]) -> ImportResult:
+        """Add or replace the entries of ``batches`` in one transaction, visible to searches when this returns.
+
+        Raises
+        ------
+        SetNotFound
+            The stream is then left unread.
+        DeadlineExceeded
+            No batch came for ``idle_s``.
+        HashmatchError
+            Whatever ``batches`` raises. In all cases nothing was imported.
+
+        """
+        feed = _Feed(asyncio.get_running_loop(), self._idle_s)
+        feeding = asyncio.create_task(feed.fill(batches))
+        feeding.add_done_callback(feed.end)
+        try:
+            result = await self._write(self._catalog.import_entries, name, feed.rows())
+        finally:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+        await self._publish()
+        return result
+
+    async def export(self, name: str) -> AsyncGenerator[Sequence[Entry], None]:
+        """Every entry in batches of at most EXPORT_BATCH, as of one version. Raises SetNotFound."""
+        async with self._exports:
+            thread = ThreadPoolExecutor(1, "hashmatch-catalog-export")
+            loop = asyncio.get_running_loop()
+            rows: Iterator[Entry] = iter(())
+            try:
+                rows = await loop.run_in_executor(thread, self._catalog.entries, name)
+                while batch := await loop.run_in_executor(thread, _take, rows):
+                    yield batch
+            finally:
+                thread.submit(_close, rows)
+                thread.shutdown(wait=False)
+
+    async def _read(self, function: Callable[..., _T], *args: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, function, *args)
+
+    async def _write(self, function: Callable[..., _T], *args: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, function, *args)
+
+
+class _Feed:
+    """Rows for a thread, filled from the event loop; both ends block rather than pile up."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, idle_s: float) -> None:
+        self._loop = loop
+        self._idle_s = idle_s
+        self._room = asyncio.Semaphore(_BATCHES_AHEAD)
+        self._batches: queue.SimpleQueue[Iterable[Entry | Rejected] | BaseException | None] = queue.SimpleQueue()
+
+    async def fill(self, batches: AsyncIterator[Iterable[Entry | Rejected]]) -> None:
+        """Take from ``batches`` until they end. Raises DeadlineExceeded when none comes for ``idle_s``."""
+        while True:
+            await self._room.acquire()
+            try:
+                async with asyncio.timeout(self._idle_s):
+                    batch = await anext(batches, None)
+            except TimeoutError as error:
+                raise DeadlineExceeded(
+                    f"no entries came for {self._idle_s:g} s (server.import_idle_s); nothing was imported"
+                ) from error
+            if batch is None:
+                return
+            self._batches.put(batch)
+
+    def end(self, filling: asyncio.Task[None]) -> None:
+        """Tell the thread how ``filling`` ended: with the stream's end, an error, or a caller who went away."""
+        self._batches.put(ImportAborted() if filling.cancelled() else filling.exception())
+
+    def rows(self) -> Iterator[Entry | Rejected]:
+        """Every row, in the thread that asks. Raises what ended the stream early."""
+        while True:
+            batch = self._batches.get()
+            if batch is None:
+                return
+            if isinstance(batch, BaseException):
+                raise batch
+            self._loop.call_soon_threadsafe(self._room.release)
+            yield from batch
+
+
+def _take(rows: Iterator[Entry]) -> list[Entry]:
+    return list(itertools.islice(rows, EXPORT_BATCH))
+
+
+def _close(rows: Iterator[Entry]) -> None:
+    """End the catalog's read transaction now rather than when the iterator is collected."""
+    if isinstance(rows, Generator):
+        rows.close()

@@ -1,0 +1,127 @@
+"""Handlers of DetectionService: translate, call, translate.
+
+An image that cannot be looked at is an answer, never a status: its report says ``not_checked`` and why. A status means
+that the service could not answer (DESIGN: "could not look" is never "no match").
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+from google.rpc import status_pb2
+
+from hashmatch.errors import BadInput
+from hashmatch.matching.engine import HashedItem, Submission
+from hashmatch.model import MatchReport
+from hashmatch.report.proto import hash_from_proto, report_to_proto
+from hashmatch.service import guard
+from hashmatch.service.window import each_in_window
+from hashmatch.v1 import detection_pb2, detection_pb2_grpc
+
+MAX_ID_LENGTH = 128
+"""Characters of a request or item id: room for a UUID with a prefix, too little to hide content in a report."""
+
+
+class Detector(Protocol):
+    """Answers requests; ``matching.engine.Engine`` does."""
+
+    async def detect(self, submission: Submission) -> MatchReport:
+        """Answer for one image. Cancelling stops the work."""
+
+    async def detect_hashes(self, items: Sequence[HashedItem], sets: frozenset[str] | None = None) -> list[MatchReport]:
+        """Answer for hashes that the caller computed, in order."""
+
+
+class DetectionHandlers(detection_pb2_grpc.DetectionServiceServicer):
+    """The three ways to ask."""
+
+    def __init__(self, detector: Detector, *, stream_window: int, max_batch: int) -> None:
+        self._detector = detector
+        self._stream_window = stream_window
+        self._max_batch = max_batch
+
+    async def Detect(  # noqa: N802  gRPC's name
+        self, request: detection_pb2.DetectRequest, context: Any
+    ) -> detection_pb2.DetectResponse:
+        """One image in, one report out."""
+        submission = _submission(request, guard.remaining_s(context), guard.call_id())
+        report = await self._detector.detect(submission)
+        return detection_pb2.DetectResponse(report=report_to_proto(report))
+
+    async def DetectStream(  # noqa: N802  gRPC's name
+        self, request_iterator: Any, context: Any
+    ) -> AsyncIterator[detection_pb2.DetectStreamResponse]:
+        """Answer each image on its own, in the order of completion, ``stream_window`` at a time."""
+        count = 0
+
+        async def answer(message: detection_pb2.DetectStreamRequest) -> detection_pb2.DetectStreamResponse:
+            nonlocal count
+            count += 1
+            item_id = _checked_id(message.item_id, "item_id")
+            made_id = f"{guard.call_id()}-{count}"
+            result = await guard.outcome(self._detect_item(message.request, context, made_id), "DetectStream item")
+            if isinstance(result, status_pb2.Status):
+                return detection_pb2.DetectStreamResponse(item_id=item_id, error=result)
+            return detection_pb2.DetectStreamResponse(item_id=item_id, report=report_to_proto(result))
+
+        window = each_in_window(aiter(request_iterator), answer, self._stream_window)
+        async with contextlib.aclosing(window) as responses:
+            async for response in responses:
+                yield response
+
+    async def DetectHashes(  # noqa: N802  gRPC's name
+        self,
+        request: detection_pb2.DetectHashesRequest,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> detection_pb2.DetectHashesResponse:
+        """Hashes in, one report for each item out, in the request's order."""
+        total = sum(len(item.hashes) for item in request.items)
+        if max(total, len(request.items)) > self._max_batch:
+            raise BadInput(
+                f"items: {len(request.items)} items with {total} hashes are more than one call may carry "
+                f"(server.max_batch = {self._max_batch}); split the batch",
+                field="items",
+            )
+        items = [
+            HashedItem(
+                hashes=tuple(hash_from_proto(value) for value in item.hashes),
+                request_id=_checked_id(item.request_id, f"items[{number}].request_id") or f"{guard.call_id()}-{number}",
+            )
+            for number, item in enumerate(request.items)
+        ]
+        reports = await self._detector.detect_hashes(items, _sets(request.sets))
+        return detection_pb2.DetectHashesResponse(reports=[report_to_proto(report) for report in reports])
+
+    async def _detect_item(self, request: detection_pb2.DetectRequest, context: Any, made_id: str) -> MatchReport:
+        return await self._detector.detect(_submission(request, guard.remaining_s(context), made_id))
+
+
+def _submission(request: detection_pb2.DetectRequest, deadline_s: float | None, made_id: str) -> Submission:
+    return Submission(
+        image=request.image,
+        request_id=_checked_id(request.request_id, "request_id") or made_id,
+        sets=_sets(request.sets),
+        deadline_s=deadline_s,
+    )
+
+
+def _sets(names: Sequence[str]) -> frozenset[str] | None:
+    return frozenset(names) or None
+
+
+def _checked_id(untrusted_id: str, field: str) -> str:
+    """Return the id.
+
+    Raises
+    ------
+    BadInput
+        Longer than MAX_ID_LENGTH, or with characters that would garble a log or a table.
+
+    """
+    if len(untrusted_id) > MAX_ID_LENGTH:
+        raise BadInput(f"{field}: {len(untrusted_id)} characters are too many; at most {MAX_ID_LENGTH}", field=field)
+    if not untrusted_id.isprintable():
+        raise BadInput(f"{field}: only printable characters are allowed", field=field)
+    return untrusted_id

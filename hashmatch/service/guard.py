@@ -1,0 +1,274 @@
+"""The one place that turns errors into gRPC statuses, and the only one that logs calls.
+
+Theory of operation
+-------------------
+:class:`Guard` is a server interceptor, so that no handler can be added without it. Around every call it gives the call
+an id, checks that the caller's deadline has not passed, counts the call (the drain waits for that count), and maps what
+comes out:
+
+* a :class:`~hashmatch.errors.HashmatchError` becomes its class's status with ``google.rpc`` details: ``ErrorInfo`` with
+  the stable reason, ``BadRequest`` naming the field, ``RetryInfo`` for overload;
+* anything else is a defect: ``INTERNAL``, the call's id, and a log line that says where it was raised;
+* a cancellation passes through: gRPC answers it.
+
+A message that is not a protocol buffer is a caller's mistake like any other. The deserializer hands :data:`MALFORMED`
+on instead of raising, because what a deserializer raises would be logged and answered by gRPC itself.
+
+What is logged: the method, the call's id, the status, the reason, the milliseconds and, for defects, file and line.
+What is never logged: a request, a response, an exception's text or a traceback's source lines, because any of them may
+hold image bytes, hashes or URLs (protobuf's Python runtime ignores ``debug_redact``). The caller's own ``request_id``
+is content too. tests/integration/test_service_canary.py holds this to account.
+
+What this module deliberately does not do: it knows no service and no message type.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import secrets
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from hashmatch.errors import BadInput, DeadlineExceeded, HashmatchError, Overloaded, Status
+
+DOMAIN: Final = "hashmatch"
+"""``ErrorInfo.domain`` of every error that hashmatch itself reports."""
+
+MAX_MESSAGE_BYTES: Final = 800
+"""Longest error text sent. Errors travel in trailers, three times over and encoded, and clients stop at 8 KiB."""
+
+_UNCOUNTED: Final = frozenset({"/grpc.health.v1.Health/Watch"})
+"""Calls that end only when their caller goes away; a drain does not wait for them."""
+
+_PACKAGE: Final = Path(__file__).resolve().parent.parent.parent
+_T = TypeVar("_T")
+_log = logging.getLogger("hashmatch.service")
+_call_id: ContextVar[str] = ContextVar("hashmatch_call_id", default="")
+
+
+class _Malformed:
+    """Stands for a request that could not be parsed."""
+
+
+MALFORMED: Final = _Malformed()
+
+
+def call_id() -> str:
+    """Id of the call being served; appears in the log, in error details, and as ``request_id`` when there is none."""
+    return _call_id.get()
+
+
+def remaining_s(context: Any) -> float | None:
+    """Seconds until the caller's deadline, None without one."""
+    remaining: float | None = context.time_remaining()
+    return remaining
+
+
+def status_of(error: Exception, call: str) -> status_pb2.Status:
+    """Describe ``error`` as a ``google.rpc.Status`` for the caller.
+
+    Of an exception that is not a HashmatchError nothing is told but the call's id: its text may hold content, and the
+    caller could do nothing with it.
+    """
+    if not isinstance(error, HashmatchError):
+        error = HashmatchError(f"internal error; the service's log has more under call {call}")
+    message = _bounded(error.message)
+    status = status_pb2.Status(code=_code(error.status).value[0], message=message)
+    info = error_details_pb2.ErrorInfo(reason=type(error).reason(), domain=DOMAIN, metadata={"call_id": call})
+    status.details.add().Pack(info)
+    if error.field is not None:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=_bounded(error.field), description=message)
+        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
+    if isinstance(error, Overloaded):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromNanoseconds(int(error.retry_after_s * 1e9))
+        status.details.add().Pack(retry)
+    return status
+
+
+def log_failure(error: Exception, what: str, call: str) -> None:
+    """Log a failed call or stream item without a word of its content."""
+    if isinstance(error, HashmatchError) and error.status not in {Status.INTERNAL, Status.DATA_LOSS}:
+        _log.info("%s: %s %s (call %s)", what, error.status, type(error).reason(), call)
+    else:
+        _log.error("%s: %s at %s (call %s)", what, type(error).__name__, _where(error), call)
+
+
+async def outcome(work: Awaitable[_T], what: str) -> _T | status_pb2.Status:
+    """Return the result of ``work``, or its failure as a status: the boundary of one item of a stream that goes on."""
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001  the service's boundary: whatever is wrong becomes the item's status
+        log_failure(error, what, call_id())
+        return status_of(error, call_id())
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Wraps every method of the server; see the module's theory of operation."""
+
+    def __init__(self) -> None:
+        self._active = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __repr__(self) -> str:
+        return f"<Guard: {self._active} active calls>"
+
+    @property
+    def active(self) -> int:
+        """Calls being served, those of :data:`_UNCOUNTED` left out."""
+        return self._active
+
+    async def idle(self) -> None:
+        """Return once no call is being served."""
+        await self._idle.wait()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Return the method's handler inside the guard, None where there is no such method."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = str(handler_call_details.method)
+        return _REBUILD[handler.request_streaming, handler.response_streaming](
+            self._respond_stream(handler, method) if handler.response_streaming else self._respond(handler, method),
+            request_deserializer=_lenient(handler.request_deserializer),
+            response_serializer=handler.response_serializer,
+        )
+
+    def _respond(self, handler: Any, method: str) -> Callable[[Any, Any], Awaitable[Any]]:
+        behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
+        admit = _parsed_stream if handler.request_streaming else _parsed
+
+        async def respond(request: Any, context: Any) -> Any:
+            async with self._boundary(method, context):
+                return await behaviour(admit(request), context)
+
+        return respond
+
+    def _respond_stream(self, handler: Any, method: str) -> Callable[[Any, Any], Any]:
+        behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
+        admit = _parsed_stream if handler.request_streaming else _parsed
+
+        async def respond(request: Any, context: Any) -> AsyncIterator[Any]:
+            async with (
+                self._boundary(method, context),
+                contextlib.aclosing(behaviour(admit(request), context)) as responses,
+            ):
+                async for response in responses:
+                    yield response
+
+        async def write(request: Any, context: Any) -> None:
+            async with self._boundary(method, context):
+                await behaviour(admit(request), context)
+
+        return respond if inspect.isasyncgenfunction(behaviour) else write
+
+    @contextlib.asynccontextmanager
+    async def _boundary(self, method: str, context: Any) -> AsyncIterator[None]:
+        call = secrets.token_hex(8)
+        _call_id.set(call)
+        started = time.monotonic()
+        self._enter(method)
+        try:
+            remaining = remaining_s(context)
+            if remaining is not None and remaining <= 0:
+                raise DeadlineExceeded  # noqa: TRY301  an error like any other: mapped below
+            yield
+        except asyncio.CancelledError:
+            _log.debug("%s: cancelled after %.1f ms (call %s)", method, _ms_since(started), call)
+            raise
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001  the service's boundary: whatever is wrong becomes a status
+            log_failure(error, method, call)
+            status = rpc_status.to_status(status_of(error, call))
+        else:
+            _log.debug("%s: OK after %.1f ms (call %s)", method, _ms_since(started), call)
+            return
+        finally:
+            self._leave(method)
+        await context.abort(status.code, status.details, status.trailing_metadata)
+
+    def _enter(self, method: str) -> None:
+        if method not in _UNCOUNTED:
+            self._active += 1
+            self._idle.clear()
+
+    def _leave(self, method: str) -> None:
+        if method not in _UNCOUNTED:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+
+
+_REBUILD: Final[dict[tuple[bool, bool], Callable[..., Any]]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+
+
+def _lenient(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def deserialize(untrusted_message: bytes) -> Any:
+        try:
+            return parse(untrusted_message)
+        except DecodeError:
+            return MALFORMED
+
+    return deserialize
+
+
+def _parsed(request: Any) -> Any:
+    if request is MALFORMED:
+        raise BadInput("the message is not the protocol buffer that this method takes; see proto/hashmatch/v1")
+    return request
+
+
+async def _parsed_stream(requests: Any) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _parsed(request)
+
+
+def _code(status: Status) -> grpc.StatusCode:
+    return grpc.StatusCode[status.value]
+
+
+def _bounded(text: str) -> str:
+    """At most MAX_MESSAGE_BYTES of UTF-8, cut between characters."""
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) <= MAX_MESSAGE_BYTES:
+        return encoded.decode("utf-8")
+    return encoded[: MAX_MESSAGE_BYTES - 3].decode("utf-8", "ignore") + "..."
+
+
+def _where(error: Exception) -> str:
+    """File, line and function of the innermost frames, without source lines or values."""
+    frames = traceback.extract_tb(error.__traceback__, limit=-3)
+    return " < ".join(f"{_relative(frame.filename)}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+
+
+def _relative(filename: str) -> str:
+    path = Path(filename)
+    return str(path.relative_to(_PACKAGE)) if path.is_relative_to(_PACKAGE) else path.name
+
+
+def _ms_since(started: float) -> float:
+    return 1e3 * (time.monotonic() - started)

@@ -1,0 +1,126 @@
+"""Handlers of HashSetService: translate, call, translate.
+
+An entry that cannot be translated is a rejected row with its position and reason, not the end of an import; a stream
+that breaks is the end of it, and nothing was imported (``curation``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+from hashmatch.errors import BadInput
+from hashmatch.model import Entry, Rejected
+from hashmatch.report.proto import (
+    entry_from_proto,
+    entry_to_proto,
+    hash_set_from_proto,
+    hash_set_to_proto,
+    import_result_to_proto,
+)
+from hashmatch.service.curation import Curator
+from hashmatch.v1 import hashset_pb2, hashset_pb2_grpc
+
+
+class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
+    """Create, list, show, import, export, withdraw."""
+
+    def __init__(self, curator: Curator) -> None:
+        self._curator = curator
+
+    async def CreateHashSet(  # noqa: N802  gRPC's name
+        self,
+        request: hashset_pb2.CreateHashSetRequest,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> hashset_pb2.HashSet:
+        """Add an empty set."""
+        with _fields_of("hash_set"):
+            created = await self._curator.create(hash_set_from_proto(request.hash_set))
+        return hash_set_to_proto(created)
+
+    async def ListHashSets(  # noqa: N802  gRPC's name
+        self,
+        request: hashset_pb2.ListHashSetsRequest,  # noqa: ARG002  gRPC's signature
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> hashset_pb2.ListHashSetsResponse:
+        """Every set, in name order."""
+        hash_sets = await self._curator.sets()
+        return hashset_pb2.ListHashSetsResponse(hash_sets=[hash_set_to_proto(item) for item in hash_sets])
+
+    async def GetHashSet(  # noqa: N802  gRPC's name
+        self,
+        request: hashset_pb2.GetHashSetRequest,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> hashset_pb2.HashSet:
+        """One set by name."""
+        return hash_set_to_proto(await self._curator.get(request.name))
+
+    async def ImportEntries(  # noqa: N802  gRPC's name
+        self,
+        request_iterator: Any,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> hashset_pb2.ImportEntriesResponse:
+        """Add or replace the stream's entries in one transaction."""
+        requests = aiter(request_iterator)
+        first = await anext(requests, None)
+        if first is None or not first.set_name:
+            raise BadInput("set_name: the first message of an import names the set", field="set_name")
+        result = await self._curator.import_entries(first.set_name, _batches(first, requests))
+        return import_result_to_proto(result)
+
+    async def ExportEntries(  # noqa: N802  gRPC's name
+        self,
+        request: hashset_pb2.ExportEntriesRequest,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> AsyncIterator[hashset_pb2.ExportEntriesResponse]:
+        """The set, then its entries in batches."""
+        hash_set = await self._curator.get(request.name)
+        yield hashset_pb2.ExportEntriesResponse(hash_set=hash_set_to_proto(hash_set))
+        async with contextlib.aclosing(self._curator.export(request.name)) as batches:
+            async for batch in batches:
+                yield hashset_pb2.ExportEntriesResponse(entries=[entry_to_proto(entry) for entry in batch])
+
+    async def WithdrawEntry(  # noqa: N802  gRPC's name
+        self,
+        request: hashset_pb2.WithdrawEntryRequest,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> hashset_pb2.HashSet:
+        """Stop an entry from matching before the call returns."""
+        changed = await self._curator.withdraw(
+            request.set_name, request.entry_id, reason=request.reason, actor=request.actor
+        )
+        return hash_set_to_proto(changed)
+
+
+async def _batches(
+    first: hashset_pb2.ImportEntriesRequest, requests: AsyncIterator[hashset_pb2.ImportEntriesRequest]
+) -> AsyncIterator[Iterable[Entry | Rejected]]:
+    """Rows of each message, translated by the thread that takes them: a full message is seconds of work."""
+    yield _rows(first, 0)
+    position = len(first.entries)
+    async for message in requests:
+        if message.set_name:
+            raise BadInput("set_name: only the first message of an import names the set", field="set_name")
+        yield _rows(message, position)
+        position += len(message.entries)
+
+
+def _rows(message: hashset_pb2.ImportEntriesRequest, position: int) -> Iterator[Entry | Rejected]:
+    for number, untrusted_entry in enumerate(message.entries, position):
+        try:
+            yield dataclasses.replace(entry_from_proto(untrusted_entry), position=number)
+        except BadInput as error:
+            yield Rejected(number, error.field or "", error.message)
+
+
+@contextlib.contextmanager
+def _fields_of(message: str) -> Iterator[None]:
+    """Name the fields at fault as the caller wrote them: inside ``message``."""
+    try:
+        yield
+    except BadInput as error:
+        if error.field is not None:
+            error.field = f"{message}.{error.field}"
+        raise
