@@ -71,6 +71,11 @@ class DecodeConfig:
         256, "nvImageCodec's limit, after the cure53 audit of libjpeg-turbo; ordinary progressive files have ten",
         unit="scans", at_least=1,
     )  # fmt: skip
+    max_parts: int = setting(
+        250_000, "segments, chunks, blocks or directory entries that a decoder steps through in Python, about a "
+        "microsecond each; 32 MB of full GIF sub-blocks are 131,000",
+        unit="parts", at_least=1_000,
+    )  # fmt: skip
     max_frames_hashed: int = setting(
         8, "frames of an animation that are hashed, evenly spaced, the first always among them",
         unit="frames", at_least=1, at_most=32,
@@ -336,7 +341,9 @@ def _build(cls: Any, tree: object, where: str) -> Any:
         name = f"{where}.{key}" if where else key
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
-            msg = f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
+            msg = f"{name}: no such setting" + (
+                f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+            )
             raise BadConfig(msg, field=name)
         values[key] = _leaf_or_branch(hints[key], known[key], raw, name)
     return cls(**values)

@@ -1,0 +1,36 @@
+"""Value types: parsing of hash texts."""
+
+from __future__ import annotations
+
+import pytest
+
+from hashmatch.errors import BadHash
+from hashmatch.model import Algorithm, AlgorithmKind, ComputedHash, EntryHash
+
+MD5 = Algorithm("md5", AlgorithmKind.DIGEST, 128, "md5", "MD5", "RFC 1321")
+
+
+def test_hex_is_read_in_either_case_with_blanks_around() -> None:
+    assert MD5.parse(" 2BD818319478da6bd0c621de49f145fd\n") == bytes.fromhex("2bd818319478da6bd0c621de49f145fd")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "'' is not a md5 value: expected 32 hex digits, got 0 characters"),
+        ("zz" * 16, f"'{'zz' * 16}' is not a md5 value: expected 32 hex digits, got 32 characters"),
+        ("00" * 15, f"'{'00' * 15}' is not a md5 value: expected 32 hex digits, got 30 characters"),
+        ("00 " * 16, f"'{('00 ' * 16).strip()}' is not a md5 value: expected 32 hex digits, got 47 characters"),
+        ("0" * 200, "'...' is not a md5 value: expected 32 hex digits, got 200 characters"),
+    ],
+)
+def test_anything_else_is_refused_with_the_text(text: str, message: str) -> None:
+    with pytest.raises(BadHash) as caught:
+        MD5.parse(text)
+    assert caught.value.message == message
+    assert caught.value.field == "value"
+
+
+def test_values_are_printed_as_lower_case_hex() -> None:
+    assert ComputedHash("pdq", b"\xab\xcd").hex == "abcd"
+    assert EntryHash("pdq", b"\xab\xcd").hex == "abcd"
