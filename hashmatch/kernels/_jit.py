@@ -1,0 +1,69 @@
+"""How every kernel is compiled: one decorator, one set of options.
+
+Theory of operation
+-------------------
+A kernel states its signature in full, with arrays it only reads declared read-only, so it is compiled (or loaded from
+Numba's disk cache) when its module is imported, and never inside a request. It releases the GIL, and it follows NumPy's
+error model: no branch for division by zero stands in the way of vector instructions.
+
+What this module deliberately does not do: no ``fastmath``. The reference's bits depend on the order of float32
+additions, and LLVM may only keep that order if it is not told otherwise. No ``parallel`` either: throughput comes from
+several images at a time, not from several threads on one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+from numba import types
+
+Kernel = TypeVar("Kernel", bound=Callable[..., object])
+
+uint8, float32, int64, boolean, void = types.uint8, types.float32, types.int64, types.boolean, types.void
+
+
+def writable(item: types.Type, dimensions: int = 1) -> types.Array:
+    """Type of a C-ordered array that the kernel writes to."""
+    return types.Array(item, dimensions, "C")
+
+
+def readonly(item: types.Type, dimensions: int = 1) -> types.Array:
+    """Type of a C-ordered array that the kernel only reads; arguments may be writable or not."""
+    return types.Array(item, dimensions, "C", readonly=True)
+
+
+def kernel(returns: types.Type, *arguments: types.Type) -> Callable[[Kernel], Kernel]:
+    """Compile a function for exactly one signature, at once.
+
+    Parameters
+    ----------
+    returns, *arguments : numba.types.Type
+        The signature. Arrays by :func:`readonly` or :func:`writable`.
+
+    Returns
+    -------
+    Callable
+        A decorator. With ``NUMBA_DISABLE_JIT=1`` in the environment it returns the Python function itself.
+
+    """
+    signature = returns(*arguments)
+
+    def compile_now(function: Kernel) -> Kernel:
+        try:
+            return _compiled(function, signature, cache=True)
+        except RuntimeError as error:
+            # Read-only installation, no writable home, as in a hardened container: a slow start beats none.
+            if "no locator available" not in str(error):
+                raise
+            return _compiled(function, signature, cache=False)
+
+    return compile_now
+
+
+def _compiled(function: Kernel, signature: object, *, cache: bool) -> Kernel:
+    """State the options, once for all kernels."""
+    compile_one: Any = numba.njit(signature, cache=cache, nogil=True, fastmath=False, error_model="numpy")
+    compiled: Kernel = compile_one(function)
+    return compiled

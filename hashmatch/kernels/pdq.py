@@ -1,0 +1,161 @@
+"""PDQ, bit for bit: pixels in, eight dihedral hashes and the quality out.
+
+Theory of operation
+-------------------
+Luma, two passes of a box filter, 64 x 64 samples (``_pdq_filter``), 16 x 16 coefficients of a cosine transform, and one
+bit per coefficient above their median (``_pdq_bits``). This module checks, allocates and calls.
+
+Two *dialects* differ before the filter. ``pdq`` hashes all pixels, with the luma summed in float64 and rounded once:
+pdqhash, python-threatexchange, Hasher-Matcher-Actioner. ``pdq_nearest512`` first takes 512 x 512 pixels by nearest
+neighbour if either side is longer, and sums the luma in float32: the C++ command line.
+
+A picture of exactly 64 x 64 is special in the reference: the function for one hash skips the filter, the function for
+eight does not. Row 0 and the quality are those of the first, because that is what lists hold; rows 1 to 7 are those of
+the second. The two functions disagree only where rounding decides, as in mirror-symmetric pictures.
+
+What this module deliberately does not do: no decoding, orientation or colour management, no judgement on quality, and
+no approximation.
+
+Source: facebook/ThreatExchange, ``pdq/cpp``; pdqhash 0.2.8; docs/explain/pdq.md.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from hashmatch.errors import BadInput
+from hashmatch.kernels import _pdq_bits as bits
+from hashmatch.kernels import _pdq_filter as box
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+DIHEDRAL_NAMES: Final = ("orig", "rot90", "rot180", "rot270", "flipx", "flipy", "flipplus", "flipminus")
+"""Names of the rows of :attr:`PdqHashes.hashes`, in the reference's order."""
+
+SIDE_MIN_PX: Final = 5
+
+
+class PdqHashes(NamedTuple):
+    """Eight hashes of one picture, and its quality."""
+
+    hashes: Pixels
+    """uint8, shape (8, 32): one row per :data:`DIHEDRAL_NAMES`, bytes in text order (bit 255 first)."""
+    quality: int
+    """0 (flat) to 100; the reference advises to discard below 50."""
+
+
+def pdq(pixels: Pixels) -> PdqHashes:
+    """Hash every pixel: the dialect of pdqhash, which most lists hold.
+
+    Parameters
+    ----------
+    pixels : uint8, shape (h, w) grey or (h, w, 3) RGB
+        Any strides, read-only ok; copied only if it is not in C order.
+
+    Returns
+    -------
+    PdqHashes
+        All zero, quality 0, if a side is shorter than 5 pixels.
+
+    Raises
+    ------
+    BadInput
+        The array is not uint8 or has another shape.
+
+    Source: pdqhash 0.2.8, ``compute`` (row 0, quality) and ``compute_dihedral`` (rows 1 to 7).
+
+    """
+    return _hash(_checked(pixels), double_luma=True)
+
+
+def pdq_nearest512(pixels: Pixels) -> PdqHashes:
+    """Hash at most 512 x 512 pixels: the dialect of the C++ command line.
+
+    Parameters
+    ----------
+    pixels : uint8, shape (h, w) grey or (h, w, 3) RGB
+        Any strides, read-only ok. A grey picture and its copy in three equal channels may differ where rounding
+        decides: in float32 the three weights do not add up to one.
+
+    Returns
+    -------
+    PdqHashes
+        All zero, quality 0, if a side is shorter than 5 pixels and none is longer than 512.
+
+    Raises
+    ------
+    BadInput
+        The array is not uint8 or has another shape.
+
+    Source: facebook/ThreatExchange, ``pdq/cpp/io/pdqio.cpp``; CImg ``resize`` with interpolation 1.
+
+    """
+    image = _checked(pixels)
+    height, width, channels = image.shape
+    if max(height, width) > box.NEAREST_PX and min(height, width) > 0:
+        small = np.empty((box.NEAREST_PX, box.NEAREST_PX, channels), np.uint8)
+        box.nearest512(image, small)
+        image = small
+    return _hash(image, double_luma=False)
+
+
+def _checked(pixels: Pixels) -> Pixels:
+    """Return the picture in C order, shape (h, w, 1 or 3)."""
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
+        kind = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
+        raise BadInput(f"pixels must be a uint8 array, not {kind}; convert 16-bit and float pictures first")
+    match pixels.shape:
+        case (_, _):
+            return np.ascontiguousarray(pixels)[:, :, np.newaxis]
+        case (_, _, 3):
+            return np.ascontiguousarray(pixels)
+    raise BadInput(f"pixels must have shape (h, w) or (h, w, 3), not {pixels.shape}; drop alpha and other channels")
+
+
+def _hash(image: Pixels, *, double_luma: bool) -> PdqHashes:
+    """Run the kernels on a checked picture."""
+    height, width, channels = image.shape
+    hashes = np.zeros((len(DIHEDRAL_NAMES), bits.COEFFICIENTS // 8), np.uint8)
+    if min(height, width) < SIDE_MIN_PX:
+        return PdqHashes(hashes, 0)
+    rows = image.reshape(height, width * channels)
+    grid = _filtered(rows, width, double_luma=double_luma)
+    _set_bits(grid, hashes)
+    if height == width == box.GRID:
+        for y in range(box.GRID):
+            box.luma(rows[y], double_luma, grid[y])
+        single = np.zeros_like(hashes)
+        _set_bits(grid, single)
+        hashes[0] = single[0]
+    return PdqHashes(hashes, bits.quality(grid))
+
+
+def _filtered(rows: Pixels, width: int, *, double_luma: bool) -> Floats:
+    """Return the 64 x 64 samples of a picture given as rows of bytes."""
+    height = rows.shape[0]
+    window_x, window_y = box.window_of(width), box.window_of(height)
+    padded = window_x + width + box.lead_of(width)
+    narrow = np.empty((height, box.GRID), np.float32)
+    box.filter_rows(
+        rows,
+        double_luma,
+        np.zeros((2, box.LANES, padded), np.float32),
+        np.empty((box.LANES, padded), np.float32),
+        np.empty((window_y + box.LANES, width), np.float32),
+        np.zeros(width, np.float32),
+        narrow,
+    )
+    grid = np.empty((box.GRID, box.GRID), np.float32)
+    box.filter_columns(narrow, np.zeros(box.GRID, np.float32), grid)
+    return grid
+
+
+def _set_bits(grid: Floats, hashes: Pixels) -> None:
+    """Transform the samples and set the bits of all eight hashes, which are zero so far."""
+    block = np.empty((bits.BLOCK, bits.BLOCK), np.float32)
+    bits.transform(grid, np.empty((bits.BLOCK, bits.GRID), np.float32), block)
+    bits.threshold(block, np.empty(bits.COEFFICIENTS, np.float32), hashes)
