@@ -1,0 +1,269 @@
+"""Bounded decoding: bytes to the few RGB pictures that are worth hashing.
+
+Theory of operation
+-------------------
+:func:`read` opens a file that passed :func:`~hashmatch.hashing.gates.check_file` and decodes its first frame,
+strictly. Only when that fails is it decoded again in salvage mode: missing rows stay blank, broken metadata is skipped,
+a file cut short is padded to its stated length. What comes out is marked ``degraded``. Cutting a few bytes off an
+image must not hide it: browsers still show it. When salvage recovers nothing but one flat colour, the answer is
+*corrupt*, not a flat picture that hashes.
+
+:meth:`Reader.frames` then yields the first frame and an evenly spaced sample of later ones, each upright and in RGB.
+It only ever steps forward, and the steps are bounded by frames and by pixels.
+
+The plug-in classes of Pillow are called directly, one per allowed format. ``Image.open`` would offer the file to
+whatever openers are registered, and turns a JPEG with a multi-picture index into another class with another parser.
+
+Pillow's settings are process-wide. They are set for one call and put back (:func:`_pillow`), so no image changes how
+the next one is decoded; the worker has one thread.
+
+What this module deliberately does not do: it applies no ICC profile and no draft-mode scaling, reads no second picture
+of a multi-picture JPEG, and never asks a TIFF for its number of pages.
+
+Source: Exif 2.3 tag 274; reference security §4.3 for the rules.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import types
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    IcoImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from hashmatch.config import DecodeConfig
+from hashmatch.hashing.gates import Refused, check_size
+from hashmatch.hashing.layout import Layout
+from hashmatch.hashing.modes import to_rgb
+from hashmatch.model import HashOptions, MediaInfo, Refusal
+
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+"""A confined worker may neither start threads nor ask how many processors there are (reference security §2.4)."""
+
+logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)
+"""Pillow logs values that it read from the file; nothing of an image may reach a log."""
+
+OPENERS: Mapping[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = types.MappingProxyType(
+    {
+        "JPEG": JpegImagePlugin.JpegImageFile,
+        "PNG": PngImagePlugin.PngImageFile,
+        "GIF": GifImagePlugin.GifImageFile,
+        "WEBP": WebPImagePlugin.WebPImageFile,
+        "BMP": BmpImagePlugin.BmpImageFile,
+        "TIFF": TiffImagePlugin.TiffImageFile,
+        "AVIF": AvifImagePlugin.AvifImageFile,
+        "ICO": IcoImagePlugin.IcoImageFile,
+    }
+)
+
+_ORIENTATION = 274
+_BOX_HEADER_BYTES = 8
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_AS_STORED = _UPRIGHT | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+"""Undoes ``_UPRIGHT``: only the quarter turns are not their own inverses."""
+
+_AMPLIFIED = ("Decompressed data too large", "Too much memory used in text chunks")
+"""How Pillow's messages begin when compressed metadata exceeds its own caps."""
+
+
+@dataclass(slots=True)
+class Reader:
+    """An opened picture. ``degraded`` is final once :meth:`frames` is exhausted."""
+
+    layout: Layout
+    config: DecodeConfig
+    options: HashOptions
+    degraded: bool
+    frame_count: int
+    first: Image.Image
+    image: ImageFile.ImageFile = field(repr=False)
+
+    def media(self, frames_hashed: int) -> MediaInfo:
+        """Describe what was decoded; the size is the first frame's, as seen."""
+        width, height = self.first.size
+        return MediaInfo(self.layout.format, width, height, self.frame_count, frames_hashed, self.degraded)
+
+    def plan(self) -> tuple[int, ...]:
+        """Frame numbers to be hashed: the first, then evenly spaced ones, ascending."""
+        if self.options.first_frame_only:
+            return (0,)
+        width, height = self.first.size
+        steps = max(1, min(self.frame_count, self.config.max_animation_pixels // (width * height)))
+        wanted = min(steps, self.config.max_frames_hashed)
+        return tuple(index * steps // wanted for index in range(wanted))
+
+    def frames(self) -> Iterator[tuple[int, Image.Image]]:
+        """Yield ``(frame number, RGB picture)``; a later frame that cannot be decoded ends the sequence."""
+        yield 0, self.first
+        for index in self.plan()[1:]:
+            try:
+                with _pillow(self.config, salvage=self.degraded):
+                    self.image.seek(index)
+                    if check_size(*self.image.size, self.layout, self.config):
+                        return
+                    frame = _decoded(self.image, self.options)
+            except Exception:  # noqa: BLE001 - decoders raise anything; the frames before this one are the answer
+                self.degraded = True
+                return
+            yield index, frame
+
+
+def read(data: bytes, layout: Layout, config: DecodeConfig, options: HashOptions) -> Reader | Refused:
+    """Open a file and decode its first frame.
+
+    Parameters
+    ----------
+    data : bytes
+        A file that passed ``check_file``, which returned ``layout``.
+    layout : Layout
+        The survey of ``data``.
+    config : DecodeConfig
+        The limits.
+    options : HashOptions
+        ``ignore_orientation`` also drops alpha: the pixels are then those the reference implementations see.
+
+    Returns
+    -------
+    Reader or Refused
+        Never raises for anything that a file contains.
+
+    """
+    problem = ""
+    for salvage in (False, True):
+        source = _padded(data, layout.format, config.max_bytes) if salvage else data
+        try:
+            with _pillow(config, salvage=salvage):
+                return _first_frame(source, layout, config, options, salvage=salvage)
+        except Image.DecompressionBombError:
+            return Refused(
+                Refusal.TOO_LARGE,
+                f"the {layout.format} file holds a picture of more than the limit of {config.max_pixels} pixels",
+            )
+        except MemoryError:
+            return Refused(
+                Refusal.BOMB, f"decoding the {layout.format} file of {len(data)} bytes needs more memory than there is"
+            )
+        except Exception as error:  # noqa: BLE001 - the wall around the decoders, which raise anything at all
+            if str(error).startswith(_AMPLIFIED) and salvage:
+                return Refused(
+                    Refusal.BOMB, f"the metadata of the {layout.format} file unpacks to far more than its size"
+                )
+            problem = type(error).__name__  # not its text, which may quote the file
+    return Refused(Refusal.CORRUPT, f"nothing could be decoded from the {layout.format} file ({problem})")
+
+
+def _first_frame(
+    source: bytes, layout: Layout, config: DecodeConfig, options: HashOptions, *, salvage: bool
+) -> Reader | Refused:
+    image = OPENERS[layout.format](io.BytesIO(source))
+    refused = check_size(*image.size, layout, config)
+    if refused:
+        return refused
+    first = _decoded(image, options)
+    if salvage and len(first.getcolors(1) or ()) == 1:
+        return Refused(Refusal.CORRUPT, f"the {layout.format} file is damaged and nothing of its picture is left")
+    frame_count = layout.frames if layout.frames is not None else getattr(image, "n_frames", 1)
+    return Reader(
+        layout=layout,
+        config=config,
+        options=options,
+        degraded=salvage,
+        frame_count=max(1, min(frame_count, config.max_frames_seen)),
+        first=first,
+        image=image,
+    )
+
+
+def _decoded(image: ImageFile.ImageFile, options: HashOptions) -> Image.Image:
+    """RGB picture of the current frame, upright or as stored."""
+    turn: Image.Transpose | None = None
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        stored = image.tag_v2.get(_ORIENTATION, 1)
+        try:
+            image.load()
+        except OSError:
+            if not ImageFile.LOAD_TRUNCATED_IMAGES:
+                raise
+            image.load()  # now returns the strips before the damage: the tile list is spent
+        if options.ignore_orientation:  # Pillow turns TIFF, and only TIFF, while loading
+            turn = _AS_STORED.get(stored)
+    else:
+        image.load()
+        if not options.ignore_orientation:
+            turn = _UPRIGHT.get(_orientation(image))
+    picture = to_rgb(image, as_reference=options.ignore_orientation)
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Orientation as Pillow knows it: the EXIF tag (AVIF: irot and imir), else XMP; 1 when it cannot be read."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - a broken EXIF block must not hide the picture behind it
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _padded(data: bytes, name: str, max_bytes: int) -> bytes:
+    """Pad ``data`` with zeros to the length that its container states, where the decoder insists on that.
+
+    libwebp and libavif refuse a container that was cut short before they look at its picture.
+    """
+    if name == "WEBP":
+        stated = int.from_bytes(data[4:8], "little") + 8
+    elif name == "AVIF":
+        stated = _isobmff_length(data)
+    else:
+        return data
+    return data + bytes(max(0, min(stated, max_bytes) - len(data)))
+
+
+def _isobmff_length(data: bytes) -> int:
+    """Where the last top-level box ends, as stated."""
+    at = 0
+    while at + _BOX_HEADER_BYTES <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size < _BOX_HEADER_BYTES:  # to the end of the file, or a 64-bit size: nothing that an image needs
+            return len(data)
+        at += size
+    return at
+
+
+@contextlib.contextmanager
+def _pillow(config: DecodeConfig, *, salvage: bool) -> Iterator[None]:
+    """Pillow's process-wide settings for one call.
+
+    ``MAX_IMAGE_PIXELS`` is half the limit because Pillow warns above it and raises above twice that; the raising check
+    is the one that runs before libwebp and the ICO reader allocate anything.
+    """
+    before = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
+    ImageFile.LOAD_TRUNCATED_IMAGES = salvage
+    Image.MAX_IMAGE_PIXELS = config.max_pixels // 2
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = before
