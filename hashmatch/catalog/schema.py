@@ -1,0 +1,113 @@
+"""SQL from files: named statements, and migrations that bring any older catalog to this version.
+
+Theory of operation
+-------------------
+``sql/statements.sql`` holds every statement as a block that begins with ``-- name: NAME``; :func:`statements` reads it
+once. ``sql/NNNN-title.sql`` are the migrations; their numbers run from 1 without a gap, and SQLite's ``user_version``
+says how many of them a file has seen. :func:`migrate` runs the missing ones in one transaction, under the write lock,
+so that two processes that open a new file at once do not both create it.
+
+``application_id`` marks a file as a hashmatch catalog: a database of something else is refused before it is touched,
+and so is a catalog that a newer hashmatch wrote.
+
+What this module deliberately does not do: it never migrates backwards.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sqlite3
+import types
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+
+from hashmatch.errors import CatalogCorrupt
+
+APPLICATION_ID = 0x68_6D_63_61
+"""``hmca`` in ASCII; `file` and SQLite's own tools show it."""
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_MIGRATION = re.compile(r"^(\d{4})-[\w-]+\.sql$")
+
+
+@functools.cache
+def statements() -> Mapping[str, str]:
+    """Every statement of ``sql/statements.sql`` by its name, comments stripped."""
+    text = (resources.files(__package__) / "sql" / "statements.sql").read_text(encoding="utf-8")
+    parts = _NAME.split(text)
+    bodies = zip(parts[1::2], parts[2::2], strict=True)
+    return types.MappingProxyType({name: "\n".join(_code_lines(body)) for name, body in bodies})
+
+
+@functools.cache
+def migrations() -> tuple[str, ...]:
+    """Texts of the migrations, oldest first; ``migrations()[n]`` leads from version n to n + 1."""
+    folder = resources.files(__package__) / "sql"
+    numbered = sorted((int(match[1]), item) for item in folder.iterdir() if (match := _MIGRATION.match(item.name)))
+    return tuple(item.read_text(encoding="utf-8") for _, item in numbered)
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the file to this version; a file that is there already costs two reads.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        Outside any transaction.
+    path : Path
+        For messages only.
+
+    Raises
+    ------
+    CatalogCorrupt
+        The file is a database of something else, or a newer hashmatch wrote it.
+    sqlite3.Error
+        As SQLite says; the caller maps it.
+
+    """
+    if _version(connection, path) == len(migrations()):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for text in migrations()[_version(connection, path) :]:
+            for statement in _split(text):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(migrations())}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return how many migrations the file has seen; 0 for an empty file."""
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+    if application_id != APPLICATION_ID and not empty:
+        raise CatalogCorrupt(f"{path} is an SQLite database, but not a hashmatch catalog; give another path")
+    if version > len(migrations()):
+        raise CatalogCorrupt(
+            f"{path} has catalog version {version}; this hashmatch knows versions up to {len(migrations())}: "
+            "upgrade hashmatch, or restore the backup made before the upgrade"
+        )
+    return version
+
+
+def _split(script: str) -> Iterator[str]:
+    """Yield the statements of a script one by one: ``executescript`` would commit in between."""
+    pending = ""
+    for line in _code_lines(script):
+        pending += line + "\n"
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+
+
+def _code_lines(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        if line.strip() and not line.lstrip().startswith("--"):
+            yield line

@@ -1,0 +1,188 @@
+-- Every statement of the catalog, by name. A block starts with `-- name: NAME`; the comment lines after it say what the
+-- statement is for. Times are microseconds since 1970 UTC.
+
+-- name: sequence
+-- The last sequence that was given out.
+SELECT sequence FROM catalog;
+
+-- name: set_sequence
+-- Remember the last sequence that this transaction gave out.
+UPDATE catalog SET sequence = ?;
+
+-- name: sets
+-- Every set, in name order.
+SELECT set_key, set_id, name, domain, owner, source, jurisdiction, terms, description, mode, version, entries,
+  withdrawn, created_at_us, sequence
+FROM hash_set
+ORDER BY name;
+
+-- name: set_by_name
+-- One set.
+SELECT set_key, set_id, name, domain, owner, source, jurisdiction, terms, description, mode, version, entries,
+  withdrawn, created_at_us, sequence
+FROM hash_set
+WHERE name = ?;
+
+-- name: insert_set
+-- A new set, empty, at version 1.
+INSERT INTO hash_set (set_id, name, domain, owner, source, jurisdiction, terms, description, mode, version, entries,
+  withdrawn, created_at_us, sequence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, 0, ?, ?);
+
+-- name: update_set_mode
+-- Whether hits in the set may change a verdict.
+UPDATE hash_set SET mode = ?, version = version + 1, sequence = ? WHERE set_key = ?;
+
+-- name: update_set_counts
+-- One committed change: entries and withdrawn grow by the given numbers, version by one.
+UPDATE hash_set SET entries = entries + ?, withdrawn = withdrawn + ?, version = version + 1 WHERE set_key = ?;
+
+-- name: counts
+-- What the whole catalog holds.
+SELECT count(*), coalesce(sum(entries), 0), coalesce(sum(withdrawn), 0) FROM hash_set;
+
+-- name: recount
+-- Entries and withdrawn of each set as the rows say, beside what the set claims; only sets where they differ.
+SELECT name, entries, withdrawn, rows_live, rows_withdrawn
+FROM (
+  SELECT s.name, s.entries, s.withdrawn,
+    (SELECT count(*) FROM entry AS e WHERE e.set_key = s.set_key AND e.status <> 'withdrawn') AS rows_live,
+    (SELECT count(*) FROM entry AS e WHERE e.set_key = s.set_key AND e.status = 'withdrawn') AS rows_withdrawn
+  FROM hash_set AS s
+)
+WHERE entries <> rows_live OR withdrawn <> rows_withdrawn;
+
+-- name: entries_of_set
+-- Every value of every entry of a set, in entry_id order; CROSS JOIN keeps the index order, so nothing is sorted.
+SELECT e.entry_id, e.status, e.status_reason, e.labels, e.source, e.list_version, e.external_id, e.received_at_us,
+  e.sequence, e.set_key, v.algorithm, v.value, v.quality
+FROM entry AS e CROSS JOIN value AS v ON v.entry_key = e.entry_key
+WHERE e.set_key = ?
+ORDER BY e.entry_id, v.algorithm, v.value;
+
+-- name: entries_since
+-- Every value of every entry that changed after a sequence, oldest change first; read along entry_by_sequence.
+SELECT e.entry_id, e.status, e.status_reason, e.labels, e.source, e.list_version, e.external_id, e.received_at_us,
+  e.sequence, e.set_key, v.algorithm, v.value, v.quality
+FROM entry AS e CROSS JOIN value AS v ON v.entry_key = e.entry_key
+WHERE e.sequence > ?
+ORDER BY e.sequence, v.algorithm, v.value;
+
+-- name: entry_by_id
+-- Where one entry stands.
+SELECT entry_key, status, status_reason FROM entry WHERE set_key = ? AND entry_id = ?;
+
+-- name: entry_ids_near
+-- The entry ids around one that does not exist, for a suggestion.
+SELECT entry_id FROM (
+  SELECT entry_id FROM entry WHERE set_key = :set_key AND entry_id >= :entry_id ORDER BY entry_id LIMIT 20
+)
+UNION ALL
+SELECT entry_id FROM (
+  SELECT entry_id FROM entry WHERE set_key = :set_key AND entry_id < :entry_id ORDER BY entry_id DESC LIMIT 20
+);
+
+-- name: update_status
+-- A person decided.
+UPDATE entry SET status = ?, status_reason = ?, sequence = ? WHERE entry_key = ?;
+
+-- name: insert_event
+-- Who decided what, when and why.
+INSERT INTO event (set_key, entry_key, at_us, actor, reason, before, after, set_version)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: events_of_entry
+-- The history of one entry, oldest first.
+SELECT at_us, actor, reason, before, after, set_version
+FROM event
+WHERE set_key = ? AND entry_key = ?
+ORDER BY event_key;
+
+-- name: events_of_set
+-- The history of the set itself, oldest first.
+SELECT at_us, actor, reason, before, after, set_version
+FROM event
+WHERE set_key = ? AND entry_key IS NULL
+ORDER BY event_key;
+
+-- name: create_staged
+-- Import: one row per value, as it came, in a private temporary file. Nothing here locks the catalog.
+CREATE TEMP TABLE staged (
+  row_number INTEGER PRIMARY KEY,
+  entry_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  status TEXT NOT NULL,
+  status_reason TEXT NOT NULL,
+  labels TEXT NOT NULL,
+  source TEXT NOT NULL,
+  list_version TEXT NOT NULL,
+  external_id TEXT NOT NULL,
+  received_at_us INTEGER,
+  algorithm TEXT NOT NULL,
+  value BLOB NOT NULL,
+  quality INTEGER
+) STRICT;
+
+-- name: create_refused
+-- Import: rows that the catalog itself refuses, kept until the write lock is given back.
+CREATE TEMP TABLE refused (position INTEGER NOT NULL, field TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
+
+-- name: insert_staged
+-- Import: one value with everything its row said.
+INSERT INTO staged (entry_id, position, status, status_reason, labels, source, list_version, external_id,
+  received_at_us, algorithm, value, quality)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: staged
+-- Import: all rows of one entry side by side, in the order they came.
+SELECT entry_id, position, status, status_reason, labels, source, list_version, external_id, received_at_us,
+  algorithm, value, quality
+FROM staged
+ORDER BY entry_id, row_number;
+
+-- name: insert_refused
+-- Import: a row refused because of what the catalog holds.
+INSERT INTO refused (position, field, reason) VALUES (?, ?, ?);
+
+-- name: refused
+-- Import: the rows refused because of what the catalog holds, in the order they came.
+SELECT position, field, reason FROM refused ORDER BY position;
+
+-- name: known_entries
+-- Import: the entries of a set among those named in a JSON array.
+SELECT e.entry_id, e.entry_key, e.status, e.status_reason, e.labels, e.source, e.list_version, e.external_id,
+  e.received_at_us
+FROM json_each(:entry_ids) AS wanted CROSS JOIN entry AS e
+  ON e.set_key = :set_key AND e.entry_id = wanted.value;
+
+-- name: known_values
+-- Import: the values of the entries whose keys are named in a JSON array.
+SELECT v.entry_key, v.algorithm, v.value, v.quality
+FROM json_each(:entry_keys) AS wanted CROSS JOIN value AS v ON v.entry_key = wanted.value;
+
+-- name: last_withdrawal
+-- Import: who withdrew an entry, and when.
+SELECT at_us, actor FROM event WHERE set_key = ? AND entry_key = ? AND after = 'withdrawn'
+ORDER BY event_key DESC LIMIT 1;
+
+-- name: last_entry_key
+-- Import: keys of new entries count on from here; entries are never deleted, so none is used twice.
+SELECT coalesce(max(entry_key), 0) FROM entry;
+
+-- name: insert_entry
+-- Import: an entry that the set did not have.
+INSERT INTO entry (entry_key, set_key, entry_id, status, status_reason, labels, source, list_version, external_id,
+  received_at_us, sequence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: update_entry
+-- Import: an entry of which a row said something new.
+UPDATE entry
+SET status = ?, status_reason = ?, labels = ?, source = ?, list_version = ?, external_id = ?, received_at_us = ?,
+  sequence = ?
+WHERE entry_key = ?;
+
+-- name: upsert_value
+-- Import: a value of an entry; one that it has already takes the new quality.
+INSERT INTO value (entry_key, algorithm, value, quality) VALUES (?, ?, ?, ?)
+ON CONFLICT (entry_key, algorithm, value) DO UPDATE SET quality = excluded.quality;

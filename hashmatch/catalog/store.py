@@ -1,0 +1,150 @@
+"""What the rest of hashmatch asks of a catalog, in pieces small enough to fake.
+
+Theory of operation
+-------------------
+A catalog holds sets; a set holds entries; an entry has one or more values. Three things make it more than a table:
+
+* **Nothing is deleted.** An entry is withdrawn, disputed or reinstated by a named person for a stated reason; each of
+  these is an event, and events are kept.
+* **Imports are all or nothing**, merge rather than replace, and never undo a withdrawal.
+* **Changes are numbered.** One sequence runs over the whole catalog; :meth:`ChangeFeed.changes` gives the latest state
+  of all that changed after a number, so a follower that was away for a year catches up in one pass.
+
+The protocols belong to their consumers: the index follows a :class:`ChangeFeed`, the importer writes to
+:class:`EntryStore`, staff act through :class:`Opinions`. :class:`Catalog` is all of them, and what
+``tests/contract/test_catalog.py`` holds every backend to.
+
+What this module deliberately does not do: it names no backend.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from hashmatch.model import Change, Entry, EntryStatus, HarmDomain, HashSet, ImportResult, Rejected, SetMode
+from hashmatch.progress import SILENT, Progress
+
+IMPORT_ACTOR = "import"
+"""Actor of an event that came with an imported row rather than from a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One decision: who moved what from which state to which, when and why.
+
+    ``before`` and ``after`` are entry statuses, or set modes where the event concerns the whole set; ``before`` is
+    empty for the first state of anything. ``set_version`` is the version of the set that the decision made.
+    """
+
+    at: dt.datetime
+    actor: str
+    reason: str
+    before: str
+    after: str
+    set_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogCounts:
+    """What a catalog holds: ``entries`` counts those not withdrawn."""
+
+    hash_sets: int
+    entries: int
+    withdrawn: int
+    sequence: int
+
+
+class SetStore(Protocol):
+    """Sets as such."""
+
+    def create_set(
+        self,
+        name: str,
+        domain: HarmDomain,
+        *,
+        owner: str = "",
+        source: str = "",
+        jurisdiction: str = "",
+        terms: str = "",
+        description: str = "",
+        mode: SetMode = SetMode.ENFORCED,
+    ) -> HashSet:
+        """Make an empty set; raises BadInput or SetExists."""
+
+    def sets(self) -> tuple[HashSet, ...]:
+        """Every set, in name order."""
+
+    def get_set(self, name: str) -> HashSet:
+        """One set; raises SetNotFound."""
+
+    def set_mode(self, name: str, mode: SetMode, *, reason: str, actor: str) -> HashSet:
+        """Let hits of a set change verdicts, or not; raises SetNotFound or BadInput."""
+
+    def counts(self) -> CatalogCounts:
+        """Count what the whole catalog holds."""
+
+
+class EntryStore(Protocol):
+    """What goes into a set and comes out of it."""
+
+    def import_entries(
+        self,
+        name: str,
+        rows: Iterable[Entry | Rejected],
+        *,
+        progress: Progress = SILENT,
+        on_rejected: Callable[[Rejected], None] | None = None,
+        actor: str = IMPORT_ACTOR,
+    ) -> ImportResult:
+        """Merge entries into a set in one transaction; raises SetNotFound."""
+
+    def entries(self, name: str) -> Iterator[Entry]:
+        """Every entry of a set, in entry_id order, as of one version; raises SetNotFound at once."""
+
+
+class Opinions(Protocol):
+    """What people decide about entries. Each takes the reason and who it was, and both are kept."""
+
+    def withdraw(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Stop an entry from matching; raises SetNotFound, EntryNotFound or BadInput."""
+
+    def dispute(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Let an entry match for review only; raises SetNotFound, EntryNotFound or BadInput."""
+
+    def reinstate(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Undo a dispute or a withdrawal; raises SetNotFound, EntryNotFound or BadInput."""
+
+    def history(self, name: str, entry_id: str | None = None) -> tuple[Event, ...]:
+        """Events of one entry, or of the set itself, oldest first; raises SetNotFound or EntryNotFound."""
+
+
+class ChangeFeed(Protocol):
+    """What a follower needs to keep up."""
+
+    def sequence(self) -> int:
+        """Return the number of the latest change; cheap enough to ask several times a second."""
+
+    def changes(self, since: int) -> Iterator[Change]:
+        """Latest state of all that changed after ``since``, oldest change first, as of one moment."""
+
+
+class Catalog(SetStore, EntryStore, Opinions, ChangeFeed, Protocol):
+    """All of it."""
+
+    def close(self) -> None:
+        """Let go of the database; streams already handed out may still be read."""
+
+
+TRANSITIONS: Mapping[str, tuple[frozenset[EntryStatus], EntryStatus]] = {
+    "dispute": (frozenset({EntryStatus.ACTIVE}), EntryStatus.DISPUTED),
+    "withdraw": (frozenset({EntryStatus.ACTIVE, EntryStatus.DISPUTED}), EntryStatus.WITHDRAWN),
+    "reinstate": (frozenset({EntryStatus.DISPUTED, EntryStatus.WITHDRAWN}), EntryStatus.ACTIVE),
+}
+"""Decision → the statuses it may be taken from, and the status it leads to.
+
+Deciding what already holds changes nothing, so that a repeated call is harmless. Anything else that is not in the table
+is refused: a withdrawn entry must be reinstated before it can be disputed.
+"""

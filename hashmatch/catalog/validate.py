@@ -1,0 +1,203 @@
+"""What may enter a catalog: the rules for sets and entries, and the guards against values that match everything.
+
+Theory of operation
+-------------------
+:class:`EntryRules` looks at one entry and returns what is wrong with it, or None; a wrong entry is a result with a
+reason, not an exception. An entry is taken whole or not at all. The guards exist because such values reached the
+production lists of others: the digest of the empty file, PDQ values of all zeros or all ones (what a flat picture
+gives), and PDQ values whose own quality says that they mean nothing (reference formats §3.10).
+
+Texts are bounded and hold no control characters, so that an id can be printed, logged and written into a CSV cell as it
+is; none begins or ends with a space, so that readers may strip cells.
+
+What this module deliberately does not do: it knows no database and no file format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hashmatch.errors import BadInput
+from hashmatch.hashing.algorithms import table
+from hashmatch.model import MAX_QUALITY, Algorithm, AlgorithmKind, Entry, EntryHash, EntryStatus, Label
+
+MAX_ID_CHARS = 256
+"""The wire format's bound on entry ids."""
+
+MAX_TEXT_CHARS = 1_024
+"""A reason, a source or a description; a sentence or two, not a document."""
+
+MAX_LABEL_CHARS = 256
+"""Each of scheme, version and value; the longest in public schemes are under 100."""
+
+MAX_LABELS = 64
+"""Labels of one entry; they ride in the index beside each entry."""
+
+MAX_HASHES = 256
+"""Values of one entry: nine algorithms, eight orientations, and room for plug-ins."""
+
+MIN_QUALITY = 50
+"""PDQ quality below which a value is refused; the reference discards 49 and less."""
+
+_SET_NAME = re.compile(r"[a-z0-9._-]{1,64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Problem(NamedTuple):
+    """What is wrong: the field at fault, and what was found and would be right."""
+
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ValueRule:
+    """What a value of one algorithm must be: its size, the values that are refused and why."""
+
+    size_bytes: int
+    refused: Mapping[bytes, str]
+    min_quality: int
+
+
+def _value_rule(algorithm: Algorithm) -> _ValueRule:
+    size = algorithm.size_bytes
+    refused = {}
+    if algorithm.kind is AlgorithmKind.PERCEPTUAL:
+        refused[bytes(size)] = "all bits are 0: what a flat picture gives, and it would match every other flat one"
+        refused[b"\xff" * size] = "all bits are 1: no real picture gives that, but a broken tool does"
+    elif algorithm.name in {"md5", "sha1", "sha256"}:
+        empty = hashlib.new(algorithm.name, b"", usedforsecurity=False).digest()
+        refused[empty] = "the digest of the empty file: it would match every failed upload"
+    return _ValueRule(size, refused, MIN_QUALITY if algorithm.has_quality else 0)
+
+
+class EntryRules:
+    """The rules for entries, prepared for one algorithm table."""
+
+    def __init__(self, algorithms: Mapping[str, Algorithm] | None = None) -> None:
+        installed = table() if algorithms is None else algorithms
+        self._values = {name: _value_rule(algorithm) for name, algorithm in installed.items()}
+
+    def __repr__(self) -> str:
+        return f"EntryRules({', '.join(sorted(self._values))})"
+
+    def problem(self, entry: Entry) -> Problem | None:
+        """Return the first thing wrong with an entry, or None; ``entry_id`` may be empty, one is made then."""
+        if entry.entry_id and (found := _text_problem("entry_id", entry.entry_id, MAX_ID_CHARS)):
+            return found
+        if not 0 < len(entry.hashes) <= MAX_HASHES:
+            return Problem("hashes", f"an entry has 1 to {MAX_HASHES} hashes, this one has {len(entry.hashes)}")
+        for item in entry.hashes:
+            if found := self._value_problem(item):
+                return found
+        return _facts_problem(entry)
+
+    def _value_problem(self, item: EntryHash) -> Problem | None:
+        rule = self._values.get(item.algorithm)
+        if rule is None:
+            shown = textwrap.shorten(item.algorithm, 40, placeholder="...")
+            return Problem("algorithm", f"{shown!r} is not installed; known are {', '.join(sorted(self._values))}")
+        if len(item.value) != rule.size_bytes:
+            return Problem(
+                "value", f"{len(item.value)} bytes are not a {item.algorithm} value: expected {rule.size_bytes}"
+            )
+        if (why := rule.refused.get(item.value)) is not None:
+            return Problem("value", f"{item.algorithm} {why}; leave this value out to import the rest of the entry")
+        return None if item.quality is None else _quality_problem(item.algorithm, item.quality, rule.min_quality)
+
+
+def _quality_problem(algorithm: str, quality: int, min_quality: int) -> Problem | None:
+    if not 0 <= quality <= MAX_QUALITY:
+        return Problem("quality", f"{quality} is not a quality: expected 0 to {MAX_QUALITY}")
+    if quality < min_quality:
+        return Problem(
+            "quality",
+            f"{algorithm} of quality {quality} matches unrelated pictures, {min_quality} is the least; "
+            "leave this value out to import the rest of the entry",
+        )
+    return None
+
+
+def _facts_problem(entry: Entry) -> Problem | None:
+    """Check everything of an entry but its id and values."""
+    if entry.labels and (found := _labels_problem(entry.labels)):
+        return found
+    origin = entry.provenance
+    for name, text in (
+        ("source", origin.source),
+        ("list_version", origin.list_version),
+        ("external_id", origin.external_id),
+        ("status_reason", entry.status_reason),
+    ):
+        if text and (found := _text_problem(name, text, MAX_TEXT_CHARS)):
+            return found
+    if origin.received_at is not None and origin.received_at.tzinfo is None:
+        return Problem("received_at", f"{origin.received_at.isoformat()} has no time zone; append Z for UTC")
+    if not isinstance(entry.status, EntryStatus):
+        return Problem("status", f"{entry.status!r} is no status: expected {', '.join(EntryStatus)}")
+    return None
+
+
+def _labels_problem(labels: tuple[Label, ...]) -> Problem | None:
+    if len(labels) > MAX_LABELS:
+        return Problem("labels", f"{len(labels)} labels; at most {MAX_LABELS}")
+    for label in labels:
+        if not label.scheme or not label.value:
+            return Problem("labels", f"a label needs a scheme and a value, got {label.scheme!r} = {label.value!r}")
+        for part in (label.scheme, label.version, label.value):
+            if part and (found := _text_problem("labels", part, MAX_LABEL_CHARS)):
+                return found
+    return None
+
+
+def _text_problem(field: str, text: str, max_chars: int) -> Problem | None:
+    if len(text) > max_chars:
+        return Problem(field, f"{len(text)} characters; at most {max_chars}")
+    if not text.isprintable() and (match := _CONTROL.search(text)):
+        return Problem(field, f"control character U+{ord(match[0]):04X} at {match.start()}; remove it")
+    if text[0].isspace() or text[-1].isspace():
+        return Problem(field, f"{textwrap.shorten(text, 40)!r} begins or ends with a space; remove it")
+    return None
+
+
+def check_set(name: str, **texts: str) -> None:
+    """Check the name and the describing texts of a new set.
+
+    Raises
+    ------
+    BadInput
+        Names the field, what was found and what would be right.
+
+    """
+    if not _SET_NAME.fullmatch(name):
+        shown = textwrap.shorten(repr(name), 80, placeholder="...")
+        raise BadInput(
+            f"{shown} is no name for a set: 1 to 64 lower-case letters, digits, dots, dashes and underscores",
+            field="name",
+        )
+    for field, text in texts.items():
+        if text and (found := _text_problem(field, text, MAX_TEXT_CHARS)):
+            raise BadInput(f"{field}: {found.reason}", field=field)
+
+
+def check_decision(reason: str, actor: str) -> None:
+    """Check that a decision says why and by whom.
+
+    Raises
+    ------
+    BadInput
+        One is missing, too long or holds control characters.
+
+    """
+    for field, text in (("reason", reason), ("actor", actor)):
+        if not text:
+            raise BadInput(
+                f"{field}: required; it is kept with the entry for as long as the catalog exists", field=field
+            )
+        if found := _text_problem(field, text, MAX_TEXT_CHARS):
+            raise BadInput(f"{field}: {found.reason}", field=field)
