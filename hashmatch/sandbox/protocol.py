@@ -1,0 +1,347 @@
+"""What the pool and a worker say to each other: fixed-size messages, checked field by field.
+
+Theory of operation
+-------------------
+The picture itself travels in shared memory. A request is a small fixed header that says how many bytes of that memory
+to look at and what to compute. A reply is one fixed-size record: a status, what was decoded, and a table of hashes
+with :data:`MAX_HASHES` slots of which the first ``count`` are used. Reasons cross as integers, algorithms and
+transformations as positions in tables that both sides hold. Nothing is ever unpickled, and there is no length that a
+reader must trust.
+
+A worker may have been taken over by the picture it decoded, so every field of a reply is ``untrusted_`` until it was
+compared with its range. A reply has exactly one encoding: unused slots are zero. Whatever does not fit raises
+:class:`~hashmatch.errors.BadFrame`, the one error of this module. What remains possible for a hostile worker is to lie,
+in bounds, about the pictures that it is given itself.
+
+What this module deliberately does not do: no I/O. It never sees a socket or shared memory.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hashmatch.errors import BadConfig, BadFrame
+from hashmatch.model import Algorithm, AlgorithmKind, ComputedHash, HashOptions, MediaInfo, Picture, Refusal
+from hashmatch.sandbox.confine import NOT_ATTEMPTED, Outcome, Step
+
+VERSION = 1
+
+MAX_HASHES = 1_024
+"""Slots in a reply: 8 frames x (16 PDQ + 4 others) are 160, and about 120 views of one picture still fit."""
+MAX_VALUE_BYTES = 64
+"""Longest hash value: 512 bits. PhotoDNA's 144 bytes are compared by another metric and are not carried."""
+MAX_ALGORITHMS = 64
+"""The request names algorithms by the bits of one 64-bit word."""
+MAX_DETAIL_BYTES = 160
+"""Enough for a sentence with two numbers; short, because a hostile worker could put picture bytes into it."""
+
+TRANSFORMATIONS = ("orig", "rot90", "rot180", "rot270", "flipx", "flipy", "flipplus", "flipminus")
+"""Names that cross as their position; the PDQ reference's dihedral names first. Append only."""
+
+_STATUSES: tuple[Refusal | None, ...] = (
+    None,
+    Refusal.EMPTY,
+    Refusal.TOO_LARGE,
+    Refusal.TOO_SMALL,
+    Refusal.UNSUPPORTED_FORMAT,
+    Refusal.CORRUPT,
+    Refusal.BOMB,
+    Refusal.LOW_QUALITY,
+    Refusal.CRASHED,
+)
+"""What a worker may say; TIMEOUT and NO_USABLE_HASH are the parent's own findings."""
+
+_MAX_NUMBER = (1 << 31) - 1
+"""Largest width, height, frame count or time in a reply: PNG's largest side, and 35 minutes in microseconds."""
+_MAX_FRAME = (1 << 16) - 1
+_MAX_QUALITY = 100
+_NO_QUALITY = -1
+_PRINTABLE = frozenset(range(0x20, 0x7F))
+
+_REQUEST = struct.Struct("<4sHBBQQQ")  # magic, version, kind, flags, request id, length, algorithm bits
+_HELLO = struct.Struct(f"<4sHH{len(Step)}h")  # magic, version, landlock ABI, one errno per step
+_HEAD = struct.Struct(f"<4sHBBQ16sIIIIIIHH{MAX_DETAIL_BYTES}s")
+_RECORD = struct.Struct(f"<HHHbB{MAX_VALUE_BYTES}s")  # algorithm, transformation, frame, quality, size, value
+
+REQUEST_BYTES = _REQUEST.size
+HELLO_BYTES = _HELLO.size
+REPLY_BYTES = _HEAD.size + MAX_HASHES * _RECORD.size
+
+_REQUEST_MAGIC, _HELLO_MAGIC, _REPLY_MAGIC = b"HMrq", b"HMhi", b"HMan"
+_HAS_MEDIA, _DEGRADED = 1, 2
+_DIHEDRAL, _IGNORE_ORIENTATION, _FIRST_FRAME_ONLY = 1, 2, 4
+
+
+class RequestKind(enum.IntEnum):
+    """What a worker is asked to do."""
+
+    HASH = 1
+    """Hash the picture in shared memory."""
+    PROBE = 2
+    """Create a socket, and so be killed by the filter: the start-up test of the sandbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; ``length_bytes`` counts from the start of the shared memory."""
+
+    kind: RequestKind
+    request_id: int
+    length_bytes: int = 0
+    options: HashOptions = field(default_factory=HashOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """Encodes and decodes with one table of algorithms, which both sides must hold in the same order."""
+
+    algorithms: tuple[Algorithm, ...]
+    _positions: Mapping[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.algorithms) > MAX_ALGORITHMS:
+            raise BadConfig(f"{len(self.algorithms)} algorithms are installed; the sandbox carries {MAX_ALGORITHMS}")
+        for algorithm in self.algorithms:
+            if algorithm.size_bytes > MAX_VALUE_BYTES:
+                raise BadConfig(
+                    f"values of the algorithm {algorithm.name} have {algorithm.size_bytes} bytes; the sandbox carries "
+                    f"at most {MAX_VALUE_BYTES}: uninstall its plug-in"
+                )
+        positions = {algorithm.name: index for index, algorithm in enumerate(self.algorithms)}
+        object.__setattr__(self, "_positions", positions)
+
+    def encode_request(self, request: Request) -> bytes:
+        """Bytes of a request.
+
+        Raises
+        ------
+        BadFrame
+            An algorithm that is not in the table was asked for.
+
+        """
+        options = request.options
+        unknown = options.algorithms - self._positions.keys()
+        if unknown:
+            raise BadFrame(f"no algorithm of the table is named {', '.join(sorted(unknown))}")
+        flags = (
+            _DIHEDRAL * options.dihedral
+            | _IGNORE_ORIENTATION * options.ignore_orientation
+            | _FIRST_FRAME_ONLY * options.first_frame_only
+        )
+        bits = sum(1 << self._positions[name] for name in options.algorithms)
+        return _REQUEST.pack(
+            _REQUEST_MAGIC, VERSION, request.kind, flags, request.request_id, request.length_bytes, bits
+        )
+
+    def decode_request(self, untrusted_data: bytes, capacity_bytes: int) -> Request:
+        """Read a request; ``capacity_bytes`` is the size of the shared memory.
+
+        Raises
+        ------
+        BadFrame
+            Anything about it is not as it must be.
+
+        """
+        _check_size(untrusted_data, REQUEST_BYTES)
+        magic, version, kind, flags, request_id, length, bits = _REQUEST.unpack(untrusted_data)
+        _check_origin(magic, version, _REQUEST_MAGIC)
+        if kind not in set(RequestKind):
+            raise BadFrame(f"request kind {kind} is unknown")
+        if flags & ~(_DIHEDRAL | _IGNORE_ORIENTATION | _FIRST_FRAME_ONLY):
+            raise BadFrame(f"request flags {flags:#x} are unknown")
+        _check_range("length", length, 0, capacity_bytes)
+        _check_range("algorithm bits", bits, 0, (1 << len(self.algorithms)) - 1)
+        options = HashOptions(
+            algorithms=frozenset(a.name for index, a in enumerate(self.algorithms) if bits >> index & 1),
+            dihedral=bool(flags & _DIHEDRAL),
+            ignore_orientation=bool(flags & _IGNORE_ORIENTATION),
+            first_frame_only=bool(flags & _FIRST_FRAME_ONLY),
+        )
+        return Request(RequestKind(kind), request_id, length, options)
+
+    def encode_reply(self, request_id: int, picture: Picture) -> bytes:
+        """Bytes of a reply. ``detail`` is cut and made printable; times are cut at 35 minutes.
+
+        Raises
+        ------
+        BadFrame
+            The picture does not fit a reply, which is a bug of whoever computed it.
+
+        """
+        if picture.refusal not in _STATUSES or (picture.refusal is None) != bool(picture.hashes):
+            raise BadFrame(f"a reply cannot say {picture.refusal!r} with {len(picture.hashes)} hashes")
+        if len(picture.hashes) > MAX_HASHES:
+            raise BadFrame(f"{len(picture.hashes)} hashes; a reply carries at most {MAX_HASHES}")
+        media = picture.media or MediaInfo("", 0, 0, 0, 0)
+        detail = _printable(picture.detail)[:MAX_DETAIL_BYTES]
+        try:
+            head = _HEAD.pack(
+                _REPLY_MAGIC,
+                VERSION,
+                _STATUSES.index(picture.refusal),
+                _HAS_MEDIA * (picture.media is not None) | _DEGRADED * media.degraded,
+                request_id,
+                _printable(media.format),
+                media.width,
+                media.height,
+                media.frames,
+                media.frames_hashed,
+                min(picture.decode_us, _MAX_NUMBER),
+                min(picture.hash_us, _MAX_NUMBER),
+                len(picture.hashes),
+                len(detail),
+                detail,
+            )
+            body = b"".join(self._pack_record(computed) for computed in picture.hashes)
+        except (struct.error, KeyError, ValueError) as error:
+            raise BadFrame(f"the picture does not fit a reply: {error}") from error
+        return (head + body).ljust(REPLY_BYTES, b"\0")
+
+    def decode_reply(self, untrusted_data: bytes, request: Request) -> Picture:
+        """Read the reply to ``request``, checking every field.
+
+        Raises
+        ------
+        BadFrame
+            Anything about it is not as it must be; the worker that sent it can no longer be trusted.
+
+        """
+        _check_size(untrusted_data, REPLY_BYTES)
+        (
+            magic,
+            version,
+            untrusted_status,
+            untrusted_flags,
+            untrusted_id,
+            untrusted_format,
+            *untrusted_numbers,
+            untrusted_count,
+            untrusted_detail_bytes,
+            untrusted_detail,
+        ) = _HEAD.unpack_from(untrusted_data)
+        _check_origin(magic, version, _REPLY_MAGIC)
+        if untrusted_id != request.request_id:
+            raise BadFrame(f"reply to request {untrusted_id}, expected {request.request_id}")
+        _check_range("status", untrusted_status, 0, len(_STATUSES) - 1)
+        refusal = _STATUSES[untrusted_status]
+        _check_range("hash count", untrusted_count, 0 if refusal else 1, 0 if refusal else MAX_HASHES)
+        _check_range("detail length", untrusted_detail_bytes, 0, MAX_DETAIL_BYTES)
+        detail = _text("detail", untrusted_detail, untrusted_detail_bytes)
+        media = _media(untrusted_flags, untrusted_format, untrusted_numbers[:4])
+        if refusal is None and media is None:
+            raise BadFrame("hashes of a picture that was not decoded")
+        for untrusted_us in untrusted_numbers[4:]:
+            _check_range("time", untrusted_us, 0, _MAX_NUMBER)
+        end = _HEAD.size + untrusted_count * _RECORD.size
+        if untrusted_data[end:] != bytes(REPLY_BYTES - end):
+            raise BadFrame("unused slots are not zero")
+        records = _RECORD.iter_unpack(untrusted_data[_HEAD.size : end])
+        hashes = tuple(self._check_record(untrusted_record, request.options) for untrusted_record in records)
+        decode_us, hash_us = untrusted_numbers[4:]
+        return Picture(media, hashes, refusal, detail, decode_us=decode_us, hash_us=hash_us)
+
+    def _pack_record(self, computed: ComputedHash) -> bytes:
+        if len(computed.value) > MAX_VALUE_BYTES:
+            raise BadFrame(f"a {computed.algorithm} value of {len(computed.value)} bytes")
+        return _RECORD.pack(
+            self._positions[computed.algorithm],
+            TRANSFORMATIONS.index(computed.transformation),
+            computed.frame,
+            _NO_QUALITY if computed.quality is None else computed.quality,
+            len(computed.value),
+            computed.value,
+        )
+
+    def _check_record(self, untrusted_record: Sequence[object], options: HashOptions) -> ComputedHash:
+        untrusted_algorithm, untrusted_transformation, frame, untrusted_quality, untrusted_size, untrusted_value = (
+            untrusted_record
+        )
+        assert isinstance(frame, int)  # noqa: S101 - "H" of the struct: any value is in range
+        assert isinstance(untrusted_value, bytes)  # noqa: S101 - "64s" of the struct
+        algorithm = self.algorithms[_check_range("algorithm", untrusted_algorithm, 0, len(self.algorithms) - 1)]
+        if algorithm.kind is not AlgorithmKind.PERCEPTUAL:
+            raise BadFrame(f"{algorithm.name} is not computed in a worker")
+        if options.algorithms and algorithm.name not in options.algorithms:
+            raise BadFrame(f"{algorithm.name} was not asked for")
+        size = _check_range(f"size of a {algorithm.name} value", untrusted_size, *[algorithm.size_bytes] * 2)
+        if untrusted_value[size:] != bytes(MAX_VALUE_BYTES - size):
+            raise BadFrame(f"a {algorithm.name} value has bytes beyond its end")
+        low, high = (0, _MAX_QUALITY) if algorithm.has_quality else (_NO_QUALITY, _NO_QUALITY)
+        quality = _check_range(f"quality of a {algorithm.name} value", untrusted_quality, low, high)
+        position = _check_range("transformation", untrusted_transformation, 0, len(TRANSFORMATIONS) - 1)
+        return ComputedHash(
+            algorithm.name,
+            untrusted_value[:size],
+            quality if algorithm.has_quality else None,
+            TRANSFORMATIONS[position],
+            frame,
+        )
+
+
+def encode_hello(outcome: Outcome) -> bytes:
+    """Bytes of a worker's first message: what became of its lockdown."""
+    return _HELLO.pack(_HELLO_MAGIC, VERSION, outcome.landlock_abi, *outcome.errnos)
+
+
+def decode_hello(untrusted_data: bytes) -> Outcome:
+    """Read a worker's first message.
+
+    Raises
+    ------
+    BadFrame
+        Anything about it is not as it must be.
+
+    """
+    _check_size(untrusted_data, HELLO_BYTES)
+    magic, version, abi, *untrusted_errnos = _HELLO.unpack(untrusted_data)
+    _check_origin(magic, version, _HELLO_MAGIC)
+    for untrusted_errno in untrusted_errnos:
+        _check_range("errno", untrusted_errno, NOT_ATTEMPTED, _MAX_NUMBER)
+    return Outcome(tuple(untrusted_errnos), abi)
+
+
+def _media(untrusted_flags: int, untrusted_format: bytes, untrusted_numbers: Sequence[int]) -> MediaInfo | None:
+    """Bound what the worker says of the file; without the media flag everything about it must be zero."""
+    if untrusted_flags not in {0, _HAS_MEDIA, _HAS_MEDIA | _DEGRADED}:
+        raise BadFrame(f"reply flags {untrusted_flags:#x} are unknown")
+    if not untrusted_flags:
+        if any(untrusted_format) or any(untrusted_numbers):
+            raise BadFrame("particulars of a picture that was not decoded")
+        return None
+    name = _text("format", untrusted_format, len(untrusted_format.rstrip(b"\0")))
+    width, height, frames, frames_hashed = (
+        _check_range("size or frame count", untrusted_number, 0, _MAX_NUMBER) for untrusted_number in untrusted_numbers
+    )
+    return MediaInfo(name, width, height, frames, frames_hashed, bool(untrusted_flags & _DEGRADED))
+
+
+def _text(name: str, untrusted_field: bytes, length: int) -> str:
+    """Take ``length`` printable ASCII bytes; the rest of the field must be zero."""
+    untrusted_text, untrusted_rest = untrusted_field[:length], untrusted_field[length:]
+    if any(untrusted_rest) or not _PRINTABLE.issuperset(untrusted_text):
+        raise BadFrame(f"{name} is not printable text")
+    return untrusted_text.decode("ascii")
+
+
+def _printable(text: str) -> bytes:
+    """ASCII with a question mark for whatever is not printable."""
+    return bytes(byte if byte in _PRINTABLE else 0x3F for byte in text.encode("ascii", "replace"))
+
+
+def _check_size(untrusted_data: bytes, expected: int) -> None:
+    if len(untrusted_data) != expected:
+        raise BadFrame(f"message of {len(untrusted_data)} bytes, expected {expected}")
+
+
+def _check_origin(magic: bytes, version: int, expected: bytes) -> None:
+    if magic != expected or version != VERSION:
+        raise BadFrame(f"message begins {magic!r} version {version}, expected {expected!r} version {VERSION}")
+
+
+def _check_range(name: str, untrusted_number: object, low: int, high: int) -> int:
+    if not isinstance(untrusted_number, int) or not low <= untrusted_number <= high:
+        raise BadFrame(f"{name} {untrusted_number} is not in {low} to {high}")
+    return untrusted_number

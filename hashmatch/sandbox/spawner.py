@@ -1,0 +1,353 @@
+"""The pool's side of the zygote and of each worker: processes, sockets and descriptors, but no decisions.
+
+Theory of operation
+-------------------
+:class:`Spawner` executes the zygote as a fresh interpreter and owns its control socket. Each :meth:`Spawner.spawn`
+makes the worker's shared memory and socket, lets the zygote fork, and waits until the worker has said how its lockdown
+went. A :class:`Worker` is addressed by its pidfd, so a signal can never reach a stranger that was given the same
+number. How a worker ended is known only to the zygote, which reports it; if the zygote itself dies, every worker dies
+with it and nobody knows more than that.
+
+What this module deliberately does not do: it does not judge an outcome, retry, queue or respawn; ``pool`` does.
+
+Threads: everything happens on the event loop's thread. The zygote dies with the *thread* that started it (that is how
+PR_SET_PDEATHSIG counts), so a loop must not move to another thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from hashmatch.errors import BadFrame, SandboxUnavailable
+from hashmatch.sandbox import protocol
+from hashmatch.sandbox.confine import Outcome
+from hashmatch.sandbox.control import MAX_FRAME_BYTES, Frame, Kind, ZygoteSettings
+from hashmatch.sandbox.memory import PictureMemory
+
+_SPAWN_TIMEOUT_S = 20.0
+"""A fork and a lockdown take 5 ms; this is for a machine that swaps."""
+_REPORT_TIMEOUT_S = 2.0
+"""How long to wait for word of a process that is known to be dead or dying."""
+
+_PASSED_ENVIRONMENT = ("HOME", "LANG", "LD_LIBRARY_PATH", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
+"""What an interpreter needs to find its libraries and compiled kernels; no setting of hashmatch, no secret."""
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""The zygote forks, so no library may start a thread in it."""
+
+
+class WorkerDied(Exception):
+    """The worker ended before it answered; ``signal_number`` says how, None when nobody knows."""
+
+    def __init__(self, signal_number: int | None) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+
+    def __str__(self) -> str:
+        if self.signal_number is None:
+            return "ended for an unknown reason"
+        return f"killed by {signal.Signals(self.signal_number).name}" if self.signal_number else "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What the zygote is to run. Only tests use anything but the defaults; no configuration reaches these."""
+
+    compute: str = ""
+    """Module with ``hash_picture`` and ``warm``; empty means the zygote's own default."""
+    unconfined: bool = False
+    """The negative control: workers that are not locked up, which the posture then says."""
+
+
+class Worker:
+    """One confined process. Killed, never asked, to end."""
+
+    def __init__(
+        self, pid: int, pidfd: int, connection: socket.socket, memory: PictureMemory, ended: asyncio.Future[int | None]
+    ) -> None:
+        self.pid = pid
+        self.outcome = Outcome()
+        self.images = 0
+        self.memory_locked = memory.locked
+        self.ended = ended
+        self._pidfd = pidfd
+        self._connection = connection
+        self._memory = memory
+
+    def __repr__(self) -> str:
+        state = "ended" if self.ended.done() else "running"
+        return f"<Worker {self.pid} {state}, {self.images} images>"
+
+    async def greet(self) -> None:
+        """Wait until the worker has locked itself up.
+
+        Raises
+        ------
+        WorkerDied
+            It did not survive that.
+        BadFrame
+            It said something else.
+
+        """
+        self.outcome = protocol.decode_hello(await self._receive(protocol.HELLO_BYTES))
+
+    async def ask(self, request: bytes, image: bytes) -> bytes:
+        """Have one picture hashed; the answer is the worker's, unchecked.
+
+        Raises
+        ------
+        WorkerDied
+            The worker ended first.
+
+        """
+        self.images += 1
+        try:
+            self._memory.put(image)
+            await self._send(request)
+            return await self._receive(protocol.REPLY_BYTES)
+        finally:
+            self._memory.wipe(len(image))
+
+    async def provoke(self, request: bytes) -> int | None:
+        """Send a probe; return the signal that ended the worker, None when it survived.
+
+        Raises
+        ------
+        BadFrame
+            It survived and said something that is no hello.
+
+        """
+        try:
+            await self._send(request)
+            protocol.decode_hello(await self._receive(protocol.HELLO_BYTES))
+        except WorkerDied as death:
+            return death.signal_number
+        return None
+
+    def kill(self) -> None:
+        """Kill the process; whoever waits for its answer gets :class:`WorkerDied`."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill the process and release everything held for it; nobody may be waiting for its answer."""
+        self.kill()
+        os.close(self._pidfd)
+        self._connection.close()
+        self._memory.close()
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            await asyncio.get_running_loop().sock_sendall(self._connection, data)
+        except (BrokenPipeError, ConnectionResetError):
+            raise WorkerDied(await self._how_it_ended()) from None
+
+    async def _receive(self, size: int) -> bytes:
+        """Receive one message; one byte more is asked for, so that a longer one does not pass for a whole one."""
+        try:
+            untrusted_data = await asyncio.get_running_loop().sock_recv(self._connection, size + 1)
+        except ConnectionResetError:
+            untrusted_data = b""
+        if not untrusted_data:
+            raise WorkerDied(await self._how_it_ended())
+        return untrusted_data
+
+    async def _how_it_ended(self) -> int | None:
+        try:
+            return await asyncio.wait_for(asyncio.shield(self.ended), _REPORT_TIMEOUT_S)
+        except TimeoutError:
+            return None
+
+
+class Spawner:
+    """One zygote."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, capacity_bytes: int) -> None:
+        self._process = process
+        self._control = control
+        self._capacity_bytes = capacity_bytes
+        self._loop = asyncio.get_running_loop()
+        self._answers: deque[asyncio.Future[tuple[Frame, list[int]]]] = deque()
+        self._ends: dict[int, asyncio.Future[int | None]] = {}
+        self.gone = asyncio.Event()
+        """Set when the zygote can no longer be talked to."""
+        self._loop.add_reader(control.fileno(), self._on_frame)
+
+    @classmethod
+    async def start(cls, settings: ZygoteSettings, launch: Launch, names: list[str], timeout_s: float) -> Spawner:
+        """Execute a zygote and wait until it is warm.
+
+        Parameters
+        ----------
+        settings : ZygoteSettings
+            What it must know of the configuration.
+        launch : Launch
+            What it is to run.
+        names : list of str
+            The algorithm table of this process, which the zygote's must equal.
+        timeout_s : float
+            How long warming up may take.
+
+        Raises
+        ------
+        SandboxUnavailable
+            It did not become ready; the message says why.
+
+        """
+        ours, theirs = _socketpair()
+        with theirs:
+            process = _execute(launch, theirs)
+        spawner = cls(process, ours, settings.decode.max_bytes)
+        try:
+            async with asyncio.timeout(timeout_s):
+                frame, _ = await spawner._request(Frame(Kind.SETTINGS, settings.to_text()))
+        except BaseException as error:
+            await spawner.close()
+            if isinstance(error, TimeoutError):
+                raise SandboxUnavailable(
+                    f"the zygote was not ready after {timeout_s:g} s; on a first start it compiles kernels: raise "
+                    "sandbox.start_timeout_ms or run `python -m hashmatch.kernels` before"
+                ) from error
+            raise
+        problem = frame.text if frame.kind is not Kind.READY else ""
+        if not problem and json.loads(frame.text) != names:
+            problem = f"it sees the algorithms {frame.text}, this process sees {names}"
+        if problem:
+            await spawner.close()
+            raise SandboxUnavailable(f"the zygote could not start: {problem}")
+        return spawner
+
+    @property
+    def pid(self) -> int:
+        """Process id of the zygote."""
+        return self._process.pid
+
+    async def spawn(self) -> Worker:
+        """Start a worker and wait until it has locked itself up.
+
+        Raises
+        ------
+        SandboxUnavailable
+            The zygote is gone or could not fork, or the worker did not survive its lockdown.
+
+        """
+        memory = PictureMemory(self._capacity_bytes)
+        ours, theirs = _socketpair()
+        worker: Worker | None = None
+        try:
+            async with asyncio.timeout(_SPAWN_TIMEOUT_S):
+                with theirs:
+                    frame, pidfds = await self._request(Frame(Kind.SPAWN), theirs.fileno(), memory.descriptor)
+                if frame.kind is not Kind.SPAWNED or len(pidfds) != 1:
+                    raise SandboxUnavailable(f"the zygote could not start a worker: {frame.text}")  # noqa: TRY301 - one clean-up for every way out
+                worker = Worker(frame.pid, pidfds[0], ours, memory, self._ends[frame.pid])
+                await worker.greet()
+        except BaseException as error:
+            if worker is not None:
+                worker.close()
+            else:
+                ours.close()
+                memory.close()
+            if isinstance(error, TimeoutError | WorkerDied | BadFrame):
+                raise SandboxUnavailable(f"a worker did not get through its lockdown: {error}") from error
+            raise
+        memory.close_descriptor()
+        return worker
+
+    async def close(self) -> None:
+        """End the zygote and wait until it, and every worker it reported on, is gone."""
+        ends = [end for end in self._ends.values() if not end.done()]
+        if ends and not self.gone.is_set():
+            await asyncio.wait(ends, timeout=_REPORT_TIMEOUT_S)
+        self._lose()
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
+
+    async def _request(self, frame: Frame, *descriptors: int) -> tuple[Frame, list[int]]:
+        """Send a frame and wait for its answer; the answers come in the order of the requests."""
+        answer: asyncio.Future[tuple[Frame, list[int]]] = self._loop.create_future()
+        try:
+            socket.send_fds(self._control, [frame.encode()], descriptors)
+        except OSError as error:
+            raise SandboxUnavailable(f"the zygote is gone: {error.strerror}") from error
+        self._answers.append(answer)
+        return await answer
+
+    def _on_frame(self) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, MAX_FRAME_BYTES + 1, 1, socket.MSG_CMSG_CLOEXEC)
+            frame = Frame.decode(data)
+        except BlockingIOError:
+            return
+        except (OSError, BadFrame):  # an empty message, the end of the stream, is no frame either
+            self._lose()
+            return
+        if frame.kind is Kind.EXITED:
+            end = self._ends.pop(frame.pid, None)
+            if end is not None:
+                end.set_result(os.WTERMSIG(frame.status) if os.WIFSIGNALED(frame.status) else 0)
+            return
+        if frame.kind is Kind.SPAWNED:
+            self._ends[frame.pid] = self._loop.create_future()
+        answer = self._answers.popleft() if self._answers else None
+        if answer is not None and not answer.done():
+            answer.set_result((frame, descriptors))
+            return
+        for descriptor in descriptors:  # whoever asked has given up; the worker ends when it finds its socket closed
+            os.close(descriptor)
+
+    def _lose(self) -> None:
+        """Let go of the zygote: nobody will hear from it again."""
+        if self.gone.is_set():
+            return
+        self.gone.set()
+        self._loop.remove_reader(self._control.fileno())
+        self._control.close()
+        for answer in self._answers:
+            if not answer.done():
+                answer.set_exception(SandboxUnavailable("the zygote ended while it was being asked for something"))
+        self._answers.clear()
+        for end in self._ends.values():
+            end.set_result(None)
+        self._ends.clear()
+
+
+def _socketpair() -> tuple[socket.socket, socket.socket]:
+    """Make a pair that keeps message boundaries: ours does not block, theirs does."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(0)
+    return ours, theirs
+
+
+def _execute(launch: Launch, control: socket.socket) -> subprocess.Popen[bytes]:
+    """Start the interpreter with nothing of ours but its end of the control socket.
+
+    It finds its modules where this process found them; ``-P`` keeps the working directory from adding others. A session
+    of its own keeps a terminal's Ctrl-C from reaching it before the pool has finished.
+    """
+    command = [sys.executable, "-P", "-m", "hashmatch.sandbox.zygote", "--control", str(control.fileno())]
+    if launch.compute:
+        command += ["--compute", launch.compute]
+    if launch.unconfined:
+        command += ["--unconfined"]
+    environment = {name: os.environ[name] for name in _PASSED_ENVIRONMENT if name in os.environ}
+    environment |= dict.fromkeys(_ONE_THREAD, "1")
+    environment["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=environment,
+        cwd="/",
+        pass_fds=(control.fileno(),),
+        start_new_session=True,
+    )
