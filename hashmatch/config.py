@@ -172,7 +172,7 @@ class ServerConfig:
     )
     max_batch: int = setting(10_000, "hashes in one DetectHashes call", unit="hashes", at_least=1)
     import_idle_s: int = setting(
-        30, "an import holds the catalog's write lock; a sender that falls silent must not keep withdrawals out",
+        30, "an import occupies a thread and a temporary table, and a sender that falls silent must not keep them",
         unit="s", at_least=1, at_most=3_600,
     )  # fmt: skip
     health_poll_ms: int = setting(

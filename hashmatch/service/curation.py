@@ -2,13 +2,13 @@
 
 Theory of operation
 -------------------
-The catalog blocks, so each of its calls runs in a thread: writes in one thread of their own, because a catalog has one
-writer anyway and a queue of waiting imports must not occupy the threads that searches use; reads in a small pool.
+The catalog blocks, so each of its calls runs in a thread, and never in the threads that searches use: short calls in a
+small pool, every import and export in a thread of its own, because those last as long as their caller likes.
 
 An import is one transaction fed by a caller's stream, two different paces joined by a :class:`_Feed`: the event loop
-puts batches into a bounded queue, the writer thread takes rows out of it. Whatever ends the stream early (the caller
-went away, sent nonsense, or fell silent for ``idle_s``) is raised inside the writer's iterator, so the transaction is
-rolled back by the same path as any other error, and nothing was imported.
+puts batches into a bounded queue, the import's thread takes rows out of it. Whatever ends the stream early (the caller
+went away, sent nonsense, or fell silent for ``idle_s``) is raised inside the thread's iterator, so the catalog rolls
+back by the same path as for any other error, and nothing was imported.
 
 ``publish`` makes the change visible to searches. It is awaited before the result is returned: who has been told that an
 entry is withdrawn gets no hit from it any more.
@@ -20,15 +20,17 @@ does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import itertools
 import queue
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
 from hashmatch.errors import DeadlineExceeded, ImportAborted
-from hashmatch.model import Entry, HashSet, ImportResult, Rejected
+from hashmatch.model import Entry, HarmDomain, HashSet, ImportResult, Rejected, SetMode
 
 EXPORT_BATCH: Final = 1_000
 """Entries fetched from the catalog at a time, and the most in one message of an export."""
@@ -36,16 +38,40 @@ EXPORT_BATCH: Final = 1_000
 _BATCHES_AHEAD: Final = 4
 """Batches of an import that may wait for the writer; each is at most one gRPC message."""
 
-_READERS: Final = 4
-"""Threads for short reads; also how many exports may run at once, each in a thread of its own."""
+_SHORT_CALLS: Final = 4
+"""Threads for calls that take milliseconds."""
+
+_STREAMS: Final = 8
+"""Imports and exports at once; more wait for their turn."""
 
 _T = TypeVar("_T")
+
+
+class Rows(Protocol):
+    """Entries of one moment, holding a read transaction until closed."""
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Return the entries not yet taken."""
+
+    def close(self) -> None:
+        """Give the transaction back. Safe to call twice."""
 
 
 class Catalog(Protocol):
     """The part of the catalog that curation uses."""
 
-    def create_set(self, hash_set: HashSet) -> HashSet:
+    def create_set(
+        self,
+        name: str,
+        domain: HarmDomain,
+        *,
+        owner: str,
+        source: str,
+        jurisdiction: str,
+        terms: str,
+        description: str,
+        mode: SetMode,
+    ) -> HashSet:
         """Add an empty set. Raises SetExists, BadInput."""
 
     def sets(self) -> Sequence[HashSet]:
@@ -57,7 +83,7 @@ class Catalog(Protocol):
     def import_entries(self, name: str, rows: Iterable[Entry | Rejected]) -> ImportResult:
         """Add or replace in one transaction; what ``rows`` raises rolls it back and is raised again."""
 
-    def entries(self, name: str) -> Iterator[Entry]:
+    def entries(self, name: str) -> Rows:
         """Every entry, in entry_id order, as of one version."""
 
     def withdraw(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
@@ -71,9 +97,12 @@ class Curator:
         self._catalog = catalog
         self._publish = publish
         self._idle_s = idle_s
-        self._writer = ThreadPoolExecutor(1, "hashmatch-catalog-writer")
-        self._readers = ThreadPoolExecutor(_READERS, "hashmatch-catalog-reader")
-        self._exports = asyncio.Semaphore(_READERS)
+        self._short = ThreadPoolExecutor(_SHORT_CALLS, "hashmatch-catalog")
+        self._streams = asyncio.Semaphore(_STREAMS)
+        self._open = 0
+
+    def __repr__(self) -> str:
+        return f"<Curator: {self._open} imports and exports>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,26 +110,36 @@ class Curator:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for executor in (self._writer, self._readers):
-            await asyncio.to_thread(executor.shutdown)
+        await asyncio.to_thread(self._short.shutdown)
 
-    async def create(self, hash_set: HashSet) -> HashSet:
-        """Add an empty set. Raises SetExists, BadInput."""
-        created = await self._write(self._catalog.create_set, hash_set)
+    async def create(self, wanted: HashSet) -> HashSet:
+        """Add an empty set; what the catalog assigns is ignored in ``wanted``. Raises SetExists, BadInput."""
+        create = functools.partial(
+            self._catalog.create_set,
+            wanted.name,
+            wanted.domain,
+            owner=wanted.owner,
+            source=wanted.source,
+            jurisdiction=wanted.jurisdiction,
+            terms=wanted.terms,
+            description=wanted.description,
+            mode=wanted.mode,
+        )
+        created = await self._call(create)
         await self._publish()
         return created
 
     async def sets(self) -> Sequence[HashSet]:
         """Every set, in name order."""
-        return await self._read(self._catalog.sets)
+        return await self._call(self._catalog.sets)
 
     async def get(self, name: str) -> HashSet:
         """One set. Raises SetNotFound."""
-        return await self._read(self._catalog.get_set, name)
+        return await self._call(self._catalog.get_set, name)
 
     async def withdraw(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
         """Stop an entry from matching, before returning. Raises SetNotFound, EntryNotFound, BadInput."""
-        changed = await self._write(lambda: self._catalog.withdraw(name, entry_id, reason=reason, actor=actor))
+        changed = await self._call(lambda: self._catalog.withdraw(name, entry_id, reason=reason, actor=actor))
         await self._publish()
         return changed
 
@@ -110,43 +149,64 @@ class Curator:
         Raises
         ------
         SetNotFound
-            The stream is then left unread.
+            The stream is then hardly read.
         DeadlineExceeded
             No batch came for ``idle_s``.
         HashmatchError
             Whatever ``batches`` raises. In all cases nothing was imported.
 
         """
-        feed = _Feed(asyncio.get_running_loop(), self._idle_s)
-        feeding = asyncio.create_task(feed.fill(batches))
-        feeding.add_done_callback(feed.end)
-        try:
-            result = await self._write(self._catalog.import_entries, name, feed.rows())
-        finally:
-            feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
+        async with self._thread() as in_thread:
+            feed = _Feed(asyncio.get_running_loop(), self._idle_s)
+            feeding = asyncio.create_task(feed.fill(batches))
+            feeding.add_done_callback(feed.end)
+            try:
+                result: ImportResult = await in_thread(self._catalog.import_entries, name, feed.rows())
+            finally:
+                feeding.cancel()
+                await asyncio.gather(feeding, return_exceptions=True)
         await self._publish()
         return result
 
-    async def export(self, name: str) -> AsyncGenerator[Sequence[Entry], None]:
-        """Every entry in batches of at most EXPORT_BATCH, as of one version. Raises SetNotFound."""
-        async with self._exports:
-            thread = ThreadPoolExecutor(1, "hashmatch-catalog-export")
-            loop = asyncio.get_running_loop()
-            rows: Iterator[Entry] = iter(())
+    async def export(self, name: str) -> AsyncGenerator[tuple[HashSet, Sequence[Entry]], None]:
+        """Every entry in batches of at most EXPORT_BATCH, each with the set at that version. Raises SetNotFound.
+
+        An empty set gives one empty batch.
+        """
+        async with self._thread() as in_thread:
+            hash_set, rows = await in_thread(self._pinned, name)
             try:
-                rows = await loop.run_in_executor(thread, self._catalog.entries, name)
-                while batch := await loop.run_in_executor(thread, _take, rows):
-                    yield batch
+                while True:
+                    batch = await in_thread(_take, rows)
+                    yield hash_set, batch
+                    if len(batch) < EXPORT_BATCH:
+                        return
             finally:
-                thread.submit(_close, rows)
+                await in_thread(rows.close)
+
+    def _pinned(self, name: str) -> tuple[HashSet, Rows]:
+        """Return a set and its entries of the same version."""
+        while True:
+            before = self._catalog.get_set(name)
+            rows = self._catalog.entries(name)
+            if self._catalog.get_set(name).version == before.version:
+                return before, rows
+            rows.close()
+
+    async def _call(self, function: Callable[..., _T], *args: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._short, function, *args)
+
+    @contextlib.asynccontextmanager
+    async def _thread(self) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+        """Give one import or export its thread; what is called in it runs in order, even after a cancellation."""
+        async with self._streams:
+            self._open += 1
+            thread = ThreadPoolExecutor(1, "hashmatch-catalog-stream")
+            try:
+                yield functools.partial(asyncio.get_running_loop().run_in_executor, thread)
+            finally:
+                self._open -= 1
                 thread.shutdown(wait=False)
-
-    async def _read(self, function: Callable[..., _T], *args: object) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._readers, function, *args)
-
-    async def _write(self, function: Callable[..., _T], *args: object) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, function, *args)
 
 
 class _Feed:
@@ -189,11 +249,5 @@ class _Feed:
             yield from batch
 
 
-def _take(rows: Iterator[Entry]) -> list[Entry]:
+def _take(rows: Rows) -> list[Entry]:
     return list(itertools.islice(rows, EXPORT_BATCH))
-
-
-def _close(rows: Iterator[Entry]) -> None:
-    """End the catalog's read transaction now rather than when the iterator is collected."""
-    if isinstance(rows, Generator):
-        rows.close()

@@ -129,7 +129,7 @@ class Guard(grpc.aio.ServerInterceptor):
 
     @property
     def active(self) -> int:
-        """Calls being served, those of :data:`_UNCOUNTED` left out."""
+        """Calls from their first header to their last byte, those of :data:`_UNCOUNTED` left out."""
         return self._active
 
     async def idle(self) -> None:
@@ -142,10 +142,12 @@ class Guard(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """Return the method's handler inside the guard, None where there is no such method."""
+        method = str(handler_call_details.method)
+        if method not in _UNCOUNTED:
+            self._count()
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
-        method = str(handler_call_details.method)
         return _REBUILD[handler.request_streaming, handler.response_streaming](
             self._respond_stream(handler, method) if handler.response_streaming else self._respond(handler, method),
             request_deserializer=_lenient(handler.request_deserializer),
@@ -185,7 +187,6 @@ class Guard(grpc.aio.ServerInterceptor):
         call = secrets.token_hex(8)
         _call_id.set(call)
         started = time.monotonic()
-        self._enter(method)
         try:
             remaining = remaining_s(context)
             if remaining is not None and remaining <= 0:
@@ -202,20 +203,21 @@ class Guard(grpc.aio.ServerInterceptor):
         else:
             _log.debug("%s: OK after %.1f ms (call %s)", method, _ms_since(started), call)
             return
-        finally:
-            self._leave(method)
         await context.abort(status.code, status.details, status.trailing_metadata)
 
-    def _enter(self, method: str) -> None:
-        if method not in _UNCOUNTED:
-            self._active += 1
-            self._idle.clear()
+    def _count(self) -> None:
+        """Count the call from its first header to its last byte: gRPC runs all of it in the current task."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  interceptors are coroutines
+        self._active += 1
+        self._idle.clear()
+        task.add_done_callback(self._ended)
 
-    def _leave(self, method: str) -> None:
-        if method not in _UNCOUNTED:
-            self._active -= 1
-            if not self._active:
-                self._idle.set()
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        del task
+        self._active -= 1
+        if not self._active:
+            self._idle.set()
 
 
 _REBUILD: Final[dict[tuple[bool, bool], Callable[..., Any]]] = {

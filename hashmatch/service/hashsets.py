@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
-from hashmatch.errors import BadInput
+from hashmatch.errors import BadInput, HashmatchError
 from hashmatch.model import Entry, Rejected
 from hashmatch.report.proto import (
     entry_from_proto,
@@ -36,7 +36,7 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> hashset_pb2.HashSet:
         """Add an empty set."""
-        with _fields_of("hash_set"):
+        with _fields("hash_set."):
             created = await self._curator.create(hash_set_from_proto(request.hash_set))
         return hash_set_to_proto(created)
 
@@ -67,7 +67,8 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
         first = await anext(requests, None)
         if first is None or not first.set_name:
             raise BadInput("set_name: the first message of an import names the set", field="set_name")
-        result = await self._curator.import_entries(first.set_name, _batches(first, requests))
+        with _fields(name="set_name"):
+            result = await self._curator.import_entries(first.set_name, _batches(first, requests))
         return import_result_to_proto(result)
 
     async def ExportEntries(  # noqa: N802  gRPC's name
@@ -75,12 +76,15 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
         request: hashset_pb2.ExportEntriesRequest,
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> AsyncIterator[hashset_pb2.ExportEntriesResponse]:
-        """The set, then its entries in batches."""
-        hash_set = await self._curator.get(request.name)
-        yield hashset_pb2.ExportEntriesResponse(hash_set=hash_set_to_proto(hash_set))
+        """Send the entries in batches, the first together with the set."""
+        described = False
         async with contextlib.aclosing(self._curator.export(request.name)) as batches:
-            async for batch in batches:
-                yield hashset_pb2.ExportEntriesResponse(entries=[entry_to_proto(entry) for entry in batch])
+            async for hash_set, entries in batches:
+                yield hashset_pb2.ExportEntriesResponse(
+                    hash_set=None if described else hash_set_to_proto(hash_set),
+                    entries=[entry_to_proto(entry) for entry in entries],
+                )
+                described = True
 
     async def WithdrawEntry(  # noqa: N802  gRPC's name
         self,
@@ -88,9 +92,10 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> hashset_pb2.HashSet:
         """Stop an entry from matching before the call returns."""
-        changed = await self._curator.withdraw(
-            request.set_name, request.entry_id, reason=request.reason, actor=request.actor
-        )
+        with _fields(name="set_name"):
+            changed = await self._curator.withdraw(
+                request.set_name, request.entry_id, reason=request.reason, actor=request.actor
+            )
         return hash_set_to_proto(changed)
 
 
@@ -116,11 +121,11 @@ def _rows(message: hashset_pb2.ImportEntriesRequest, position: int) -> Iterator[
 
 
 @contextlib.contextmanager
-def _fields_of(message: str) -> Iterator[None]:
-    """Name the fields at fault as the caller wrote them: inside ``message``."""
+def _fields(prefix: str = "", **on_the_wire: str) -> Iterator[None]:
+    """Name the fields at fault as the caller wrote them."""
     try:
         yield
-    except BadInput as error:
+    except HashmatchError as error:
         if error.field is not None:
-            error.field = f"{message}.{error.field}"
+            error.field = prefix + on_the_wire.get(error.field, error.field)
         raise

@@ -2,10 +2,11 @@
 
 Theory of operation
 -------------------
-A :class:`Check` is a name and a question that is answered at once, from memory. Liveness (service name ``""``) asks
-nothing: a process that answers is alive, and restarting it would not help an index that is still loading. Readiness
-(``hashmatch.v1.DetectionService``) holds while every check passes, so that a balancer takes a replica without an index
-or without workers out of rotation. :meth:`Health.follow` asks again every ``poll_s`` and publishes changes.
+A :class:`~hashmatch.service.checks.Check` is a name and a question that is answered at once, from memory. Liveness
+(service name ``""``) asks nothing: a process that answers is alive, and restarting it would not help an index that is
+still loading. Readiness (``hashmatch.v1.DetectionService``) holds while every check passes, so that a balancer takes a
+replica without an index or without workers out of rotation. :meth:`Health.follow` asks again every ``poll_s`` and
+publishes changes.
 
 Once :meth:`Health.drain` was called everything is NOT_SERVING for good: balancers stop sending while accepted calls
 finish.
@@ -17,11 +18,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 from grpc_health.v1 import health, health_pb2
+
+from hashmatch.service.checks import Check
 
 LIVENESS: Final = ""
 READINESS: Final = "hashmatch.v1.DetectionService"
@@ -29,14 +31,6 @@ ALWAYS: Final = ("hashmatch.v1.HashSetService", "hashmatch.v1.StatusService")
 """Served from the catalog alone, whatever becomes of the index and the workers."""
 
 _log = logging.getLogger("hashmatch.service")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One condition of readiness. ``passes`` must not block."""
-
-    name: str
-    passes: Callable[[], bool]
 
 
 class Health:

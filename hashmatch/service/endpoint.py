@@ -1,0 +1,172 @@
+"""The gRPC endpoint: address, options, handlers, guard and health in one object that starts, drains and ends.
+
+Theory of operation
+-------------------
+``grpc.aio`` on the running event loop (docs/adr/0006-grpc-aio.md has the measurements). The address is bound when asked
+for, so that a second server on it fails at once; calls are accepted after :meth:`Endpoint.start`. A drain turns health
+to NOT_SERVING, refuses new calls, and cancels accepted ones only after ``server.drain_s``. Calls that end only when
+their caller goes away (health watches) never hold it up.
+
+What this module deliberately does not do: it handles no request, and knows no backend: what answers is offered to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from hashmatch.config import ServerConfig
+from hashmatch.errors import BadConfig
+from hashmatch.service import address
+from hashmatch.service.checks import Check
+from hashmatch.service.curation import Curator
+from hashmatch.service.detection import DetectionHandlers, Detector
+from hashmatch.service.guard import Guard
+from hashmatch.service.hashsets import HashSetHandlers
+from hashmatch.service.health import Health
+from hashmatch.service.status import Observed, StatusHandlers
+from hashmatch.v1 import (
+    detection_pb2,
+    detection_pb2_grpc,
+    hashset_pb2,
+    hashset_pb2_grpc,
+    status_pb2,
+    status_pb2_grpc,
+)
+
+_SERVICES = (
+    *detection_pb2.DESCRIPTOR.services_by_name.values(),
+    *hashset_pb2.DESCRIPTOR.services_by_name.values(),
+    *status_pb2.DESCRIPTOR.services_by_name.values(),
+    *health_pb2.DESCRIPTOR.services_by_name.values(),
+)
+_log = logging.getLogger("hashmatch.service")
+
+
+class Endpoint:
+    """A gRPC server with every option of ``ServerConfig``; handlers are offered to it before it starts."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._guard = Guard()
+        self._health = Health(())
+        self._grpc = grpc.aio.server(
+            interceptors=(self._guard,), options=_options(config), compression=grpc.Compression.NoCompression
+        )
+
+    def __repr__(self) -> str:
+        return f"<Endpoint on {self._config.listen}: {self._health!r}, {self._guard!r}>"
+
+    def bind(self) -> str:
+        """Take the configured address and return it with the real port.
+
+        Raises
+        ------
+        BadConfig
+            It is no address, is not local, or is in use.
+
+        """
+        wanted = address.judged(self._config.listen, allow_insecure_remote=self._config.allow_insecure_remote)
+        try:
+            port = self._grpc.add_insecure_port(wanted.target)
+        except RuntimeError as error:
+            raise BadConfig(
+                f"server.listen: cannot listen on {wanted.target}; is another server running there, or is the "
+                "address not this machine's?",
+                field="server.listen",
+            ) from error
+        return wanted.target if wanted.port is None else address.Address(wanted.host, port).target
+
+    def offer(self, detector: Detector, curator: Curator, observed: Observed) -> None:
+        """Add the services.
+
+        Raises
+        ------
+        BadConfig
+            ``server.reflection`` is on and its extra is not installed.
+
+        """
+        detection = DetectionHandlers(
+            detector, stream_window=self._config.stream_window, max_batch=self._config.max_batch
+        )
+        detection_pb2_grpc.add_DetectionServiceServicer_to_server(detection, self._grpc)
+        hashset_pb2_grpc.add_HashSetServiceServicer_to_server(HashSetHandlers(curator), self._grpc)
+        status_pb2_grpc.add_StatusServiceServicer_to_server(StatusHandlers(observed), self._grpc)
+        if self._config.reflection:
+            _add_reflection(self._grpc)
+
+    async def start(self, checks: Sequence[Check]) -> None:
+        """Accept calls; readiness is composed of ``checks``."""
+        self._health = Health(checks)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
+        await self._health.refresh()
+        await self._grpc.start()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep health current until ``stop`` is set."""
+        following = asyncio.create_task(self._health.follow(self._config.health_poll_ms / 1e3))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
+        finally:
+            following.cancel()
+            stopping.cancel()
+            await asyncio.gather(following, stopping, return_exceptions=True)
+
+    async def drain(self, hurry: asyncio.Event | None = None) -> None:
+        """Refuse new calls and let accepted ones finish within ``drain_s``, or until ``hurry`` is set."""
+        _log.info("draining %d calls for at most %d s", self._guard.active, self._config.drain_s)
+        await self._health.drain()
+        ends = [
+            asyncio.create_task(self._grpc.stop(self._config.drain_s)),
+            asyncio.create_task(self._guard.idle()),
+            asyncio.create_task((hurry or asyncio.Event()).wait()),
+        ]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await self._grpc.stop(None)
+        for end in ends[1:]:
+            end.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
+        _log.info("drained")
+
+    async def abort(self) -> None:
+        """Cancel whatever still runs and give the address back. Safe after :meth:`drain`."""
+        await self._grpc.stop(None)
+
+
+def _options(config: ServerConfig) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.max_receive_message_length", config.max_message_bytes),
+        ("grpc.max_concurrent_streams", config.max_concurrent_streams),
+        ("grpc.max_metadata_size", config.max_metadata_bytes),
+        ("grpc.absolute_max_metadata_size", config.max_metadata_bytes),
+        ("grpc.max_allowed_incoming_connections", config.max_connections),
+        ("grpc.server_handshake_timeout_ms", config.handshake_timeout_ms),
+        ("grpc.max_connection_idle_ms", config.connection_idle_s * 1_000),
+        ("grpc.max_connection_age_ms", config.connection_age_s * 1_000),
+        ("grpc.max_connection_age_grace_ms", config.connection_grace_s * 1_000),
+        ("grpc.keepalive_time_ms", config.keepalive_s * 1_000),
+        ("grpc.keepalive_timeout_ms", config.keepalive_timeout_s * 1_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", config.min_ping_interval_s * 1_000),
+        ("grpc.so_reuseport", 0),  # or a second server would silently share the port
+    ]
+
+
+def _add_reflection(server: grpc.aio.Server) -> None:
+    try:
+        from grpc_reflection.v1alpha import reflection
+    except ImportError as error:
+        raise BadConfig(
+            "server.reflection: grpcio-reflection is not installed; install hashmatch[reflection] or switch it off",
+            field="server.reflection",
+        ) from error
+    names = (*(service.full_name for service in _SERVICES), reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)

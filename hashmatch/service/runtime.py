@@ -1,0 +1,200 @@
+"""Everything that a running hashmatch consists of, started and ended in order; imports no gRPC.
+
+Theory of operation
+-------------------
+``hashmatch serve`` puts a gRPC endpoint before a :class:`Runtime`; ``hashmatch detect`` without ``--server`` uses one
+in process. It owns the data directory, in which the catalog is the truth and the segments are derived from it:
+
+    catalog.sqlite3    hash sets, entries, provenance, withdrawals
+    segments/          verified snapshots of the index
+
+Starting brings up two slow things side by side, the confined workers and the index. While it runs, a follower asks the
+catalog every ``index.poll_ms`` whether its change feed has grown, so that what another process imports or withdraws
+shows up here; what this process changes is published before the caller is answered (``curation``). All publishing goes
+through one lock: two builders would do the same work twice.
+
+What this module deliberately does not do: it answers nothing itself. :attr:`Runtime.engine` detects,
+:attr:`Runtime.curator` changes sets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import os
+from collections.abc import Awaitable, Sequence
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import hashmatch
+from hashmatch.catalog.sqlite import SqliteCatalog
+from hashmatch.config import Config
+from hashmatch.errors import BadConfig, HashmatchError
+from hashmatch.index.live import LiveIndex
+from hashmatch.matching.engine import Engine
+from hashmatch.progress import SILENT, Progress
+from hashmatch.publish import Publisher
+from hashmatch.report.status import IndexStatus, Protection, ServiceStatus, WorkersStatus
+from hashmatch.sandbox.pool import WorkerPool
+from hashmatch.service.checks import Check
+from hashmatch.service.curation import Curator
+
+CATALOG: Final = "catalog.sqlite3"
+SEGMENTS: Final = "segments"
+LIBRARIES: Final = ("pillow", "numpy", "numba", "imagehash", "faiss-cpu")
+"""Distributions whose version decides what a hash is or what is found."""
+
+_log = logging.getLogger("hashmatch.service")
+
+
+class Runtime:
+    """Catalog, index, workers and engine over one data directory. Use as an async context manager."""
+
+    def __init__(self, config: Config, data_dir: Path, *, progress: Progress = SILENT) -> None:
+        self._config = config
+        self._data_dir = data_dir
+        self._progress = progress
+        self._started_at = dt.datetime.now(dt.UTC)
+        self._index = LiveIndex()
+        self._pool = WorkerPool(config.decode, config.sandbox)
+        self._publishing = asyncio.Lock()
+        self._opened = contextlib.AsyncExitStack()
+        self._catalog: SqliteCatalog
+        self._publisher: Publisher
+        self._following: asyncio.Task[None]
+        self.engine = Engine(self._pool, self._index, config.policy, max_hits=config.index.max_hits)
+        self.curator: Curator
+
+    def __repr__(self) -> str:
+        return f"<Runtime on {self._data_dir}: {self._index!r}, {self._pool!r}>"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Open the data directory, then bring up workers and index side by side.
+
+        Raises
+        ------
+        BadConfig
+            The data directory cannot be made or written to.
+        CatalogCorrupt, CatalogUnavailable
+            The catalog could not be opened.
+        SandboxUnavailable
+            The workers could not be confined.
+
+        """
+        async with contextlib.AsyncExitStack() as opened:
+            await asyncio.to_thread(prepare_directory, self._data_dir)
+            self._catalog = await asyncio.to_thread(SqliteCatalog.open, self._data_dir / CATALOG)
+            opened.callback(self._catalog.close)
+            self._publisher = Publisher(self._catalog, self._index, self._data_dir / SEGMENTS, self._config.index)
+            opened.push_async_callback(asyncio.to_thread, self._publisher.close)
+            opened.push_async_callback(self._pool.close)
+            await _both(self._pool.start(), asyncio.to_thread(self._publisher.start, self._progress))
+            self.curator = await opened.enter_async_context(
+                Curator(self._catalog, self.publish, idle_s=self._config.server.import_idle_s)
+            )
+            self._following = asyncio.create_task(self._follow())
+            opened.push_async_callback(_ended, self._following)
+            self._opened = opened.pop_all()
+
+    async def close(self) -> None:
+        """End everything in the opposite order. Safe to call twice."""
+        await self._opened.aclose()
+
+    async def publish(self) -> None:
+        """Bring every committed change of the catalog into the index."""
+        async with self._publishing:
+            await asyncio.to_thread(self._publisher.sync)
+
+    def checks(self) -> Sequence[Check]:
+        """Conditions of readiness."""
+        return (
+            Check("index", lambda: self._index.status().state != "empty"),
+            Check("workers", lambda: self._pool.healthy),
+            Check("follower", lambda: not self._following.done()),
+        )
+
+    async def status(self) -> ServiceStatus:
+        """Return what is being served, by what, and how well confined. Raises CatalogUnavailable."""
+        counts = await asyncio.to_thread(self._catalog.counts)
+        index, pool = self._index.status(), self._pool.status()
+        protections = () if pool.posture is None else pool.posture.protections
+        return ServiceStatus(
+            version=hashmatch.__version__,
+            libraries={name: metadata.version(name) for name in LIBRARIES},
+            started_at=self._started_at,
+            index=IndexStatus(
+                state=index.state,
+                generation=index.generation,
+                sequence=index.sequence,
+                values=index.values,
+                delta_entries=index.delta_entries,
+                tombstones=index.tombstones,
+            ),
+            workers=WorkersStatus(
+                workers=pool.workers,
+                busy=pool.busy,
+                queued=pool.queued,
+                images=pool.images,
+                restarts=pool.restarts,
+                confined=pool.posture is not None and pool.posture.confined,
+                protections=tuple(Protection(p.name, p.active, p.detail) for p in protections),
+            ),
+            hash_sets=counts.hash_sets,
+            entries=counts.entries,
+        )
+
+    async def _follow(self) -> None:
+        """Publish what other processes change. A catalog that is briefly out of reach is asked again."""
+        seen = -1
+        while True:
+            try:
+                sequence = await asyncio.to_thread(self._catalog.sequence)
+                if sequence != seen:
+                    await self.publish()
+                    seen = sequence
+            except HashmatchError as error:
+                _log.warning("the catalog's changes could not be followed: %s", type(error).reason())
+            await asyncio.sleep(self._config.index.poll_ms / 1e3)
+
+
+def prepare_directory(path: Path) -> None:
+    """Make the data directory, readable by its owner only.
+
+    Raises
+    ------
+    BadConfig
+        It cannot be made or written to.
+
+    """
+    remedy = "choose another with --data or HASHMATCH_DATA"
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadConfig(f"data directory {path}: {error.strerror}; {remedy}", field="data") from error
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise BadConfig(f"data directory {path}: not writable for this user; {remedy}", field="data")
+
+
+async def _both(first: Awaitable[object], second: Awaitable[object]) -> None:
+    """Await both, even when one fails, so that nothing is closed while it still starts; raise the first failure."""
+    for outcome in await asyncio.gather(first, second, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

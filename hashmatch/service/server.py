@@ -1,0 +1,102 @@
+"""``serve``: a runtime behind a gRPC endpoint, from start to drained end.
+
+Theory of operation
+-------------------
+One process, one event loop. The address is bound before anything slow is started; calls are accepted once the runtime
+serves. The end has two speeds. The first SIGTERM or SIGINT drains: new calls are refused, accepted ones finish or are
+cancelled after ``server.drain_s``. A second signal cancels them at once.
+
+gRPC's own tracing can print payloads, so a server does not start while GRPC_TRACE is set.
+
+What this module deliberately does not do: it handles no request and makes no decision about one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from hashmatch.config import Config
+from hashmatch.errors import BadConfig
+from hashmatch.service.endpoint import Endpoint
+from hashmatch.service.runtime import Runtime
+
+_log = logging.getLogger("hashmatch.service")
+
+
+async def serve(
+    config: Config,
+    data_dir: Path,
+    *,
+    on_ready: Callable[[str], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve until told to stop, then drain.
+
+    Parameters
+    ----------
+    config : Config
+        Limits and addresses.
+    data_dir : Path
+        Catalog and segments; made when missing.
+    on_ready : callable, optional
+        Called once with the address as clients take it, with the real port.
+    stop : asyncio.Event, optional
+        Set by the caller to stop. Without it SIGTERM and SIGINT stop, which needs the main thread.
+
+    Raises
+    ------
+    BadConfig
+        The address cannot be used, GRPC_TRACE is set, or an extra is configured that is not installed.
+    HashmatchError
+        The runtime could not start; see ``Runtime.start``.
+
+    """
+    _refuse_tracing(os.environ)
+    endpoint = Endpoint(config.server)
+    target = endpoint.bind()
+    hurry = asyncio.Event()
+    try:
+        async with Runtime(config, data_dir) as runtime:
+            endpoint.offer(runtime.engine, runtime.curator, runtime)
+            with _stopped_by_signals(hurry) if stop is None else contextlib.nullcontext(stop) as stopping:
+                await endpoint.start(runtime.checks())
+                _log.info("serving on %s", target)
+                if on_ready is not None:
+                    on_ready(target)
+                await endpoint.run(stopping)
+                await endpoint.drain(hurry)
+    finally:
+        await endpoint.abort()
+
+
+def _refuse_tracing(environ: Mapping[str, str]) -> None:
+    if environ.get("GRPC_TRACE"):
+        raise BadConfig(
+            f"GRPC_TRACE is set to {environ['GRPC_TRACE']!r}; gRPC's tracing can print what callers send: unset it",
+            field="GRPC_TRACE",
+        )
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(hurry: asyncio.Event) -> Iterator[asyncio.Event]:
+    """Yield an event that the first SIGTERM or SIGINT sets; the second sets ``hurry``."""
+    stop = asyncio.Event()
+
+    def received(number: signal.Signals) -> None:
+        _log.info("%s received", number.name)
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, received, number)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
