@@ -1,0 +1,270 @@
+"""A generation: one immutable state of everything that can be found, and the search over it.
+
+Theory of operation
+-------------------
+A generation is a snapshot (the segment), what came since (the delta), which of their entries no longer count (the
+tombstones) and the state of the sets. Nothing in it changes, so a search that pinned one answers from exactly that
+state, however many others are published meanwhile. Its name is ``"<snapshot>.<changes since>"``: the snapshot's number,
+and the position in the catalog's change feed relative to the snapshot's. Two processes that say the same name have the
+same contents, and names only grow.
+
+A search asks the strategies for rows within reach, then drops tombstones and foreign sets, keeps per query and entry
+the nearest value, and only then cuts to ``max_hits``: no filter can cost recall. Queries go through in blocks, so the
+intermediate arrays stay small when a list holds the same hash a million times.
+
+What this module deliberately does not do: it does not publish, lock or count generations; that is ``live.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hashmatch.errors import BadHash, SetNotFound, UnknownAlgorithm
+from hashmatch.index.columns import Bytes, Ordinals
+from hashmatch.index.layout import SetState
+from hashmatch.index.part import Part
+from hashmatch.index.segment import Segment
+from hashmatch.model import Algorithm, EntryRef, Found, Query, SearchResult
+
+QUERIES_PER_PASS = 64
+
+_Mask = npt.NDArray[np.bool_]
+_Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A part and the entries of it that no longer count; ``dead`` : uint32, ascending."""
+
+    part: Part
+    dead: Ordinals
+
+    def values(self) -> dict[str, int]:
+        """Count the values that can match, per algorithm. O(rows) when there are tombstones."""
+        is_dead = np.zeros(len(self.part.entries), dtype=np.bool_)
+        is_dead[self.dead] = True
+        counts: dict[str, int] = {}
+        for rows in self.part.spaces.values():
+            alive = rows.algorithms[~is_dead[rows.owners]] if len(self.dead) else rows.algorithms
+            for ordinal, count in enumerate(np.bincount(alive)):
+                if count:
+                    name = self.part.algorithms[ordinal]
+                    counts[name] = counts.get(name, 0) + int(count)
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One state of the index.
+
+    ``segment`` is the snapshot; ``layers`` are its part and the delta's, each with its tombstones; ``sets`` by ordinal;
+    ``sequence`` is the position in the change feed.
+    """
+
+    segment: Segment
+    layers: tuple[Layer, Layer]
+    sets: tuple[SetState, ...]
+    sequence: int
+
+    @property
+    def name(self) -> str:
+        """The text that answers carry."""
+        return f"{self.segment.generation}.{self.sequence - self.segment.sequence}"
+
+    def set_names(self) -> frozenset[str]:
+        """Names of all sets, with or without entries."""
+        return frozenset(state.name for state in self.sets)
+
+    def spaces(self) -> frozenset[str]:
+        """Comparison spaces that hold a value; one whose last value was withdrawn counts until the next snapshot."""
+        return frozenset().union(*(layer.part.spaces for layer in self.layers))
+
+    def values(self) -> dict[str, int]:
+        """Values that can match, per algorithm."""
+        counts: dict[str, int] = {}
+        for layer in self.layers:
+            for name, count in layer.values().items():
+                counts[name] = counts.get(name, 0) + count
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Queries that are asked together; ``numbers`` : int64, shape (m,), ``codes`` : uint8, shape (m, bytes)."""
+
+    space: str
+    max_distance: int
+    numbers: _Ints
+    codes: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Hits:
+    """Candidates of one pass, as columns of equal length; ``layer`` indexes ``Generation.layers``."""
+
+    query: _Ints
+    distance: _Ints
+    layer: _Ints
+    owner: _Ints
+    algorithm: _Ints
+
+    def take(self, chosen: npt.NDArray[np.intp] | _Mask) -> _Hits:
+        return _Hits(
+            self.query[chosen], self.distance[chosen], self.layer[chosen], self.owner[chosen], self.algorithm[chosen]
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[_Hits]) -> _Hits:
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
+
+
+def search(
+    generation: Generation,
+    queries: Sequence[Query],
+    algorithms: Mapping[str, Algorithm],
+    *,
+    sets: frozenset[str] | None,
+    max_hits: int,
+) -> SearchResult:
+    """Find everything within reach; see :meth:`LiveIndex.search`, which documents the parameters."""
+    groups = _grouped(queries, algorithms)
+    allowed = _allowed(generation, sets)
+    found: list[Found] = []
+    truncated = False
+    refs: dict[tuple[int, int], EntryRef] = {}
+    for group in groups:
+        for hits in _candidates(generation, group, allowed):
+            kept = _nearest_values(hits)
+            within = _rank_in_query(kept) < max_hits
+            truncated |= not bool(within.all())
+            found += _found(generation, kept.take(within), refs)
+    found.sort(key=lambda item: (item.distance, item.entry.set_name, item.entry.entry_id, item.query))
+    return SearchResult(generation.name, tuple(found), truncated)
+
+
+def _grouped(queries: Sequence[Query], algorithms: Mapping[str, Algorithm]) -> list[_Group]:
+    members: dict[tuple[str, int], list[int]] = {}
+    for number, query in enumerate(queries):
+        row = algorithms.get(query.algorithm)
+        if row is None:
+            raise UnknownAlgorithm(
+                f"no algorithm {query.algorithm!r} is installed; there are {', '.join(algorithms)}", field="algorithm"
+            )
+        if len(query.value) != row.size_bytes:
+            raise BadHash(
+                f"a {row.name} value has {row.size_bytes} bytes, the query's has {len(query.value)}", field="value"
+            )
+        members.setdefault((row.space, query.max_distance), []).append(number)
+    groups = []
+    for (space, max_distance), numbers in members.items():
+        joined = b"".join(queries[number].value for number in numbers)
+        codes = np.frombuffer(joined, dtype=np.uint8).reshape(len(numbers), -1)
+        groups.append(_Group(space, max_distance, np.array(numbers, dtype=np.int64), codes))
+    return groups
+
+
+def _allowed(generation: Generation, sets: frozenset[str] | None) -> _Mask | None:
+    """Which set ordinals may be found, shape (sets,); None for all."""
+    if sets is None:
+        return None
+    unknown = sorted(sets - generation.set_names())
+    if unknown:
+        raise SetNotFound(
+            f"no hash set named {unknown[0]!r} is being served; `hashmatch hashset list` shows those that are",
+            field="sets",
+        )
+    return np.array([state.name in sets for state in generation.sets], dtype=np.bool_)
+
+
+def _candidates(generation: Generation, group: _Group, allowed: _Mask | None) -> Iterator[_Hits]:
+    """Hits that count, a block of queries at a time, both layers together."""
+    for start in range(0, len(group.numbers), QUERIES_PER_PASS):
+        block = slice(start, start + QUERIES_PER_PASS)
+        parts = []
+        for ordinal, layer in enumerate(generation.layers):
+            rows = layer.part.spaces.get(group.space)
+            if rows is None:
+                continue
+            hits = rows.within(group.codes[block], group.max_distance)
+            if len(hits):
+                owners = rows.owners[hits.row].astype(np.int64)
+                found = _Hits(
+                    query=group.numbers[block][hits.query],
+                    distance=hits.distance,
+                    layer=np.full(len(hits), ordinal, dtype=np.int64),
+                    owner=owners,
+                    algorithm=rows.algorithms[hits.row].astype(np.int64),
+                )
+                parts.append(found.take(_counting(layer, owners, allowed)))
+        if parts:
+            yield _Hits.join(parts)
+
+
+def _counting(layer: Layer, owners: _Ints, allowed: _Mask | None) -> _Mask:
+    """Which of ``owners`` are no tombstones and in a set that was asked for."""
+    counting = ~_contains(layer.dead, owners)
+    if allowed is not None:
+        counting &= allowed[layer.part.entries.sets[owners]]
+    return counting
+
+
+def _contains(ascending: Ordinals, wanted: _Ints) -> _Mask:
+    """Which of ``wanted`` are in ``ascending``."""
+    if not len(ascending):
+        return np.zeros(len(wanted), dtype=np.bool_)
+    places = np.searchsorted(ascending, wanted)
+    places[places == len(ascending)] = 0
+    found: _Mask = ascending[places] == wanted
+    return found
+
+
+def _nearest_values(hits: _Hits) -> _Hits:
+    """Of the values of one entry within reach of one query, keep the nearest."""
+    ordered = hits.take(np.lexsort((hits.algorithm, hits.distance, hits.owner, hits.layer, hits.query)))
+    first = np.ones(len(ordered.query), dtype=np.bool_)
+    first[1:] = (
+        (ordered.query[1:] != ordered.query[:-1])
+        | (ordered.layer[1:] != ordered.layer[:-1])
+        | (ordered.owner[1:] != ordered.owner[:-1])
+    )
+    return ordered.take(first)
+
+
+def _rank_in_query(hits: _Hits) -> _Ints:
+    """Return each hit's place, from 0, among its query's hits, nearest first; ``hits`` are sorted by query."""
+    order = np.lexsort((hits.distance, hits.query))
+    queries = hits.query[order]
+    starts = np.searchsorted(queries, queries, side="left")
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(len(order)) - starts
+    return ranks
+
+
+def _found(generation: Generation, hits: _Hits, refs: dict[tuple[int, int], EntryRef]) -> Iterator[Found]:
+    """Turn rows into what callers see; ``refs`` remembers entries already described."""
+    columns = (hits.query, hits.distance, hits.layer, hits.owner, hits.algorithm)
+    for query, distance, layer, owner, kind in zip(*(column.tolist() for column in columns), strict=True):
+        part = generation.layers[layer].part
+        ref = refs.get((layer, owner))
+        if ref is None:
+            ref = refs[layer, owner] = _reference(generation, part, owner)
+        yield Found(query, distance, part.algorithms[kind], ref)
+
+
+def _reference(generation: Generation, part: Part, owner: int) -> EntryRef:
+    entries = part.entries
+    state = generation.sets[int(entries.sets[owner])]
+    return EntryRef(
+        set_id=state.set_id,
+        set_name=state.name,
+        set_version=state.version,
+        domain=state.domain,
+        mode=state.mode,
+        entry_id=entries.ids[owner],
+        status=entries.status_of(owner),
+        labels=entries.labels_of(owner),
+    )

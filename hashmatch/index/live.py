@@ -1,0 +1,292 @@
+"""The live index: which generation is being searched, and how the next one takes its place.
+
+Theory of operation
+-------------------
+The index is always in one of three states, and :data:`TRANSITIONS` lists everything that may happen:
+
+=============  =========  ============  ==================================================================
+state          event      next          effect
+=============  =========  ============  ==================================================================
+EMPTY          LOAD       SERVING       a verified segment, and the changes since, are searched from now on
+SERVING        APPLY      SERVING       a new generation: rows added, tombstones set
+SERVING        COMPACT    COMPACTING    somebody builds the next snapshot; nothing changes for anybody
+SERVING        LOAD       SERVING       a newer snapshot, made by another process, takes over
+COMPACTING     APPLY      COMPACTING    as in SERVING; the next snapshot gets these changes when it is loaded
+COMPACTING     LOAD       SERVING       the next snapshot takes over
+COMPACTING     ABANDON    SERVING       the build failed; the current generation stays
+=============  =========  ============  ==================================================================
+
+What is not in the table is refused. One lock keeps writers apart; searches take no lock: they read one reference, which
+pins a generation for as long as they need it, and a writer replaces that reference with one assignment.
+
+A snapshot never takes over alone. :meth:`LiveIndex.load` gets the changes since the snapshot with it, applies them
+before anybody can see it, and refuses the swap when the result would be behind what is being served. So a withdrawal
+that came during the build, of an entry that is in the new snapshot, is in force before and after.
+
+What this module deliberately does not do: it reads no catalog and no directory; ``publish.py`` does. There is no
+searching while EMPTY: "no index" is an error, never "no match".
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hashmatch.errors import HashmatchError, IndexNotLoaded, RollbackRefused, SegmentCorrupt
+from hashmatch.hashing import algorithms as installed
+from hashmatch.index import generation as generations
+from hashmatch.index.delta import Delta
+from hashmatch.index.generation import Generation
+from hashmatch.index.segment import Segment
+from hashmatch.model import Algorithm, Change, Query, SearchResult
+
+
+class State(enum.StrEnum):
+    """What the index is doing."""
+
+    EMPTY = "empty"
+    SERVING = "serving"
+    COMPACTING = "compacting"
+
+
+class Event(enum.StrEnum):
+    """What may happen to it."""
+
+    LOAD = "load"
+    APPLY = "apply"
+    COMPACT = "compact"
+    ABANDON = "abandon"
+
+
+TRANSITIONS: Mapping[tuple[State, Event], State] = types.MappingProxyType(
+    {
+        (State.EMPTY, Event.LOAD): State.SERVING,
+        (State.SERVING, Event.APPLY): State.SERVING,
+        (State.SERVING, Event.COMPACT): State.COMPACTING,
+        (State.SERVING, Event.LOAD): State.SERVING,
+        (State.COMPACTING, Event.APPLY): State.COMPACTING,
+        (State.COMPACTING, Event.LOAD): State.SERVING,
+        (State.COMPACTING, Event.ABANDON): State.SERVING,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """The index at one moment.
+
+    ``values`` counts hash values that can match, per algorithm. ``delta_entries`` counts entries that live in the
+    delta, ``tombstones`` the rows of snapshot and delta that no longer count.
+    """
+
+    state: State
+    generation: str = ""
+    snapshot: int = 0
+    sequence: int = 0
+    values: Mapping[str, int] = field(default_factory=dict)
+    delta_entries: int = 0
+    tombstones: int = 0
+    segment_bytes: int = 0
+
+
+class LiveIndex:
+    """The index that everybody searches.
+
+    Parameters
+    ----------
+    algorithms
+        The algorithm table; None for the installed one.
+
+    """
+
+    def __init__(self, algorithms: Mapping[str, Algorithm] | None = None) -> None:
+        self._algorithms = installed.table() if algorithms is None else algorithms
+        self._writing = threading.Lock()
+        self._state = State.EMPTY
+        self._delta: Delta | None = None
+        self._generation: Generation | None = None
+
+    def __repr__(self) -> str:
+        current = self._generation
+        return f"<LiveIndex {self._state}{f' {current.name}' if current else ''}>"
+
+    # --- readers: no lock -----------------------------------------------------------------------------------------
+
+    def search(self, queries: Sequence[Query], *, sets: frozenset[str] | None, max_hits: int) -> SearchResult:
+        """Find every entry within reach of each query, on one generation.
+
+        Parameters
+        ----------
+        queries
+            Any algorithms; each is compared within its algorithm's space, up to its own ``max_distance`` inclusive.
+        sets
+            Names of the sets to search; None for all, an empty set for none.
+        max_hits
+            At most so many entries *per query*, the nearest; among equally distant ones the older. The bound is per
+            query so that one query's crowd cannot push out another's only hit.
+
+        Returns
+        -------
+        SearchResult
+            Ordered by distance, set name, entry id, query. An entry occurs once per query that it is within reach of,
+            with its nearest value. ``truncated`` is True when any query had more.
+
+        Raises
+        ------
+        IndexNotLoaded
+            There is nothing to search yet.
+        UnknownAlgorithm, BadHash
+            A query's algorithm is not installed, or its value has the wrong length.
+        SetNotFound
+            A name in ``sets`` is not a set of this generation.
+
+        """
+        return generations.search(self._pinned(), queries, self._algorithms, sets=sets, max_hits=max_hits)
+
+    def set_names(self) -> frozenset[str]:
+        """Names of the sets in the current generation. Raises IndexNotLoaded."""
+        return self._pinned().set_names()
+
+    def algorithms(self) -> frozenset[str]:
+        """Names of the algorithms whose space holds a value, so that a query could find something.
+
+        Raises IndexNotLoaded.
+        """
+        spaces = self._pinned().spaces()
+        return frozenset(row.name for row in self._algorithms.values() if row.space in spaces)
+
+    def status(self) -> IndexStatus:
+        """Describe the index; never raises."""
+        current = self._generation
+        if current is None:
+            return IndexStatus(self._state)
+        segment, delta = current.layers
+        return IndexStatus(
+            state=self._state,
+            generation=current.name,
+            snapshot=current.segment.generation,
+            sequence=current.sequence,
+            values=current.values(),
+            delta_entries=len(delta.part.entries) - len(delta.dead),
+            tombstones=len(segment.dead) + len(delta.dead),
+            segment_bytes=current.segment.size_bytes,
+        )
+
+    def _pinned(self) -> Generation:
+        current = self._generation
+        if current is None:
+            raise IndexNotLoaded
+        return current
+
+    @property
+    def snapshot(self) -> int:
+        """Number of the snapshot being served; 0 while EMPTY."""
+        current = self._generation
+        return 0 if current is None else current.segment.generation
+
+    @property
+    def sequence(self) -> int:
+        """Position in the change feed that is being served; 0 while EMPTY."""
+        current = self._generation
+        return 0 if current is None else current.sequence
+
+    @property
+    def held(self) -> int:
+        """Rows and tombstones since the snapshot: what a compaction would clear away."""
+        current = self._generation
+        if current is None:
+            return 0
+        segment, delta = current.layers
+        return len(segment.dead) + len(delta.part.entries)
+
+    # --- writers: one at a time -----------------------------------------------------------------------------------
+
+    def load(self, segment: Segment, changes: Iterable[Change] = ()) -> None:
+        """Serve ``segment`` with ``changes`` applied, in one swap.
+
+        Parameters
+        ----------
+        segment
+            Verified; newer than the snapshot being served.
+        changes
+            Everything in the feed after ``segment.sequence``.
+
+        Raises
+        ------
+        RollbackRefused
+            The segment is not newer, or the result would lack changes that are being served.
+        SegmentCorrupt
+            The segment was built with other algorithms than those installed.
+        UnknownAlgorithm, BadHash
+            See :meth:`apply`.
+
+        """
+        with self._writing:
+            following = self._next(Event.LOAD)
+            self._check_algorithms(segment)
+            if segment.generation <= self.snapshot:
+                raise RollbackRefused(f"snapshot {segment.generation} is not newer than {self.snapshot}, being served")
+            delta = Delta(segment, self._algorithms)
+            delta.apply(changes)
+            if delta.sequence < self.sequence:
+                raise RollbackRefused(
+                    f"snapshot {segment.generation} with the changes after it reaches sequence {delta.sequence}, "
+                    f"and sequence {self.sequence} is being served"
+                )
+            self._delta, self._generation = delta, delta.generation()
+            self._state = following
+
+    def apply(self, changes: Iterable[Change]) -> int:
+        """Add, replace and withdraw, all in one swap; return how many changes there were.
+
+        Raises
+        ------
+        IndexNotLoaded
+            There is nothing to change yet.
+        RollbackRefused
+            A change is not newer than what is being served; nothing was applied.
+        UnknownAlgorithm, BadHash
+            A value cannot be indexed; nothing was applied.
+
+        """
+        with self._writing:
+            following = self._next(Event.APPLY)
+            if self._delta is None:
+                raise IndexNotLoaded
+            count = self._delta.apply(changes)
+            if count:
+                self._generation = self._delta.generation()
+            self._state = following
+            return count
+
+    def begin_compaction(self) -> None:
+        """Somebody starts to build the next snapshot. Raises IndexNotLoaded, or HashmatchError when one is built."""
+        with self._writing:
+            self._state = self._next(Event.COMPACT)
+
+    def abandon_compaction(self) -> None:
+        """Record that the next snapshot will not come. Raises HashmatchError when none is being built."""
+        with self._writing:
+            self._state = self._next(Event.ABANDON)
+
+    def _next(self, event: Event) -> State:
+        following = TRANSITIONS.get((self._state, event))
+        if following is None:
+            if self._state is State.EMPTY:
+                raise IndexNotLoaded
+            raise HashmatchError(f"{event} is not possible while the index is {self._state}")
+        return following
+
+    def _check_algorithms(self, segment: Segment) -> None:
+        """Make sure that names, spaces and widths mean now what they meant when the segment was built."""
+        rows = {row.space: row for row in self._algorithms.values()}
+        for space in segment.spaces:
+            row = rows.get(space.name)
+            if row is None or (row.kind, row.size_bytes) != (space.kind, space.size_bytes):
+                raise SegmentCorrupt(
+                    f"{segment.path.name}: its {space.name!r} values are {space.kind} of {space.size_bytes} bytes, "
+                    "which is not what the installed algorithms make"
+                )

@@ -1,0 +1,27 @@
+"""Which strategy searches which column.
+
+Theory of operation
+-------------------
+The choice is made once per column, when a segment is opened or a delta is published, from what is known then: how the
+values compare, how many there are, whether they are sorted. All strategies for a kind give the same answers (one
+contract suite), so the choice is about time and never about recall.
+
+What this module deliberately does not do: it holds no data and searches nothing itself.
+"""
+
+from __future__ import annotations
+
+from hashmatch.index.columns import Bytes, Keys
+from hashmatch.index.equal import ScannedDigests, SortedDigests
+from hashmatch.index.flat import FlatSearch
+from hashmatch.index.strategy import DigestSearch, HammingSearch
+
+
+def hamming_search(codes: Bytes) -> HammingSearch:
+    """Choose the strategy for a column of perceptual codes, ``codes`` : uint8, shape (n, bytes), C order."""
+    return FlatSearch(codes)
+
+
+def digest_search(codes: Bytes, keys: Keys, *, is_sorted: bool) -> DigestSearch:
+    """Choose the strategy for a column of digests with the given leading ``keys``."""
+    return SortedDigests(codes, keys) if is_sorted else ScannedDigests(codes, keys)
