@@ -2,6 +2,6 @@
 
 ``algorithms`` and ``digests`` are light and safe to import anywhere. Everything else here touches the insides of
 strangers' files and is imported only in a confined worker: ``layout`` reads containers without decoding, ``gates``
-decides what may be decoded, ``image`` decodes, ``modes`` turns every colour mode into the picture a person sees,
-``compute`` hashes.
+decides what may be decoded, ``mend`` completes what was cut short, ``image`` decodes, ``modes`` turns every colour mode
+into the picture a person sees, ``compute`` hashes.
 """

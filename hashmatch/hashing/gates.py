@@ -5,7 +5,7 @@ Theory of operation
 :func:`check_file` looks at the bytes, :func:`check_size` at the dimensions that the header states, before pixels are
 asked for. Both answer with a :class:`Refused` where a limit is exceeded; they raise nothing and do no I/O. One rule
 tells two reasons apart: over a plain limit on bytes, pixels or side is *too large* (an honest file can be), while
-asking for more work than any honest file of that size is a *bomb* (scans, parts, amplifying metadata, exhausted memory).
+asking for more work than any honest file of that size is a *bomb* (scans, parts, amplifying metadata, memory).
 
 What this module deliberately does not do: it does not look for known bombs. It bounds work.
 """

@@ -4,9 +4,9 @@ Theory of operation
 -------------------
 :func:`read` opens a file that passed :func:`~hashmatch.hashing.gates.check_file` and decodes its first frame,
 strictly. Only when that fails is it decoded again in salvage mode: missing rows stay blank, broken metadata is skipped,
-a file cut short is padded to its stated length. What comes out is marked ``degraded``. Cutting a few bytes off an
-image must not hide it: browsers still show it. When salvage recovers nothing but one flat colour, the answer is
-*corrupt*, not a flat picture that hashes.
+a container cut short is completed (``mend``). What comes out is marked ``degraded``. Cutting a few bytes off an image
+must not hide it: browsers still show it. When salvage recovers nothing but one flat colour, the answer is *corrupt*,
+not a flat picture that hashes.
 
 :meth:`Reader.frames` then yields the first frame and an evenly spaced sample of later ones, each upright and in RGB.
 It only ever steps forward, and the steps are bounded by frames and by pixels.
@@ -49,6 +49,7 @@ from PIL import (
 from hashmatch.config import DecodeConfig
 from hashmatch.hashing.gates import Refused, check_size
 from hashmatch.hashing.layout import Layout
+from hashmatch.hashing.mend import mended
 from hashmatch.hashing.modes import to_rgb
 from hashmatch.model import HashOptions, MediaInfo, Refusal
 
@@ -72,7 +73,6 @@ OPENERS: Mapping[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = types.Mappi
 )
 
 _ORIENTATION = 274
-_BOX_HEADER_BYTES = 8
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -153,7 +153,7 @@ def read(data: bytes, layout: Layout, config: DecodeConfig, options: HashOptions
     """
     problem = ""
     for salvage in (False, True):
-        source = _padded(data, layout.format, config.max_bytes) if salvage else data
+        source = mended(data, layout.format, max_bytes=config.max_bytes) if salvage else data
         try:
             with _pillow(config, salvage=salvage):
                 return _first_frame(source, layout, config, options, salvage=salvage)
@@ -225,31 +225,6 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # noqa: BLE001 - a broken EXIF block must not hide the picture behind it
         return 1
     return value if isinstance(value, int) else 1
-
-
-def _padded(data: bytes, name: str, max_bytes: int) -> bytes:
-    """Pad ``data`` with zeros to the length that its container states, where the decoder insists on that.
-
-    libwebp and libavif refuse a container that was cut short before they look at its picture.
-    """
-    if name == "WEBP":
-        stated = int.from_bytes(data[4:8], "little") + 8
-    elif name == "AVIF":
-        stated = _isobmff_length(data)
-    else:
-        return data
-    return data + bytes(max(0, min(stated, max_bytes) - len(data)))
-
-
-def _isobmff_length(data: bytes) -> int:
-    """Where the last top-level box ends, as stated."""
-    at = 0
-    while at + _BOX_HEADER_BYTES <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        if size < _BOX_HEADER_BYTES:  # to the end of the file, or a 64-bit size: nothing that an image needs
-            return len(data)
-        at += size
-    return at
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 :func:`survey` recognises a format by its first bytes and walks the container's outer structure once: JPEG segments
 and scans, PNG chunks, GIF blocks, the chain of TIFF directories. Decoders walk the same structures without any bound,
-in Python, at about a microsecond each; the walk here costs a fraction of that and stops at a ceiling. Its numbers feed
+in Python, at microseconds each; the walk here costs a fraction of that and stops at a ceiling. Its numbers feed
 the gates: scans (each JPEG scan is a pass over all pixels), parts (what a decoder would step through in Python) and
 frames (so that an evenly spaced sample can be chosen before anything is decoded).
 
@@ -17,9 +17,11 @@ section 2 and the BigTIFF extension, RFC 9649 (WebP), ISO/IEC 23008-12 (the ``ft
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import struct
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 _TIFF_MAGIC = (b"II\x2a\x00", b"MM\x00\x2a", b"MM\x2a\x00", b"II\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
@@ -44,8 +46,9 @@ _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 class Layout:
     """One container, surveyed.
 
-    ``scans`` is 0 for formats that have none. ``parts`` counts segments, chunks, blocks or directory entries up to the
-    ceiling plus one. ``frames`` is None where only the decoder can tell cheaply (WebP, AVIF).
+    ``scans`` is 0 for formats that have none. ``parts`` counts segments, chunks, blocks or directory entries, weighted
+    by what stepping over one costs; it exceeds the ceiling when the walk was given up. ``frames`` is None where only
+    the decoder can tell cheaply (WebP, AVIF).
     """
 
     format: str
@@ -93,7 +96,7 @@ def survey(data: bytes, *, max_parts: int, max_frames: int) -> Layout | None:
     data : bytes
         The whole file.
     max_parts : int
-        Stop the walk when more parts than this were met; ``Layout.parts`` is then ``max_parts + 1``.
+        Give up the walk when more (weighted) parts than this were met.
     max_frames : int
         Stop counting frames there.
 
@@ -106,8 +109,13 @@ def survey(data: bytes, *, max_parts: int, max_frames: int) -> Layout | None:
     name = sniff(data)
     if name is None:
         return None
-    walk = _WALKS.get(name)
-    return walk(data, max_parts, max_frames) if walk else Layout(name, frames=None if name in {"WEBP", "AVIF"} else 1)
+    if name not in _WALKS:
+        return Layout(name, frames=None if name in {"WEBP", "AVIF"} else 1)
+    walk, weight = _WALKS[name]
+    found = walk(data, max_parts // weight, max_frames)
+    return dataclasses.replace(
+        found, parts=found.parts * weight if found.parts <= max_parts // weight else max_parts + 1
+    )
 
 
 def _jpeg(data: bytes, max_parts: int, _max_frames: int) -> Layout:
@@ -220,7 +228,10 @@ def _tiff(data: bytes, max_parts: int, max_frames: int) -> Layout:
             (at,) = struct.unpack_from(link_format, data, first + entries * entry_bytes)
     except struct.error:
         frames += 1  # the directory that runs past the end of the file; the decoder will say what is left of it
-    return Layout("TIFF", parts=min(first_parts or parts or 1, max_parts + 1), frames=max(1, min(frames, max_frames)))
+    return Layout("TIFF", parts=first_parts or parts, frames=max(1, min(frames, max_frames)))
 
 
-_WALKS: dict[str, Callable[[bytes, int, int], Layout]] = {"JPEG": _jpeg, "PNG": _png, "GIF": _gif, "TIFF": _tiff}
+_WALKS: Mapping[str, tuple[Callable[[bytes, int, int], Layout], int]] = types.MappingProxyType(
+    {"JPEG": (_jpeg, 4), "PNG": (_png, 8), "GIF": (_gif, 1), "TIFF": (_tiff, 4)}
+)
+"""The walk, and what one part costs in Pillow relative to a GIF sub-block: 2, 5, 0.5 and 2 microseconds measured."""
