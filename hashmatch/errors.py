@@ -164,6 +164,12 @@ class ServiceUnavailable(HashmatchError):
     status = Status.UNAVAILABLE
 
 
+class SnapshotFailed(HashmatchError):
+    """The next snapshot of the index could not be written; what was being served still is."""
+
+    status = Status.UNAVAILABLE
+
+
 class SandboxUnavailable(HashmatchError):
     """No confined worker could be started, and images are never decoded outside one."""
 

@@ -182,6 +182,11 @@ class LiveIndex:
         return current
 
     @property
+    def state(self) -> State:
+        """What the index is doing."""
+        return self._state
+
+    @property
     def snapshot(self) -> int:
         """Number of the snapshot being served; 0 while EMPTY."""
         current = self._generation

@@ -9,7 +9,7 @@ its subject to the end. Each call is one transaction with one sequence of its ow
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 from hashmatch.model import Change, Entry, EntryStatus, HarmDomain, HashSet, SetMode
 
@@ -26,11 +26,11 @@ class FakeFeed:
         """Position of the latest change."""
         return self._sequence
 
-    def changes(self, since: int) -> Iterator[Change]:
+    def changes(self, since: int) -> Generator[Change, None, None]:
         """Latest states with a later sequence, ascending."""
         rows = [Change(at, row) for at, row in self.sets.values()]
         rows += [Change(at, self.sets[set_id][1], entry) for (set_id, _), (at, entry) in self.entries.items()]
-        return iter(sorted((row for row in rows if row.sequence > since), key=lambda row: row.sequence))
+        yield from sorted((row for row in rows if row.sequence > since), key=lambda row: row.sequence)
 
     def create_set(
         self, name: str, *, domain: HarmDomain = HarmDomain.CSAM, mode: SetMode = SetMode.ENFORCED
