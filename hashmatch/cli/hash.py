@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from hashmatch.cli.flow import in_order
+from hashmatch.cli.flow import in_order, workers_of
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output, Results, Styled
 from hashmatch.cli.paths import Found, Skipped, check, read, walk
@@ -162,7 +161,6 @@ def choose(names: str | None, options: HashOptions) -> Wanted:
 
 async def _run(config: Config, output: Output, paths: Sequence[str], wanted: Wanted) -> ExitCode:
     """Start what is needed, hash everything, and say how it went."""
-    workers = config.sandbox.workers or os.cpu_count() or 1
     async with contextlib.AsyncExitStack() as stack:
         hasher: Hasher | None = None
         if wanted.perceptual:
@@ -174,7 +172,7 @@ async def _run(config: Config, output: Output, paths: Sequence[str], wanted: Wan
         total = None if output.console is None else sum(1 for _ in walk(paths))
         progress.start("hashing", total, "files")
         job = Job(hasher, wanted, config.decode.max_bytes)
-        skipped = await job.run(walk(paths), workers + min(workers, config.sandbox.queue), results, progress)
+        skipped = await job.run(walk(paths), workers_of(config.sandbox), results, progress)
     if results.count == 0:
         output.remark("no files found")
     return ExitCode.SKIPPED if skipped else ExitCode.CLEAN
@@ -188,10 +186,10 @@ class Job:
     wanted: Wanted
     max_bytes: int
 
-    async def run(self, items: Iterator[Found | Skipped], window: int, results: Results, progress: Progress) -> int:
-        """Hash ``items`` with ``window`` of them in flight; return how many could not be looked at."""
+    async def run(self, items: Iterator[Found | Skipped], at_once: int, results: Results, progress: Progress) -> int:
+        """Hash ``items``, ``at_once`` of them at a time; return how many could not be looked at."""
         skipped = 0
-        async with contextlib.aclosing(in_order(items, self.look, window=window)) as looked_at:
+        async with contextlib.aclosing(in_order(items, self.look, at_once=at_once)) as looked_at:
             async for item, outcome in looked_at:
                 for record in records(item.path, outcome, self.wanted):
                     skipped += "error" in record

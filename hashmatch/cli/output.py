@@ -129,11 +129,11 @@ class Results:
 class Output:
     """Where a command's results, remarks and progress go."""
 
-    def __init__(self, options: GlobalOptions) -> None:
+    def __init__(self, options: GlobalOptions, *, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
         self.json = options.json
         self.quiet = options.quiet
-        self.stdout: TextIO = sys.stdout
-        self.stderr: TextIO = sys.stderr
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
         self.console: Console | None = _console(self.stderr)
         """The terminal, when people are looking at one."""
 

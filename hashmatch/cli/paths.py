@@ -116,21 +116,20 @@ def read(path: str, max_bytes: int) -> bytes | Skipped:
     try:
         if path == STDIN:
             data = sys.stdin.buffer.read(max_bytes + 1)
-            return _too_large(path, "more", max_bytes) if len(data) > max_bytes else data
+            return _too_large(path, "", max_bytes) if len(data) > max_bytes else data
         with open(path, "rb") as file:  # noqa: PTH123 - see walk
             size_bytes = os.fstat(file.fileno()).st_size
             data = file.read(max_bytes + 1) if size_bytes <= max_bytes else b""
     except OSError as error:
         return _skipped(path, error)
     if max(size_bytes, len(data)) > max_bytes:
-        return _too_large(path, f"{max(size_bytes, len(data))}", max_bytes)
+        return _too_large(path, f"{max(size_bytes, len(data))} bytes, ", max_bytes)
     return data
 
 
-def _too_large(path: str, size_bytes: str, max_bytes: int) -> Skipped:
-    return Skipped(
-        path, Refusal.TOO_LARGE, f"{size_bytes} bytes, decode.max_bytes allows {max_bytes}; nothing was computed"
-    )
+def _too_large(path: str, size: str, max_bytes: int) -> Skipped:
+    detail = f"{size}more than decode.max_bytes allows ({max_bytes}); nothing was computed"
+    return Skipped(path, Refusal.TOO_LARGE, detail)
 
 
 def _skipped(path: str, error: OSError) -> Skipped:

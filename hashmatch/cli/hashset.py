@@ -1,0 +1,308 @@
+"""``hashmatch hashset``: hash sets in the embedded catalog, by hand.
+
+Theory of operation
+-------------------
+Every command opens the catalog in the data directory, calls one of its methods and prints what that returned. A server
+that runs on the same data directory follows the catalog, so a withdrawal made here stops matching there within
+``index.poll_ms``. Only ``create`` and ``import --create`` make a catalog: a mistyped ``--data`` is an error everywhere
+else rather than an empty answer.
+
+What this module deliberately does not do: it parses no list (``exchange`` does), and it deletes nothing; neither can
+the catalog.
+"""
+
+from __future__ import annotations
+
+import getpass
+import itertools
+import os
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import click
+
+from hashmatch.cli import transfer
+from hashmatch.cli.options import GlobalOptions, Group, example, pass_options
+from hashmatch.cli.output import Cell, Output, Results, Styled
+from hashmatch.errors import ExitCode
+from hashmatch.model import Entry, EntryStatus, HarmDomain, HashSet, SetMode
+
+if TYPE_CHECKING:
+    from hashmatch.catalog.sqlite import SqliteCatalog
+
+SET_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "name": "what people type",
+        "set_id": "identity, assigned by the catalog and never reused",
+        "harm_domain": "what the set is about; decides where a report may go",
+        "owner": "who answers for the set",
+        "source": "where it comes from",
+        "jurisdiction": "ISO 3166 code or free text",
+        "terms": "conditions of use",
+        "description": "free text",
+        "mode": "`enforced`, or `shadow`: hits are reported and never change a verdict",
+        "version": "grows by one with every committed change",
+        "entries": "entries that are not withdrawn",
+        "withdrawn": "entries that are",
+        "created_at": "RFC 3339 in UTC",
+    }
+)
+"""Keys of a set in ``list --json``, ``show --json`` and of what changed a set."""
+
+ENTRY_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "entry_id": "identity within the set",
+        "status": "`active`, `disputed` or `withdrawn`",
+        "status_reason": "why it is not active",
+        "hashes": "`algorithm`, `value` (hex) and `quality` of each hash",
+        "labels": "classifications: `scheme`, `version`, `value`",
+        "source": "where the entry comes from",
+        "list_version": "version of the list it came with",
+        "external_id": "its name there",
+        "received_at": "when this catalog took it in",
+    }
+)
+"""Keys of an entry in ``show --entries N --json``."""
+
+EVENT_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "at": "when, RFC 3339 in UTC",
+        "actor": "who",
+        "reason": "why",
+        "before": "status (of an entry) or mode (of a set) before; empty for the first",
+        "after": "status or mode after",
+        "set_version": "version of the set that this made",
+    }
+)
+"""Keys of an event in ``history --json``."""
+
+_SET_COLUMNS = ("name", "domain", "mode", "version", "entries", "withdrawn", "owner", "source")
+_STATUS_STYLES = MappingProxyType(
+    {EntryStatus.ACTIVE: "green", EntryStatus.DISPUTED: "yellow", EntryStatus.WITHDRAWN: "red"}
+)
+
+domain_option = click.option(
+    "--domain", type=click.Choice([domain.value for domain in HarmDomain]), help="What the set is about."
+)
+
+
+def open_catalog(options: GlobalOptions, *, make: bool = False) -> SqliteCatalog:
+    """Open the embedded catalog; ``make`` creates it and the data directory when there is none yet.
+
+    Raises
+    ------
+    BadInput
+        When there is none and ``make`` is False.
+    CatalogCorrupt, CatalogUnavailable
+        When it cannot be used.
+
+    """
+    if make:
+        options.make_data_dir()
+    path = options.catalog_path if make else options.existing_catalog()
+
+    from hashmatch.catalog.sqlite import SqliteCatalog
+
+    return SqliteCatalog.open(path)
+
+
+@click.group(cls=Group)
+def hashset() -> None:
+    """Create, fill, look at and correct hash sets in the embedded catalog."""
+
+
+@hashset.command("create", epilog=example("hashmatch hashset create known --domain csam --owner 'Example hotline'"))
+@click.argument("name")
+@domain_option
+@click.option("--owner", default="", help="Who answers for the set.")
+@click.option("--source", default="", help="Where it comes from.")
+@click.option("--jurisdiction", default="", help="ISO 3166 code or free text.")
+@click.option("--terms", default="", help="Conditions of use, e.g. stop_transmission_only.")
+@click.option("--description", default="", help="Free text.")
+@click.option("--shadow", is_flag=True, help="Report hits without letting them change a verdict.")
+@pass_options
+def create(options: GlobalOptions, /, name: str, domain: str | None, *, shadow: bool, **details: str) -> ExitCode:
+    """Make an empty set.
+
+    --domain is required: it decides where a report of a match may go.
+    """
+    if domain is None:
+        raise click.MissingParameter(param_hint="'--domain'", param_type="option")
+    output = Output(options)
+    mode = SetMode.SHADOW if shadow else SetMode.ENFORCED
+    with open_catalog(options, make=True) as catalog:
+        _print_sets(output, catalog.create_set(name, HarmDomain(domain), mode=mode, **details))
+    return ExitCode.CLEAN
+
+
+@hashset.command(
+    "import",
+    epilog=example(
+        "hashmatch hashset import known list.csv --domain csam --create",
+        "hashmatch hash photos/ --json | hashmatch hashset import known - --format jsonl",
+        "hashmatch hashset import known list.csv --rejected rejected.jsonl",
+    ),
+)
+@click.argument("name")
+@click.argument("file")
+@click.option("--format", "format_name", default="auto", show_default=True, metavar="auto|csv|jsonl", help="Format.")
+@domain_option
+@click.option("--create", "make", is_flag=True, help="Make the set when there is none; needs --domain.")
+@click.option("--rejected", metavar="FILE", help="Write every rejected row there, as JSON Lines.")
+@pass_options
+def import_(
+    options: GlobalOptions,
+    name: str,
+    file: str,
+    format_name: str,
+    domain: str | None,
+    *,
+    make: bool,
+    rejected: str | None,
+) -> ExitCode:
+    """Add or update the entries of a set from FILE (- is standard input), all in one transaction.
+
+    CSV needs a header with the columns algorithm and value; quality, entry_id, labels, source and others are optional.
+    The output of `hashmatch hash --json` can be imported as it is. Rows that are refused do not keep the others out.
+
+    Exit codes: 0 all rows taken, 3 some were rejected, 2 nothing could be read.
+    """
+    with open_catalog(options, make=make) as catalog:
+        target = transfer.Target(name, HarmDomain(domain) if domain else None, make=make)
+        return transfer.import_file(
+            catalog, target, file, Output(options), format_name=format_name, rejected_file=rejected
+        )
+
+
+@hashset.command(
+    "export",
+    epilog=example(
+        "hashmatch hashset export known --format csv --output known.csv",
+        "hashmatch hashset export known | gzip > known.jsonl.gz",
+    ),
+)
+@click.argument("name")
+@click.option("--format", "format_name", default="jsonl", show_default=True, metavar="csv|jsonl", help="Format.")
+@click.option("--output", "file", default="-", show_default=True, metavar="FILE", help="- is standard output.")
+@pass_options
+def export(options: GlobalOptions, name: str, format_name: str, file: str) -> ExitCode:
+    """Write every entry of a set, withdrawn ones included, as of one version.
+
+    A file appears under its name only when it is complete.
+    """
+    with open_catalog(options) as catalog:
+        return transfer.export_file(catalog, name, file, format_name, Output(options))
+
+
+@hashset.command("list", epilog=example("hashmatch hashset list --json"))
+@pass_options
+def list_(options: GlobalOptions) -> ExitCode:
+    """List the sets."""
+    output = Output(options)
+    with open_catalog(options) as catalog:
+        sets = catalog.sets()
+    _print_sets(output, *sets)
+    if not sets:
+        output.remark("no hash sets yet; `hashmatch hashset create NAME --domain DOMAIN` makes one")
+    return ExitCode.CLEAN
+
+
+@hashset.command("show", epilog=example("hashmatch hashset show known --entries 20"))
+@click.argument("name")
+@click.option("--entries", default=0, type=click.IntRange(min=0), metavar="N", help="Also print the first N entries.")
+@pass_options
+def show(options: GlobalOptions, name: str, entries: int) -> ExitCode:
+    """Print a set, and with --entries the first of its entries."""
+    output = Output(options)
+    with open_catalog(options) as catalog:
+        _print_sets(output, catalog.get_set(name))
+        if entries:
+            columns = ("entry", "status", "hashes", "labels", "source")
+            with catalog.entries(name) as stream, output.results(*columns) as results:
+                for entry in itertools.islice(stream, entries):
+                    _print_entry(results, entry)
+    return ExitCode.CLEAN
+
+
+@hashset.command("mode", epilog=example("hashmatch hashset mode trial shadow --reason 'two weeks of trial'"))
+@click.argument("name")
+@click.argument("mode", type=click.Choice([mode.value for mode in SetMode]))
+@click.option("--reason", required=True, metavar="TEXT", help="Why; kept with the set.")
+@click.option("--by", "actor", metavar="WHO", help="Who decides; default: the user's login name.")
+@pass_options
+def mode_(options: GlobalOptions, name: str, mode: str, reason: str, actor: str | None) -> ExitCode:
+    """Let the hits of a set change verdicts (enforced), or only be reported (shadow)."""
+    with open_catalog(options) as catalog:
+        changed = catalog.set_mode(name, SetMode(mode), reason=reason, actor=actor or login_name())
+    _print_sets(Output(options), changed)
+    return ExitCode.CLEAN
+
+
+@hashset.command("history", epilog=example("hashmatch hashset history known a1b2", "hashmatch hashset history known"))
+@click.argument("name")
+@click.argument("entry", required=False)
+@pass_options
+def history(options: GlobalOptions, name: str, entry: str | None) -> ExitCode:
+    """Print who decided what of an entry, when and why; without ENTRY, of the set itself."""
+    from hashmatch.report.json import moment_to_json
+
+    output = Output(options)
+    with open_catalog(options) as catalog, output.results(*EVENT_FIELDS) as results:
+        for event in catalog.history(name, entry):
+            at = moment_to_json(event.at)
+            record = {field: getattr(event, field) for field in EVENT_FIELDS} | {"at": at}
+            results.add(record, at, event.actor, event.reason, event.before, event.after, event.set_version)
+    return ExitCode.CLEAN
+
+
+def login_name() -> str:
+    """Return who is typing, as far as the operating system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # KeyError before Python 3.13: a container's user id need not have a name
+        return f"uid {os.getuid()}"
+
+
+def _add_decision(decision: str, explained: str) -> None:
+    """Declare one of the three decisions about an entry; they differ in nothing but the catalog's method."""
+
+    @hashset.command(
+        decision,
+        help=explained,
+        epilog=example(f"hashmatch hashset {decision} known a1b2 --reason 'case 17' --by 'J. Doe'"),
+    )
+    @click.argument("name")
+    @click.argument("entry")
+    @click.option("--reason", required=True, metavar="TEXT", help="Why; kept with the entry.")
+    @click.option("--by", "actor", metavar="WHO", help="Who decides; default: the user's login name.")
+    @pass_options
+    def decide(options: GlobalOptions, name: str, entry: str, reason: str, actor: str | None) -> ExitCode:
+        with open_catalog(options) as catalog:
+            method: Callable[..., HashSet] = getattr(catalog, decision)
+            changed = method(name, entry, reason=reason, actor=actor or login_name())
+        _print_sets(Output(options), changed)
+        return ExitCode.CLEAN
+
+
+_add_decision("withdraw", "Stop an entry from matching. The entry and the reason stay in the catalog.")
+_add_decision("dispute", "Object to an entry: it is reported as a possible match at most until somebody has looked.")
+_add_decision("reinstate", "Take a dispute or a withdrawal back.")
+
+
+def _print_sets(output: Output, *sets: HashSet) -> None:
+    from hashmatch.report.json import hash_set_to_json
+
+    with output.results(*_SET_COLUMNS) as results:
+        for item in sets:
+            cells: tuple[Cell, ...] = (item.version, item.entries, item.withdrawn, item.owner, item.source)
+            results.add(hash_set_to_json(item), item.name, item.domain.value, item.mode.value, *cells)
+
+
+def _print_entry(results: Results, entry: Entry) -> None:
+    from hashmatch.report.json import entry_to_json
+
+    hashes = ", ".join(f"{item.algorithm} {item.hex}" for item in entry.hashes)
+    labels = ", ".join(f"{label.scheme}/{label.version}/{label.value}" for label in entry.labels)
+    status = Styled(entry.status.value, _STATUS_STYLES[entry.status])
+    results.add(entry_to_json(entry), entry.entry_id, status, hashes, labels, entry.provenance.source)

@@ -1,0 +1,202 @@
+"""Lists into a set and out of it: the two commands of ``hashmatch hashset`` that move files.
+
+What this module deliberately does not do: it knows no column of any format (``exchange`` does), and it does not decide
+what a valid entry is (the catalog does).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, BinaryIO
+
+from hashmatch.cli.files import STANDARD_STREAM, opened_for_reading, opened_for_writing
+from hashmatch.cli.output import Output
+from hashmatch.errors import BadInput, ExitCode, SetNotFound
+from hashmatch.model import HarmDomain, ImportResult, Rejected
+from hashmatch.progress import Progress
+
+if TYPE_CHECKING:
+    from hashmatch.catalog.store import Catalog
+
+IMPORT_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "set": "name of the set",
+        "set_id": "identity of the set",
+        "set_version": "version of the set after the import",
+        "entries": "entries of the set that are not withdrawn, after the import",
+        "added": "new entries",
+        "updated": "entries that are different now",
+        "unchanged": "entries that were there already",
+        "rejected": "rows that were not taken in",
+    }
+)
+"""Keys of the one row of ``import --json``."""
+
+REJECTED_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "position": "line of the file, from 1",
+        "field": "column at fault",
+        "reason": "what is wrong, and what would be right",
+    }
+)
+"""Keys of one row of the file that ``import --rejected`` writes."""
+
+REJECTED_SHOWN = 20
+"""Rejected rows that are shown to people; ``--rejected`` keeps all of them."""
+
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The set that an import goes into; ``make`` creates it when there is none, about ``domain``."""
+
+    name: str
+    domain: HarmDomain | None
+    make: bool
+
+    def prepare(self, catalog: Catalog) -> None:
+        """Make sure that the set exists and is about what the caller thinks it is.
+
+        Raises
+        ------
+        BadInput
+            ``make`` without ``domain``, or a set that is about something else.
+        SetNotFound
+            There is no such set, and it is not to be made.
+
+        """
+        try:
+            existing = catalog.get_set(self.name)
+        except SetNotFound as error:
+            if not self.make:
+                raise SetNotFound(
+                    f"no hash set {self.name!r}; add --create --domain DOMAIN to make it", field="name"
+                ) from error
+            if self.domain is None:
+                raise BadInput(
+                    f"--create needs --domain: it decides where a report of a match in {self.name!r} may go",
+                    field="domain",
+                ) from error
+            catalog.create_set(self.name, self.domain)
+            return
+        if self.domain not in {None, existing.domain}:
+            raise BadInput(
+                f"the hash set {self.name!r} is about {existing.domain}, not {self.domain}; nothing was imported",
+                field="domain",
+            )
+
+
+class _Watched(io.RawIOBase):
+    """A stream whose reading is progress, and whose failure is the caller's."""
+
+    def __init__(self, name: str, stream: BinaryIO, progress: Progress) -> None:
+        self._name = name
+        self._stream = stream
+        self._progress = progress
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        try:
+            data = self._stream.read(len(buffer))
+        except OSError as error:
+            raise BadInput(f"cannot read {self._name}: {error.strerror}", field="file") from error
+        buffer[: len(data)] = data
+        self._progress.advance(len(data))
+        return len(data)
+
+
+def import_file(
+    catalog: Catalog, target: Target, file: str, output: Output, *, format_name: str, rejected_file: str | None
+) -> ExitCode:
+    """Import ``file`` in one transaction and print what that did.
+
+    Raises
+    ------
+    BadInput
+        The file cannot be read, or held nothing that could be taken in.
+    BadFile
+        The file is not in the format.
+
+    """
+    from hashmatch.exchange import formats
+
+    with contextlib.ExitStack() as stack:
+        source, size_bytes = stack.enter_context(opened_for_reading(file))
+        progress = stack.enter_context(output.progress())
+        stream = io.BufferedReader(_Watched(file, source, progress), _READ_BYTES)
+        chosen = formats.choose(format_name, file, stream.peek())
+        target.prepare(catalog)
+        keep = _keeper(stack.enter_context(opened_for_writing(rejected_file))) if rejected_file else None
+        progress.start(f"importing {file}", size_bytes, "bytes")
+        result = catalog.import_entries(target.name, chosen.read(stream), on_rejected=keep)
+    _print_result(result, file, output)
+    if not (result.added or result.updated or result.unchanged):
+        raise BadInput(f"{file}: nothing was imported: {_why_nothing(result)}", field="file")
+    return ExitCode.SKIPPED if result.rejected else ExitCode.CLEAN
+
+
+def export_file(catalog: Catalog, name: str, file: str, format_name: str, output: Output) -> ExitCode:
+    """Write the entries of a set to ``file``.
+
+    Raises
+    ------
+    SetNotFound
+        Before anything is written.
+    BadInput
+        The file cannot be written, or there is no such format.
+
+    """
+    from hashmatch.exchange import formats
+
+    chosen = formats.named(format_name)
+    entries = catalog.entries(name)
+    with opened_for_writing(file) as stream:
+        count = chosen.write(entries, stream)
+    output.remark(f"{count} entries of {name} written" + ("" if file == STANDARD_STREAM else f" to {file}"))
+    return ExitCode.CLEAN
+
+
+def _keeper(stream: BinaryIO) -> Callable[[Rejected], None]:
+    import json
+
+    def keep(row: Rejected) -> None:
+        stream.write(json.dumps(asdict(row)).encode() + b"\n")
+
+    return keep
+
+
+def _print_result(result: ImportResult, file: str, output: Output) -> None:
+    for row in result.rejections[:REJECTED_SHOWN]:
+        output.remark(f"{file}:{row.position}: rejected: {row.field}: {row.reason}")
+    if result.rejected > REJECTED_SHOWN:
+        output.remark(f"... and {result.rejected - REJECTED_SHOWN} more; --rejected FILE keeps all of them")
+    target = result.hash_set
+    record = {
+        "set": target.name,
+        "set_id": target.set_id,
+        "set_version": target.version,
+        "entries": target.entries,
+        "added": result.added,
+        "updated": result.updated,
+        "unchanged": result.unchanged,
+        "rejected": result.rejected,
+    }
+    with output.results("set", "version", "entries", "added", "updated", "unchanged", "rejected") as results:
+        counts = (result.added, result.updated, result.unchanged, result.rejected)
+        results.add(record, target.name, target.version, target.entries, *counts)
+
+
+def _why_nothing(result: ImportResult) -> str:
+    if not result.rejected:
+        return "it holds no entries"
+    first = result.rejections[0]
+    return (
+        f"all {result.rejected} rows were rejected, the first in line {first.position}: {first.field}: {first.reason}"
+    )
