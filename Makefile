@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 dev: $(VENV)/.installed  ## make .venv and install hashmatch with everything that developing needs
 
 demo: $(VENV)/.installed  ## start the service, send it real images, show the reports
-	$(BIN)/python -m tests.demo
+	$(BIN)/python -m hashsets.demo
 
 test: $(VENV)/.installed  ## run the tests (under ten minutes on two cores)
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)

@@ -71,7 +71,11 @@ ALTERATIONS: tuple[tuple[str, str, Callable[[Image.Image], bytes]], ...] = (
     ("palette PNG", "perched-osprey", lambda i: encoded(i.quantize(64), "PNG")),
     ("PNG with transparency", "roman-colosseum", _with_transparent_corner),
     ("1-bit PNG", "casa-mila", lambda i: encoded(i.convert("1"), "PNG")),
-    ("16-bit grey PNG", "lake-sherburne", lambda i: encoded(i.convert("L").convert("I").point(lambda v: v * 257).convert("I;16"), "PNG")),
+    (
+        "16-bit grey PNG",
+        "lake-sherburne",
+        lambda i: encoded(i.convert("L").convert("I").point(lambda v: v * 257).convert("I;16"), "PNG"),
+    ),
     ("GIF", "oakland-zoo-otters", lambda i: encoded(i, "GIF")),
     ("WebP", "roman-colosseum", lambda i: encoded(i, "WEBP", quality=60)),
     ("AVIF", "perched-osprey", lambda i: encoded(i, "AVIF", quality=60)),
@@ -96,8 +100,12 @@ def cases() -> Iterator[Case]:
     yield Case("animated GIF that ends with perched-osprey", animated, "match", "perched-osprey")
     for name in UNKNOWN:
         yield Case(f"{name}, not in the set", (PHOTOS / f"{name}.jpg").read_bytes(), "no_match")
-    yield Case("tiny image, 16x16", encoded(photo("canyon-wren").resize((16, 16)), "PNG"), "not_checked", reason="too_small")
-    yield Case("flat image", encoded(Image.new("RGB", (640, 480), (90, 120, 150)), "PNG"), "not_checked", reason="low_quality")
+    yield Case(
+        "tiny image, 16x16", encoded(photo("canyon-wren").resize((16, 16)), "PNG"), "not_checked", reason="too_small"
+    )
+    yield Case(
+        "flat image", encoded(Image.new("RGB", (640, 480), (90, 120, 150)), "PNG"), "not_checked", reason="low_quality"
+    )
     whole = (PHOTOS / "canyon-wren.jpg").read_bytes()
     yield Case("truncated file, half is missing", whole[: len(whole) // 2], "not_checked", reason="degraded")
     yield Case("nothing but a JPEG header", whole[:300], "not_checked", reason="corrupt")
