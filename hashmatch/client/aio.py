@@ -1,0 +1,419 @@
+"""The asynchronous client.
+
+Theory of operation
+-------------------
+One method for each thing the service does, with the model's types in and out. A client is opened by ``async with``; it
+holds one channel, which connects when first used and again after the connection was lost. Every failure is one of
+``hashmatch.errors`` (``wire`` maps them). Calls that change nothing are tried again within their deadline as ``retry``
+says; creating, importing and withdrawing never are, because nobody could tell whether they had happened.
+
+The synchronous client is generated from this file: what differs beyond ``async`` and ``await`` is in ``transport``.
+
+What this module deliberately does not do: it computes no hash and loads nothing that does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2
+
+from hashmatch.client.results import HashedImage, StreamAnswer
+from hashmatch.client.retry import RetryPolicy
+from hashmatch.client.transport import AsyncItems, AsyncServices, Options, async_each, async_sleep
+from hashmatch.client.wire import Outgoing, error_from_rpc, error_from_status, wall
+from hashmatch.errors import ServiceUnavailable
+from hashmatch.model import Entry, HarmDomain, HashSet, ImportResult, MatchReport, SetMode
+from hashmatch.report.proto import (
+    entry_from_proto,
+    entry_to_proto,
+    hash_set_from_proto,
+    hash_set_to_proto,
+    hash_to_proto,
+    import_result_from_proto,
+    report_from_proto,
+)
+from hashmatch.report.status import ServiceStatus, status_from_proto
+from hashmatch.v1 import detection_pb2, hashset_pb2, status_pb2
+
+DEFAULT_TIMEOUT_S: Final = 30.0
+"""For one answer; three times the longest that the service's default gives to decoding one image."""
+
+IMPORT_MESSAGE_ENTRIES: Final = 1_000
+IMPORT_MESSAGE_BYTES: Final = 1 << 20
+"""An import's messages are closed at either: large enough to be cheap, small enough to overlap with storing."""
+
+_DETECTION: Final = "hashmatch.v1.DetectionService"
+_READY_POLL_S: Final = 0.1
+_Response = TypeVar("_Response")
+
+
+class AsyncClient:
+    """A client of one hashmatch service.
+
+    Parameters
+    ----------
+    target : str
+        Where it listens: ``host:port`` or ``unix:/path``.
+    timeout_s : float
+        For one answer, retries included; each call may set its own. Streams have no deadline unless given one.
+    retry : RetryPolicy
+        For calls that change nothing.
+    options : sequence of (str, value)
+        gRPC channel options, on top of ``wire.CHANNEL_OPTIONS``.
+
+    Examples
+    --------
+    >>> async with AsyncClient("127.0.0.1:50051") as client:  # doctest: +SKIP
+    ...     report = await client.detect(image)
+
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  frozen
+        options: Options = (),
+    ) -> None:
+        self._target = target
+        self._timeout_s = timeout_s
+        self._retry = retry
+        self._options = tuple(options)
+        self._open: AsyncServices | None = None
+        self._closed = False
+        self._calls = 0
+        self._retries = 0
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "new" if self._open is None else "open"
+        return f"<{type(self).__name__} {self._target}: {state}, {self._calls} calls, {self._retries} retries>"
+
+    async def __aenter__(self) -> Self:
+        self._open = AsyncServices.connect(self._target, self._options)
+        self._closed = False
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the channel; calls still running are cancelled. Safe to call twice."""
+        services, self._open = self._open, None
+        self._closed = True
+        if services is not None:
+            await services.channel.close()
+
+    # --- detection -----------------------------------------------------------------------------------------------
+
+    async def detect(
+        self,
+        image: bytes,
+        *,
+        request_id: str | None = None,
+        sets: Iterable[str] | None = None,
+        timeout_s: float | None = None,
+    ) -> MatchReport:
+        """Ask about one image.
+
+        Parameters
+        ----------
+        image : bytes
+            The file as uploaded.
+        request_id : str, optional
+            The caller's own id, at most 128 characters; the service makes one otherwise.
+        sets : iterable of str, optional
+            Names of the sets to search; all by default.
+        timeout_s : float, optional
+            Instead of the client's.
+
+        Returns
+        -------
+        MatchReport
+            An image that could not be looked at is an answer: ``not_checked`` with the reason.
+
+        Raises
+        ------
+        SetNotFound, Overloaded, DeadlineExceeded, IndexNotLoaded, ServiceUnavailable, BadInput
+            The service could not answer.
+
+        """
+        request = detection_pb2.DetectRequest(image=image, request_id=request_id or "", sets=sets or ())
+        response = await self._repeatable(self._services.detection.Detect, request, timeout_s)
+        return report_from_proto(response.report)
+
+    async def detect_stream(
+        self,
+        items: AsyncItems[tuple[str, bytes]],
+        *,
+        sets: Iterable[str] | None = None,
+        timeout_s: float | None = None,
+    ) -> AsyncGenerator[StreamAnswer, None]:
+        """Ask about many images over one call; answers come as they are ready, in any order.
+
+        At most ``server.stream_window`` images are on their way at a time, so ``items`` may be endless. Leaving the
+        iteration early cancels the call.
+
+        Parameters
+        ----------
+        items : iterable of (item_id, image)
+            ``item_id`` comes back with the answer. What the iterable raises is raised here.
+        sets, timeout_s
+            As for :meth:`detect`; the timeout is for the whole stream, none by default.
+
+        Raises
+        ------
+        ServiceUnavailable, DeadlineExceeded, BadInput
+            The stream broke. What befell a single item is in its answer.
+
+        """
+        outgoing = Outgoing()
+        requests = _detect_requests(items, tuple(sets or ()), outgoing)
+        call = self._services.detection.DetectStream(requests, timeout=timeout_s)
+        self._calls += 1
+        try:
+            with wall(self._target, outgoing):
+                async for response in call:
+                    yield _stream_answer(response)
+        finally:
+            call.cancel()
+
+    async def detect_hashes(
+        self, items: Sequence[HashedImage], *, sets: Iterable[str] | None = None, timeout_s: float | None = None
+    ) -> list[MatchReport]:
+        """Ask about hashes computed on this side; reports come in the order of ``items``.
+
+        Raises
+        ------
+        BadInput, BadHash, UnknownAlgorithm
+            An item is not valid (``field`` says which), or there are more hashes than ``server.max_batch``.
+        SetNotFound, DeadlineExceeded, IndexNotLoaded, ServiceUnavailable
+            The service could not answer.
+
+        """
+        request = detection_pb2.DetectHashesRequest(
+            items=[
+                detection_pb2.HashedItem(
+                    request_id=item.request_id, hashes=[hash_to_proto(value) for value in item.hashes]
+                )
+                for item in items
+            ],
+            sets=sets or (),
+        )
+        response = await self._repeatable(self._services.detection.DetectHashes, request, timeout_s)
+        return [report_from_proto(report) for report in response.reports]
+
+    # --- hash sets -----------------------------------------------------------------------------------------------
+
+    async def create_hash_set(
+        self,
+        name: str,
+        domain: HarmDomain,
+        *,
+        owner: str = "",
+        source: str = "",
+        jurisdiction: str = "",
+        terms: str = "",
+        description: str = "",
+        mode: SetMode = SetMode.ENFORCED,
+        timeout_s: float | None = None,
+    ) -> HashSet:
+        """Add an empty set.
+
+        Raises
+        ------
+        SetExists
+            There is one of that name.
+        BadInput
+            The name is not valid.
+        ServiceUnavailable, DeadlineExceeded
+            It is not known whether the set was added.
+
+        """
+        wanted = HashSet("", name, domain, owner, source, jurisdiction, terms, description, mode)
+        request = hashset_pb2.CreateHashSetRequest(hash_set=hash_set_to_proto(wanted))
+        return hash_set_from_proto(await self._once(self._services.hash_sets.CreateHashSet, request, timeout_s))
+
+    async def hash_sets(self, *, timeout_s: float | None = None) -> list[HashSet]:
+        """Every set, in name order. Raises ServiceUnavailable, DeadlineExceeded."""
+        request = hashset_pb2.ListHashSetsRequest()
+        response = await self._repeatable(self._services.hash_sets.ListHashSets, request, timeout_s)
+        return [hash_set_from_proto(item) for item in response.hash_sets]
+
+    async def hash_set(self, name: str, *, timeout_s: float | None = None) -> HashSet:
+        """One set. Raises SetNotFound, ServiceUnavailable, DeadlineExceeded."""
+        request = hashset_pb2.GetHashSetRequest(name=name)
+        return hash_set_from_proto(await self._repeatable(self._services.hash_sets.GetHashSet, request, timeout_s))
+
+    async def import_entries(
+        self, name: str, entries: AsyncItems[Entry], *, timeout_s: float | None = None
+    ) -> ImportResult:
+        """Add or replace entries in one transaction, searchable when this returns.
+
+        Parameters
+        ----------
+        name : str
+            The set, which must exist.
+        entries : iterable of Entry
+            Read once and never held at once. What it raises is raised here, and nothing was imported.
+        timeout_s : float, optional
+            For the whole import; none by default.
+
+        Returns
+        -------
+        ImportResult
+            Entries that were refused are listed with position and reason; the others were imported.
+
+        Raises
+        ------
+        SetNotFound, ServiceUnavailable, DeadlineExceeded, ImportAborted
+            Nothing was imported, except that after losing the connection at the very end it is not known.
+
+        """
+        outgoing = Outgoing()
+        requests = _import_requests(name, entries, outgoing)
+        self._calls += 1
+        with wall(self._target, outgoing):
+            response = await self._services.hash_sets.ImportEntries(requests, timeout=timeout_s)
+        return import_result_from_proto(response)
+
+    async def export_entries(self, name: str, *, timeout_s: float | None = None) -> AsyncGenerator[Entry, None]:
+        """Every entry of a set, withdrawn ones included, in entry_id order, as of one version.
+
+        Raises
+        ------
+        SetNotFound, ServiceUnavailable, DeadlineExceeded
+            After an error the export is not complete.
+
+        """
+        call = self._services.hash_sets.ExportEntries(hashset_pb2.ExportEntriesRequest(name=name), timeout=timeout_s)
+        self._calls += 1
+        try:
+            with wall(self._target):
+                async for response in call:
+                    for entry in response.entries:
+                        yield entry_from_proto(entry)
+        finally:
+            call.cancel()
+
+    async def withdraw_entry(
+        self, name: str, entry_id: str, *, reason: str, actor: str, timeout_s: float | None = None
+    ) -> HashSet:
+        """Stop an entry from matching, before this returns; reason and actor are kept with it.
+
+        Raises
+        ------
+        SetNotFound, EntryNotFound, BadInput
+            Nothing was changed.
+        ServiceUnavailable, DeadlineExceeded
+            It is not known whether the entry was withdrawn; doing it again is harmless.
+
+        """
+        request = hashset_pb2.WithdrawEntryRequest(set_name=name, entry_id=entry_id, reason=reason, actor=actor)
+        return hash_set_from_proto(await self._once(self._services.hash_sets.WithdrawEntry, request, timeout_s))
+
+    # --- the service itself --------------------------------------------------------------------------------------
+
+    async def status(self, *, timeout_s: float | None = None) -> ServiceStatus:
+        """Return what the service serves, by what, and how well confined. Raises as :meth:`hash_sets`."""
+        request = status_pb2.GetStatusRequest()
+        return status_from_proto(await self._repeatable(self._services.status.GetStatus, request, timeout_s))
+
+    async def wait_ready(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        """Return once the service can answer ``detect``: index loaded, workers alive.
+
+        Raises
+        ------
+        ServiceUnavailable
+            It was not ready within ``timeout_s``; the message says what it was instead.
+
+        """
+        deadline = time.monotonic() + timeout_s
+        request = health_pb2.HealthCheckRequest(service=_DETECTION)
+        while True:
+            try:
+                response = await self._services.health.Check(request, timeout=max(0.0, deadline - time.monotonic()))
+                if response.status == health_pb2.HealthCheckResponse.SERVING:
+                    return
+                seen = "it answers but is not ready"
+            except grpc.RpcError as failure:
+                seen = error_from_rpc(failure, self._target).message
+            if time.monotonic() + _READY_POLL_S >= deadline:
+                raise ServiceUnavailable(f"{self._target} was not ready within {timeout_s:g} s: {seen}")
+            await async_sleep(_READY_POLL_S)
+
+    # --- how calls are made --------------------------------------------------------------------------------------
+
+    @property
+    def _services(self) -> AsyncServices:
+        if self._open is None:
+            state = "closed" if self._closed else "not open"
+            raise ServiceUnavailable(f"this client is {state}; use it inside `async with AsyncClient(...) as client:`")
+        return self._open
+
+    async def _once(
+        self, method: Callable[..., Awaitable[_Response]], request: Any, timeout_s: float | None
+    ) -> _Response:
+        """Call, and never again."""
+        self._calls += 1
+        with wall(self._target):
+            return await method(request, timeout=self._timeout_s if timeout_s is None else timeout_s)
+
+    async def _repeatable(
+        self, method: Callable[..., Awaitable[_Response]], request: Any, timeout_s: float | None
+    ) -> _Response:
+        """Call, and again while the policy says so and the deadline allows."""
+        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+        self._calls += 1
+        attempt = 1
+        while True:
+            try:
+                return await method(request, timeout=max(0.0, deadline - time.monotonic()))
+            except grpc.RpcError as failure:
+                error = error_from_rpc(failure, self._target)
+                wait_s = self._retry.wait_s(error, attempt, deadline - time.monotonic())
+                if wait_s is None:
+                    raise error from failure
+            await async_sleep(wait_s)
+            attempt += 1
+            self._retries += 1
+
+
+async def _detect_requests(
+    items: AsyncItems[tuple[str, bytes]], sets: tuple[str, ...], outgoing: Outgoing
+) -> AsyncIterator[detection_pb2.DetectStreamRequest]:
+    with outgoing.watched():
+        async for item_id, image in async_each(items):
+            request = detection_pb2.DetectRequest(image=image, sets=sets)
+            yield detection_pb2.DetectStreamRequest(item_id=item_id, request=request)
+
+
+async def _import_requests(
+    name: str, entries: AsyncItems[Entry], outgoing: Outgoing
+) -> AsyncIterator[hashset_pb2.ImportEntriesRequest]:
+    message = hashset_pb2.ImportEntriesRequest(set_name=name)
+    size_bytes = 0
+    with outgoing.watched():
+        async for entry in async_each(entries):
+            converted = entry_to_proto(entry)
+            message.entries.append(converted)
+            size_bytes += converted.ByteSize()
+            if len(message.entries) >= IMPORT_MESSAGE_ENTRIES or size_bytes >= IMPORT_MESSAGE_BYTES:
+                yield message
+                message = hashset_pb2.ImportEntriesRequest()
+                size_bytes = 0
+        if message.entries or message.set_name:
+            yield message
+
+
+def _stream_answer(response: detection_pb2.DetectStreamResponse) -> StreamAnswer:
+    if response.HasField("error"):
+        return StreamAnswer(response.item_id, error=error_from_status(response.error))
+    return StreamAnswer(response.item_id, report=report_from_proto(response.report))

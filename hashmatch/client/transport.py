@@ -1,0 +1,94 @@
+"""The few things that differ between the asynchronous and the synchronous client beyond ``async`` and ``await``.
+
+``aio.py`` uses the names that begin with ``Async``; ``generate.py`` maps each to its twin below it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2_grpc
+
+from hashmatch.client.wire import CHANNEL_OPTIONS
+from hashmatch.v1 import detection_pb2_grpc, hashset_pb2_grpc, status_pb2_grpc
+
+if TYPE_CHECKING:
+    from hashmatch.v1.detection_pb2_grpc import DetectionServiceAsyncStub
+    from hashmatch.v1.hashset_pb2_grpc import HashSetServiceAsyncStub
+    from hashmatch.v1.status_pb2_grpc import StatusServiceAsyncStub
+
+_T = TypeVar("_T")
+
+Options = Sequence[tuple[str, Any]]
+AsyncItems = AsyncIterable[_T] | Iterable[_T]
+Items = Iterable[_T]
+
+async_sleep = asyncio.sleep
+sleep = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncServices:
+    """A channel and what can be called over it."""
+
+    channel: grpc.aio.Channel
+    detection: DetectionServiceAsyncStub
+    hash_sets: HashSetServiceAsyncStub
+    status: StatusServiceAsyncStub
+    health: Any
+
+    @classmethod
+    def connect(cls, target: str, options: Options) -> Self:
+        """Make the channel; it connects with the first call."""
+        channel = grpc.aio.insecure_channel(target, options=[*CHANNEL_OPTIONS, *options])
+        return cls(
+            channel,
+            detection_pb2_grpc.DetectionServiceStub(channel),
+            hashset_pb2_grpc.HashSetServiceStub(channel),
+            status_pb2_grpc.StatusServiceStub(channel),
+            health_pb2_grpc.HealthStub(channel),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """A channel and what can be called over it."""
+
+    channel: grpc.Channel
+    detection: detection_pb2_grpc.DetectionServiceStub
+    hash_sets: hashset_pb2_grpc.HashSetServiceStub
+    status: status_pb2_grpc.StatusServiceStub
+    health: Any
+
+    @classmethod
+    def connect(cls, target: str, options: Options) -> Self:
+        """Make the channel; it connects with the first call."""
+        channel = grpc.insecure_channel(target, options=[*CHANNEL_OPTIONS, *options])
+        return cls(
+            channel,
+            detection_pb2_grpc.DetectionServiceStub(channel),
+            hashset_pb2_grpc.HashSetServiceStub(channel),
+            status_pb2_grpc.StatusServiceStub(channel),
+            health_pb2_grpc.HealthStub(channel),
+        )
+
+
+async def async_each(items: AsyncItems[_T]) -> AsyncIterator[_T]:
+    """Iterate over either kind of iterable."""
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
+
+
+def each(items: Items[_T]) -> Iterator[_T]:
+    """Iterate over an iterable."""
+    yield from items
