@@ -157,16 +157,16 @@ class Runtime:
         )
 
     async def _follow(self) -> None:
-        """Publish what other processes change. A catalog that is briefly out of reach is asked again."""
-        seen = -1
+        """Publish what other processes change. A catalog that is out of reach is asked again; that is logged once."""
+        trouble = ""
         while True:
             try:
-                sequence = await asyncio.to_thread(self._catalog.sequence)
-                if sequence != seen:
-                    await self.publish()
-                    seen = sequence
+                await self.publish()
+                trouble = ""
             except HashmatchError as error:
-                _log.warning("the catalog's changes could not be followed: %s", type(error).reason())
+                if type(error).reason() != trouble:
+                    trouble = type(error).reason()
+                    _log.error("the catalog's changes cannot be followed, the index stays as it is: %s", trouble)
             await asyncio.sleep(self._config.index.poll_ms / 1e3)
 
 
