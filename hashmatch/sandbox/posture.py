@@ -60,8 +60,8 @@ class Posture:
 
     @property
     def confined(self) -> bool:
-        """Whether every required protection is in force."""
-        return not self.missing()
+        """Whether every required protection is in force; of a posture without any, the answer is no."""
+        return any(p.required for p in self.protections) and not self.missing()
 
     def missing(self) -> tuple[Protection, ...]:
         """Return the required protections that are not in force."""
