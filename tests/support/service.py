@@ -1,0 +1,187 @@
+"""A real endpoint on loopback over fakes of what answers: the engine's ports, and a catalog in a dictionary."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime as dt
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from hashmatch.config import PolicyConfig, ServerConfig
+from hashmatch.errors import BadInput, EntryNotFound, SetExists, SetNotFound
+from hashmatch.matching.engine import Engine
+from hashmatch.model import Entry, EntryStatus, HarmDomain, HashSet, ImportResult, Rejected
+from hashmatch.report.status import IndexStatus, Protection, ServiceStatus, WorkersStatus
+from hashmatch.service.checks import Check
+from hashmatch.service.curation import Curator
+from hashmatch.service.endpoint import Endpoint
+from tests.support.ports import FakeHasher, FakeIndex
+
+_T = TypeVar("_T")
+
+STATUS = ServiceStatus(
+    version="0.1.0",
+    libraries={"pillow": "13.0.0"},
+    started_at=dt.datetime(2026, 11, 21, tzinfo=dt.UTC),
+    index=IndexStatus("serving", "7.1", 42, {"pdq": 3}, 1, 2),
+    workers=WorkersStatus(2, 1, 0, 99, 1, confined=True, protections=(Protection("seccomp", active=True),)),
+    hash_sets=1,
+    entries=3,
+)
+
+
+class FakeRows:
+    """Entries of one moment; says whether it was closed."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = iter(entries)
+        self.closed = False
+
+    def __iter__(self) -> Iterator[Entry]:
+        return self._entries
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+class FakeCatalog:
+    """Sets and entries in dictionaries; imports are all or nothing, as the real one's."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, HashSet] = {}
+        self.contents: dict[str, dict[str, Entry]] = {}
+        self.streams: list[FakeRows] = []
+        self.error: Exception | None = None
+        self.importing = threading.Event()
+
+    def create_set(self, name: str, domain: HarmDomain, **details: Any) -> HashSet:
+        """Add an empty set; the only rule for names is that there is one."""
+        self._fail()
+        if not name:
+            raise BadInput("name: 1 to 64 characters", field="name")
+        if name in self.stored:
+            raise SetExists(f"a hash set {name!r} exists already", field="name")
+        self.stored[name] = HashSet(f"id-of-{name}", name, domain, version=1, **details)
+        self.contents[name] = {}
+        return self.stored[name]
+
+    def sets(self) -> tuple[HashSet, ...]:
+        """Every set."""
+        self._fail()
+        return tuple(self.stored[name] for name in sorted(self.stored))
+
+    def get_set(self, name: str) -> HashSet:
+        """One set."""
+        self._fail()
+        if name not in self.stored:
+            raise SetNotFound(f"no hash set {name!r}", field="name")
+        return self.stored[name]
+
+    def import_entries(self, name: str, rows: Iterable[Entry | Rejected]) -> ImportResult:
+        """Add or replace."""
+        self.get_set(name)
+        self.importing.set()
+        fresh, rejections = dict(self.contents[name]), []
+        for row in rows:
+            if isinstance(row, Rejected):
+                rejections.append(row)
+            elif not row.hashes:
+                rejections.append(Rejected(row.position or 0, "hashes", "an entry has at least one hash"))
+            else:
+                fresh[row.entry_id] = row
+        added = len(fresh) - len(self.contents[name])
+        self.contents[name] = fresh
+        changed = self._changed(name)
+        return ImportResult(changed, added, 0, 0, len(rejections), tuple(rejections))
+
+    def entries(self, name: str) -> FakeRows:
+        """Every entry, in entry_id order."""
+        self.get_set(name)
+        rows = FakeRows([self.contents[name][key] for key in sorted(self.contents[name])])
+        self.streams.append(rows)
+        return rows
+
+    def withdraw(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Withdraw one entry."""
+        self.get_set(name)
+        if not reason or not actor:
+            raise BadInput("reason: required", field="reason")
+        if entry_id not in self.contents[name]:
+            raise EntryNotFound(f"no entry {entry_id!r}", field="entry_id")
+        entry = dataclasses.replace(self.contents[name][entry_id], status=EntryStatus.WITHDRAWN, status_reason=reason)
+        self.contents[name][entry_id] = entry
+        return self._changed(name)
+
+    def _changed(self, name: str) -> HashSet:
+        entries = self.contents[name].values()
+        withdrawn = sum(entry.status is EntryStatus.WITHDRAWN for entry in entries)
+        before = self.stored[name]
+        self.stored[name] = dataclasses.replace(
+            before, version=before.version + 1, entries=len(entries) - withdrawn, withdrawn=withdrawn
+        )
+        return self.stored[name]
+
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass
+class Scene:
+    """What a test puts behind the endpoint, and sees of it."""
+
+    server: ServerConfig = field(default_factory=ServerConfig)
+    hasher: FakeHasher = field(default_factory=FakeHasher)
+    index: FakeIndex = field(default_factory=FakeIndex)
+    catalog: FakeCatalog = field(default_factory=FakeCatalog)
+    healthy: bool = True
+    published: int = 0
+    target: str = ""
+    endpoint: Endpoint | None = None
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def publish(self) -> None:
+        """Count."""
+        self.published += 1
+
+    async def status(self) -> ServiceStatus:
+        """Return the sample."""
+        return STATUS
+
+
+async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:
+    """Return once ``condition`` holds; fail when it does not in time."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110  what is waited for is in another process or in gRPC
+            await asyncio.sleep(0.005)
+
+
+async def collect(items: AsyncIterable[_T]) -> list[_T]:
+    """Return everything that comes."""
+    return [item async for item in items]
+
+
+@contextlib.asynccontextmanager
+async def serving(scene: Scene | None = None) -> AsyncIterator[Scene]:
+    """Serve ``scene`` on a free loopback port until the block ends."""
+    scene = scene or Scene()
+    if scene.server == ServerConfig():
+        scene.server = ServerConfig(listen="127.0.0.1:0", health_poll_ms=10)
+    engine = Engine(scene.hasher, scene.index, PolicyConfig(), max_hits=100)
+    scene.endpoint = endpoint = Endpoint(scene.server)
+    scene.target = endpoint.bind()
+    async with Curator(scene.catalog, scene.publish, idle_s=scene.server.import_idle_s) as curator:
+        endpoint.offer(engine, curator, scene)
+        await endpoint.start([Check("fake", lambda: scene.healthy)])
+        running = asyncio.create_task(endpoint.run(scene.stop))
+        try:
+            yield scene
+        finally:
+            scene.stop.set()
+            await running
+            await endpoint.abort()
