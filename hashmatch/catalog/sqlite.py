@@ -28,7 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from hashmatch.catalog import importing
+from hashmatch.catalog import applying, staging
 from hashmatch.catalog.connections import BUSY_TIMEOUT_S, Connections, mapped
 from hashmatch.catalog.rows import entries_of, event_of, now_us, set_of
 from hashmatch.catalog.schema import migrate, statements
@@ -252,31 +252,31 @@ class SqliteCatalog:
         """
         check_decision(IMPORT_ACTOR, actor)
         self.get_set(name)
-        rejections = importing.Rejections(on_rejected)
+        rejections = staging.Rejections(on_rejected)
         with contextlib.closing(self._connections.connect()) as connection, mapped(self._connections.path):
             progress.start(f"reading rows for {name}", None, "rows")
             try:
-                staged = importing.stage(connection, rows, rejections, progress)
+                staged = staging.stage(connection, rows, rejections, progress)
             finally:
                 progress.finish()
             progress.start(f"storing {name}", staged, "values")
             try:
                 with self._connections.writing(connection):
-                    tally, hash_set = self._apply(connection, name, actor, progress)
+                    tally, hash_set = self._apply(connection, name, actor, staged, progress)
             finally:
                 progress.finish()
-            for rejected in importing.refused(connection):
+            for rejected in applying.refused(connection):
                 rejections.add(rejected)
         return ImportResult(
             hash_set, tally.added, tally.updated, tally.unchanged, rejections.count, tuple(rejections.kept)
         )  # fmt: skip
 
     def _apply(
-        self, connection: sqlite3.Connection, name: str, actor: str, progress: Progress
-    ) -> tuple[importing.Tally, HashSet]:
+        self, connection: sqlite3.Connection, name: str, actor: str, staged: int, progress: Progress
+    ) -> tuple[applying.Tally, HashSet]:
         row = self._row_of(connection, name)
         set_key, before = row[0], set_of(row)
-        tally = importing.apply(connection, set_key, before.version + 1, actor, progress)
+        tally = applying.apply(connection, applying.Destination(set_key, before.version + 1, actor), staged, progress)
         if tally.added or tally.updated:
             connection.execute(self._sql["update_set_counts"], (tally.live, tally.withdrawn, set_key))
             connection.execute(self._sql["set_sequence"], (tally.sequence,))

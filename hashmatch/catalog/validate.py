@@ -88,6 +88,10 @@ class EntryRules:
 
     def problem(self, entry: Entry) -> Problem | None:
         """Return the first thing wrong with an entry, or None; ``entry_id`` may be empty, one is made then."""
+        return self.values_problem(entry) or self.facts_problem(entry)
+
+    def values_problem(self, entry: Entry) -> Problem | None:
+        """Return what is wrong with the id or the values."""
         if entry.entry_id and (found := _text_problem("entry_id", entry.entry_id, MAX_ID_CHARS)):
             return found
         if not 0 < len(entry.hashes) <= MAX_HASHES:
@@ -95,7 +99,11 @@ class EntryRules:
         for item in entry.hashes:
             if found := self._value_problem(item):
                 return found
-        return _facts_problem(entry)
+        return None
+
+    def facts_problem(self, entry: Entry) -> Problem | None:
+        """Return what is wrong with all that is neither id nor value: the same for a whole list, as a rule."""
+        return _labels_problem(entry.labels) or _origin_problem(entry)
 
     def _value_problem(self, item: EntryHash) -> Problem | None:
         rule = self._values.get(item.algorithm)
@@ -123,10 +131,7 @@ def _quality_problem(algorithm: str, quality: int, min_quality: int) -> Problem 
     return None
 
 
-def _facts_problem(entry: Entry) -> Problem | None:
-    """Check everything of an entry but its id and values."""
-    if entry.labels and (found := _labels_problem(entry.labels)):
-        return found
+def _origin_problem(entry: Entry) -> Problem | None:
     origin = entry.provenance
     for name, text in (
         ("source", origin.source),

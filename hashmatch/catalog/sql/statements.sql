@@ -105,19 +105,49 @@ FROM event
 WHERE set_key = ? AND entry_key IS NULL
 ORDER BY event_key;
 
--- name: create_staged
--- Import: one row per value, as it came, in a private temporary file. Nothing here locks the catalog.
-CREATE TEMP TABLE staged (
-  row_number INTEGER PRIMARY KEY,
-  entry_id TEXT NOT NULL,
-  position INTEGER NOT NULL,
+-- name: create_facts
+-- Import: what rows say of their entries apart from the values; rows in succession that say the same share one.
+CREATE TEMP TABLE facts (
+  facts_key INTEGER PRIMARY KEY,
   status TEXT NOT NULL,
   status_reason TEXT NOT NULL,
   labels TEXT NOT NULL,
   source TEXT NOT NULL,
   list_version TEXT NOT NULL,
   external_id TEXT NOT NULL,
-  received_at_us INTEGER,
+  received_at_us INTEGER
+) STRICT;
+
+-- name: create_staged
+-- Import: one row per value, as it came, in a private temporary file. Nothing here locks the catalog.
+CREATE TEMP TABLE staged (
+  row_number INTEGER PRIMARY KEY,
+  entry_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  facts_key INTEGER NOT NULL,
+  algorithm TEXT NOT NULL,
+  value BLOB NOT NULL,
+  quality INTEGER
+) STRICT;
+
+-- name: create_fresh
+-- Import: the plain case, numbered in the order of entry ids.
+CREATE TEMP TABLE fresh (
+  number INTEGER PRIMARY KEY,
+  entry_id TEXT NOT NULL,
+  facts_key INTEGER NOT NULL,
+  algorithm TEXT NOT NULL,
+  value BLOB NOT NULL,
+  quality INTEGER
+) STRICT;
+
+-- name: create_rest
+-- Import: staged rows that are not the plain case, all rows of one entry side by side in the order they came.
+CREATE TEMP TABLE rest (
+  row_number INTEGER PRIMARY KEY,
+  entry_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  facts_key INTEGER NOT NULL,
   algorithm TEXT NOT NULL,
   value BLOB NOT NULL,
   quality INTEGER
@@ -127,18 +157,59 @@ CREATE TEMP TABLE staged (
 -- Import: rows that the catalog itself refuses, kept until the write lock is given back.
 CREATE TEMP TABLE refused (position INTEGER NOT NULL, field TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
 
--- name: insert_staged
--- Import: one value with everything its row said.
-INSERT INTO staged (entry_id, position, status, status_reason, labels, source, list_version, external_id,
-  received_at_us, algorithm, value, quality)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- name: insert_facts
+-- Import: what the following rows say.
+INSERT INTO facts (facts_key, status, status_reason, labels, source, list_version, external_id, received_at_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: staged
--- Import: all rows of one entry side by side, in the order they came.
-SELECT entry_id, position, status, status_reason, labels, source, list_version, external_id, received_at_us,
-  algorithm, value, quality
-FROM staged
-ORDER BY entry_id, row_number;
+-- name: insert_staged
+-- Import: one value.
+INSERT INTO staged (entry_id, position, facts_key, algorithm, value, quality) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: select_fresh
+-- Import: the plain case: one value, active, of an entry that the set does not have. Merging such a row onto nothing
+-- gives the row itself, so SQLite may copy it without asking `merge`.
+INSERT INTO fresh (entry_id, facts_key, algorithm, value, quality)
+SELECT s.entry_id, s.facts_key, s.algorithm, s.value, s.quality
+FROM staged AS s
+GROUP BY s.entry_id
+HAVING count(*) = 1
+  AND (SELECT f.status FROM facts AS f WHERE f.facts_key = s.facts_key) = 'active'
+  AND NOT EXISTS (SELECT 1 FROM entry AS e WHERE e.set_key = :set_key AND e.entry_id = s.entry_id)
+ORDER BY s.entry_id;
+
+-- name: insert_fresh_entries
+-- Import: copy the plain case, one range of numbers at a time.
+INSERT INTO entry (entry_key, set_key, entry_id, status, status_reason, labels, source, list_version, external_id,
+  received_at_us, sequence)
+SELECT :entry_key + n.number, :set_key, n.entry_id, f.status, f.status_reason, f.labels, f.source, f.list_version,
+  f.external_id, coalesce(f.received_at_us, :now_us), :sequence + n.number
+FROM fresh AS n CROSS JOIN facts AS f ON f.facts_key = n.facts_key
+WHERE n.number > :after AND n.number <= :upto;
+
+-- name: insert_fresh_values
+-- Import: the values of the same range.
+INSERT INTO value (entry_key, algorithm, value, quality)
+SELECT :entry_key + n.number, n.algorithm, n.value, n.quality
+FROM fresh AS n
+WHERE n.number > :after AND n.number <= :upto;
+
+-- name: select_rest
+-- Import: everything staged whose entry was not just copied.
+INSERT INTO rest (entry_id, position, facts_key, algorithm, value, quality)
+SELECT s.entry_id, s.position, s.facts_key, s.algorithm, s.value, s.quality
+FROM staged AS s
+WHERE NOT EXISTS (
+  SELECT 1 FROM entry AS e WHERE e.set_key = :set_key AND e.entry_id = s.entry_id AND e.sequence > :sequence
+)
+ORDER BY s.entry_id, s.row_number;
+
+-- name: rest
+-- Import: the rows for `merge`.
+SELECT r.entry_id, r.position, f.status, f.status_reason, f.labels, f.source, f.list_version, f.external_id,
+  f.received_at_us, r.algorithm, r.value, r.quality
+FROM rest AS r CROSS JOIN facts AS f ON f.facts_key = r.facts_key
+ORDER BY r.row_number;
 
 -- name: insert_refused
 -- Import: a row refused because of what the catalog holds.

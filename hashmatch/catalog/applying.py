@@ -1,14 +1,11 @@
-"""One import: rows of any number, at constant memory, in one short transaction.
+"""Second half of an import: what was staged is merged into a set, inside one write transaction.
 
 Theory of operation
 -------------------
-Two stages, so that a slow sender never holds the catalog's write lock:
-
-1. :func:`stage` reads the rows as they come, checks each, and writes the good ones to a temporary table, one row per
-   value. SQLite keeps that table in an unlinked file of its own; a killed process leaves nothing behind.
-2. :func:`apply`, inside the write transaction, reads the staged rows sorted by entry id (SQLite's sorter works on
-   disk), looks up which of the entries the set has, merges (``merge``), and writes in batches. Because the ids come
-   sorted, the index of ids is written in order rather than all over.
+Nearly all rows of nearly all lists are the plain case: one value, active, of an entry that the set does not have.
+SQLite copies those by itself (``select_fresh`` and the two statements after it). All others (entries with several rows
+or values, entries that the set has, disputed and withdrawn ones) are read back sorted by entry id, folded by ``merge``
+and written in batches. Both ways write the index of ids in order rather than all over.
 
 Each entry is counted once, however many rows speak of it; a rejected row is counted as a row. Rows that are refused
 because of what the catalog holds are put aside and reported after the lock is given back, since reporting runs the
@@ -22,38 +19,22 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from hashmatch.catalog.merge import ACTIVE, WITHDRAWN, Facts, Merged
-from hashmatch.catalog.rows import from_us, labels_to_text, now_us, to_us
+from hashmatch.catalog.rows import from_us, now_us
 from hashmatch.catalog.schema import statements
-from hashmatch.catalog.validate import MAX_HASHES, MAX_ID_CHARS, EntryRules
-from hashmatch.model import REJECTIONS_KEPT, Entry, Rejected
+from hashmatch.catalog.staging import BATCH_ROWS
+from hashmatch.catalog.validate import MAX_HASHES
+from hashmatch.model import Rejected
 from hashmatch.progress import Progress
 
-BATCH_ROWS = 2_000
-"""Rows between two reports of progress, and values written by one call; more is no faster."""
+COPY_ROWS = 50_000
+"""Plain rows copied by one statement; Ctrl-C and progress wait for its end, about a quarter of a second."""
 
 _Row = tuple[Any, ...]
-
-
-@dataclass(slots=True)
-class Rejections:
-    """Counts rejected rows, keeps the first, hands on all."""
-
-    on_rejected: Callable[[Rejected], None] | None
-    count: int = 0
-    kept: list[Rejected] = field(default_factory=list)
-
-    def add(self, rejected: Rejected) -> None:
-        """Take in one."""
-        self.count += 1
-        if len(self.kept) < REJECTIONS_KEPT:
-            self.kept.append(rejected)
-        if self.on_rejected is not None:
-            self.on_rejected(rejected)
 
 
 @dataclass(slots=True)
@@ -68,96 +49,44 @@ class Tally:
     sequence: int = 0
 
 
-def stage(
-    connection: sqlite3.Connection, rows: Iterable[Entry | Rejected], rejections: Rejections, progress: Progress
-) -> int:
-    """Check the rows and put the good ones into the temporary table.
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an import goes: the set, the version it will have, and who imports."""
 
-    Parameters
-    ----------
-    connection : sqlite3.Connection
-        The import's own: the temporary tables live as long as it does.
-    rows : iterable of Entry or Rejected
-        Read once, in batches of ``BATCH_ROWS``.
-    rejections : Rejections
-        Takes every row that is refused here or was refused by the reader.
-    progress : Progress
-        Advanced once per batch, in rows.
-
-    Returns
-    -------
-    int
-        Values staged.
-
-    """
-    connection.execute(statements()["create_staged"])
-    connection.execute(statements()["create_refused"])
-    insert = statements()["insert_staged"]
-    rules = EntryRules()
-    numbered = enumerate(rows)
-    staged = 0
-    connection.execute("BEGIN DEFERRED")
-    while batch := list(itertools.islice(numbered, BATCH_ROWS)):
-        good: list[_Row] = []
-        for index, row in batch:
-            outcome = _staged_rows(rules, index, row)
-            if isinstance(outcome, Rejected):
-                rejections.add(outcome)
-            else:
-                good += outcome
-        connection.executemany(insert, good)
-        staged += len(good)
-        progress.advance(len(batch))
-    connection.execute("COMMIT")
-    return staged
+    set_key: int
+    set_version: int
+    actor: str
 
 
-def _staged_rows(rules: EntryRules, index: int, row: Entry | Rejected) -> list[_Row] | Rejected:
-    """Rows of ``insert_staged`` for one entry, or why there are none."""
-    if isinstance(row, Rejected):
-        return row
-    position = index if row.position is None else row.position
-    if problem := rules.problem(row):
-        return Rejected(position, *problem)
-    entry_id = row.entry_id or f"{row.hashes[0].algorithm}:{row.hashes[0].hex}"
-    if len(entry_id) > MAX_ID_CHARS:
-        return Rejected(position, "entry_id", f"the value is too long to make an id of ({len(entry_id)}); give an id")
-    origin = row.provenance
-    facts = (
-        entry_id,
-        position,
-        row.status.value,
-        row.status_reason,
-        labels_to_text(row.labels),
-        origin.source,
-        origin.list_version,
-        origin.external_id,
-        None if origin.received_at is None else to_us(origin.received_at),
-    )
-    return [(*facts, item.algorithm, item.value, item.quality) for item in row.hashes]
-
-
-def apply(connection: sqlite3.Connection, set_key: int, set_version: int, actor: str, progress: Progress) -> Tally:
+def apply(connection: sqlite3.Connection, destination: Destination, staged: int, progress: Progress) -> Tally:
     """Merge the staged rows into a set.
 
     Parameters
     ----------
     connection : sqlite3.Connection
         The one that staged, now inside the write transaction.
-    set_key : int
-        The set's key.
-    set_version : int
-        The version that the set will have when this is committed.
-    actor : str
-        Named in the events of entries that arrive disputed or withdrawn.
+    destination : Destination
+        The set; its actor is named in the events of entries that arrive disputed or withdrawn.
+    staged : int
+        Values staged.
     progress : Progress
         Advanced once per batch, in values.
 
     """
-    application = _Application(connection, set_key, set_version, actor)
-    staged = connection.execute(statements()["staged"])
+    sql = statements()
+    start: int = connection.execute(sql["sequence"]).fetchone()[0]
+    application = _Application(connection, destination, start)
+    copied = application.copy_fresh(progress)
+    if copied < staged:
+        connection.execute(sql["select_rest"], {"set_key": destination.set_key, "sequence": start})
+        _merge_rest(connection, application, progress)
+    return application.tally
+
+
+def _merge_rest(connection: sqlite3.Connection, application: _Application, progress: Progress) -> None:
+    rest = connection.execute(statements()["rest"])
     merged: Merged | None = None
-    while chunk := staged.fetchmany(BATCH_ROWS):
+    while chunk := rest.fetchmany(BATCH_ROWS):
         known = application.known({row[0] for row in chunk})
         for entry_id, rows in itertools.groupby(chunk, key=_entry_id):
             if merged is None or merged.entry_id != entry_id:
@@ -170,7 +99,6 @@ def apply(connection: sqlite3.Connection, set_key: int, set_version: int, actor:
     if merged is not None:
         application.finish(merged)
     application.flush()
-    return application.tally
 
 
 def refused(connection: sqlite3.Connection) -> Iterator[Rejected]:
@@ -186,15 +114,13 @@ def _entry_id(row: _Row) -> str:
 class _Application:
     """The writing side of :func:`apply`: collects rows for the statements and runs them in batches."""
 
-    def __init__(self, connection: sqlite3.Connection, set_key: int, set_version: int, actor: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, destination: Destination, sequence: int) -> None:
         self._connection = connection
         self._sql = statements()
-        self._set_key = set_key
-        self._set_version = set_version
-        self._actor = actor
+        self._to = destination
         self._now_us = now_us()
-        self._next_key: int = connection.execute(self._sql["last_entry_key"]).fetchone()[0] + 1
-        self.tally = Tally(sequence=connection.execute(self._sql["sequence"]).fetchone()[0])
+        self._last_key: int = connection.execute(self._sql["last_entry_key"]).fetchone()[0]
+        self.tally = Tally(sequence=sequence)
         self._inserts: list[_Row] = []
         self._updates: list[_Row] = []
         self._values: list[_Row] = []
@@ -202,10 +128,27 @@ class _Application:
         self._refused: list[_Row] = []
         self._last_refused = -1
 
+    def copy_fresh(self, progress: Progress) -> int:
+        """Copy the plain case; return how many entries that were."""
+        fresh = self._connection.execute(self._sql["select_fresh"], {"set_key": self._to.set_key}).rowcount
+        numbers = {"entry_key": self._last_key, "sequence": self.tally.sequence}
+        for after in range(0, fresh, COPY_ROWS):
+            upto = min(after + COPY_ROWS, fresh)
+            at = numbers | {"after": after, "upto": upto}
+            self._connection.execute(
+                self._sql["insert_fresh_entries"], at | {"set_key": self._to.set_key, "now_us": self._now_us}
+            )
+            self._connection.execute(self._sql["insert_fresh_values"], at)
+            progress.advance(upto - after)
+        self._last_key += fresh
+        self.tally.sequence += fresh
+        self.tally.added = self.tally.live = fresh
+        return fresh
+
     def known(self, entry_ids: set[str]) -> dict[str, Merged]:
         """Return those of the entries that the set has, with their values."""
         rows = self._connection.execute(
-            self._sql["known_entries"], {"set_key": self._set_key, "entry_ids": json.dumps(list(entry_ids))}
+            self._sql["known_entries"], {"set_key": self._to.set_key, "entry_ids": json.dumps(list(entry_ids))}
         )
         by_key = {key: Merged(entry_id, key, Facts(*facts)) for entry_id, key, *facts in rows}
         if by_key:
@@ -238,9 +181,9 @@ class _Application:
         tally.sequence += 1
         key = merged.entry_key
         if key is None:
-            key, self._next_key = self._next_key, self._next_key + 1
+            key = self._last_key = self._last_key + 1
             received_at_us = self._now_us if facts.received_at_us is None else facts.received_at_us
-            self._inserts.append((key, self._set_key, merged.entry_id, *facts[:6], received_at_us, tally.sequence))
+            self._inserts.append((key, self._to.set_key, merged.entry_id, *facts[:6], received_at_us, tally.sequence))
             tally.added += 1
         else:
             self._updates.append((*facts, tally.sequence, key))
@@ -250,14 +193,14 @@ class _Application:
         if facts.status != (before.status if before else ACTIVE):
             self._events.append(
                 (
-                    self._set_key,
+                    self._to.set_key,
                     key,
                     self._now_us,
-                    self._actor,
+                    self._to.actor,
                     facts.status_reason,
                     before.status if before else "",
                     facts.status,
-                    self._set_version,
+                    self._to.set_version,
                 )
             )
 
@@ -270,12 +213,9 @@ class _Application:
             ("insert_event", self._events),
             ("insert_refused", self._refused),
         ):
-            self._write(name, rows)
-            rows.clear()
-
-    def _write(self, name: str, rows: Sequence[_Row]) -> None:
-        if rows:
-            self._connection.executemany(self._sql[name], rows)
+            if rows:
+                self._connection.executemany(self._sql[name], rows)
+                rows.clear()
 
     def _count(self, before: Facts | None, after: Facts) -> None:
         gone = int(after.status == WITHDRAWN)
@@ -295,6 +235,6 @@ class _Application:
         reason = (merged.facts.status_reason if merged.facts else "") or "no reason was given"
         if merged.before is None or merged.before.status != WITHDRAWN:
             return f"an earlier row of this import withdrew the entry: {reason}"
-        found = self._connection.execute(self._sql["last_withdrawal"], (self._set_key, merged.entry_key)).fetchone()
+        found = self._connection.execute(self._sql["last_withdrawal"], (self._to.set_key, merged.entry_key)).fetchone()
         when, who = (from_us(found[0]).date().isoformat(), found[1]) if found else ("an unknown day", "somebody")
         return f"the entry was withdrawn on {when} by {who}: {reason}; reinstate it first if that was wrong"

@@ -1,0 +1,152 @@
+"""First half of an import: rows are checked and put into temporary tables; nothing is locked.
+
+Theory of operation
+-------------------
+Rows come as fast as their sender sends them, so the catalog's write lock must not be held while they do. Each row is
+checked; each value of a good one becomes a row of the temporary table ``staged``. What a row says apart from its values
+(labels, provenance, status) is the same for long stretches of a list, so it is checked, converted and stored once per
+stretch, in ``facts``. SQLite keeps both tables in an unlinked file: memory use does not grow with the import, and a
+killed process leaves nothing behind.
+
+What this module deliberately does not do: it does not look at what the catalog holds; ``applying`` does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hashmatch.catalog.rows import labels_to_text, to_us
+from hashmatch.catalog.schema import statements
+from hashmatch.catalog.validate import MAX_ID_CHARS, EntryRules
+from hashmatch.model import REJECTIONS_KEPT, Entry, Rejected
+from hashmatch.progress import Progress
+
+BATCH_ROWS = 2_000
+"""Rows between two reports of progress, and values written by one call; more is no faster."""
+
+_TABLES = ("create_facts", "create_staged", "create_fresh", "create_rest", "create_refused")
+
+
+@dataclass(slots=True)
+class Rejections:
+    """Counts rejected rows, keeps the first, hands on all."""
+
+    on_rejected: Callable[[Rejected], None] | None
+    count: int = 0
+    kept: list[Rejected] = field(default_factory=list)
+
+    def add(self, rejected: Rejected) -> None:
+        """Take in one."""
+        self.count += 1
+        if len(self.kept) < REJECTIONS_KEPT:
+            self.kept.append(rejected)
+        if self.on_rejected is not None:
+            self.on_rejected(rejected)
+
+
+def stage(
+    connection: sqlite3.Connection, rows: Iterable[Entry | Rejected], rejections: Rejections, progress: Progress
+) -> int:
+    """Check the rows and put the good ones into the temporary tables.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        The import's own, outside any transaction: the temporary tables live as long as it does.
+    rows : iterable of Entry or Rejected
+        Read once, in batches of ``BATCH_ROWS``.
+    rejections : Rejections
+        Takes every row that is refused here or was refused by the reader.
+    progress : Progress
+        Advanced once per batch, in rows.
+
+    Returns
+    -------
+    int
+        Values staged.
+
+    """
+    sql = statements()
+    for table in _TABLES:
+        connection.execute(sql[table])
+    stretch = _Stretch(EntryRules())
+    numbered = enumerate(rows)
+    staged = 0
+    connection.execute("BEGIN DEFERRED")
+    while batch := list(itertools.islice(numbered, BATCH_ROWS)):
+        values: list[tuple[Any, ...]] = []
+        for index, row in batch:
+            if isinstance(row, Rejected):
+                rejections.add(row)
+                continue
+            position = index if row.position is None else row.position
+            if refusal := stretch.convert(row, position, values):
+                rejections.add(refusal)
+        connection.executemany(sql["insert_facts"], stretch.new_facts())
+        connection.executemany(sql["insert_staged"], values)
+        staged += len(values)
+        progress.advance(len(batch))
+    connection.execute("COMMIT")
+    return staged
+
+
+class _Stretch:
+    """Converts entries to rows of ``staged``, remembering what the entry before said of itself."""
+
+    def __init__(self, rules: EntryRules) -> None:
+        self._rules = rules
+        self._last: Entry | None = None
+        self._facts_key = 0
+        self._new: list[tuple[Any, ...]] = []
+
+    def convert(self, entry: Entry, position: int, values: list[tuple[Any, ...]]) -> Rejected | None:
+        """Append the entry's rows to ``values``, or return why it is refused."""
+        if problem := self._rules.values_problem(entry):
+            return Rejected(position, *problem)
+        last = self._last
+        if (
+            last is None
+            or entry.status is not last.status
+            or entry.provenance != last.provenance
+            or entry.labels != last.labels
+            or entry.status_reason != last.status_reason
+        ):
+            if problem := self._rules.facts_problem(entry):
+                return Rejected(position, *problem)
+            self._begin(entry)
+        entry_id, facts_key = entry.entry_id, self._facts_key
+        if not entry_id:
+            first = entry.hashes[0]
+            entry_id = f"{first.algorithm}:{first.value.hex()}"
+            if len(entry_id) > MAX_ID_CHARS:
+                return Rejected(
+                    position, "entry_id", f"{first.algorithm} values are too long to make an id of; give one"
+                )
+        values += [(entry_id, position, facts_key, item.algorithm, item.value, item.quality) for item in entry.hashes]
+        return None
+
+    def new_facts(self) -> list[tuple[Any, ...]]:
+        """Rows of ``facts`` since the last call."""
+        new, self._new = self._new, []
+        return new
+
+    def _begin(self, entry: Entry) -> None:
+        self._last = entry
+        self._facts_key += 1
+        origin = entry.provenance
+        self._new.append(
+            (
+                self._facts_key,
+                entry.status.value,
+                entry.status_reason,
+                labels_to_text(entry.labels),
+                origin.source,
+                origin.list_version,
+                origin.external_id,
+                None if origin.received_at is None else to_us(origin.received_at),
+            )
+        )
