@@ -199,7 +199,7 @@ class _Remote:
 
     async def detect(self, image: bytes) -> MatchReport:
         """Ask the server."""
-        return await self.client.detect(image, sets=sorted(self.sets or ()))
+        return await self.client.detect(image, sets=self.sets)
 
 
 @asynccontextmanager

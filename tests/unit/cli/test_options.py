@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -37,19 +36,8 @@ def do(options: GlobalOptions, own: str | None, word: str | None) -> ExitCode:
     return ExitCode.CLEAN
 
 
-@pytest.fixture(autouse=True)
-def undisturbed() -> Iterator[None]:
-    """Put logging back as it was."""
-    before = logging.root.level, list(logging.root.handlers)
-    seen.clear()
-    yield
-    logging.root.setLevel(before[0])
-    logging.root.handlers[:] = before[1]
-
-
 def run(*arguments: str, env: dict[str, str] | None = None) -> GlobalOptions:
-    cleared = {"HASHMATCH_CONFIG": None, "HASHMATCH_DATA": None}
-    result = CliRunner(env={**cleared, **(env or {})}).invoke(root, arguments)
+    result = CliRunner(env=env).invoke(root, arguments)
     assert result.exit_code == 0, result.output
     return seen.pop()
 

@@ -1,0 +1,205 @@
+"""``hashmatch status``: what a server is doing, or what is installed here and lies in the data directory.
+
+Theory of operation
+-------------------
+A server answers for itself. Without one, three probes look for themselves and each reports its own failure instead of
+ending the command, because somebody who asks for the status wants to hear of everything that is wrong: the catalog is
+opened and counted, the newest snapshot is verified as a server would, and one confined worker is started and put
+through the self-test. The exit code is the worst that was found.
+
+What this module deliberately does not do: it builds and repairs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hashmatch import __version__
+from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
+from hashmatch.cli.output import Output, Styled
+from hashmatch.errors import ExitCode, HashmatchError
+
+if TYPE_CHECKING:
+    from hashmatch.config import Config
+    from hashmatch.report.status import Protection, ServiceStatus
+    from hashmatch.sandbox.posture import Protection as SandboxProtection
+
+FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "version": "of hashmatch",
+        "server": "address that was asked, null without `--server`",
+        "data_dir": "directory that was looked at, null with `--server`",
+        "started_at": "since when the server runs",
+        "libraries": "versions of the libraries that decide what a hash is",
+        "algorithms": "installed algorithms, in the table's order",
+        "catalog": "`hash_sets`, `entries` (not withdrawn), and without `--server` `withdrawn` and `sequence`",
+        "index": "with `--server` what is being searched; without, the newest `snapshot`, its `sequence` and whether "
+        "it `verified`",
+        "sandbox": "`confined`, and each of the `protections` with `active` and `detail`",
+    }
+)
+"""Keys of the one row of ``status --json``; each of the last three may hold an ``error`` instead."""
+
+Record = dict[str, object]
+
+
+@click.command(
+    "status",
+    cls=Command,
+    epilog=example("hashmatch status", "hashmatch status --server 127.0.0.1:50051 --json"),
+)
+@click.option("--server", metavar="ADDR", help="Ask this server; default: look at the data directory.")
+@pass_options
+def status(options: GlobalOptions, server: str | None) -> ExitCode:
+    """Print what is served, by what, and how well the decoding of images is confined.
+
+    Without --server the catalog and its newest snapshot are looked at, and a confined worker is started and tested.
+
+    Exit codes: 0 all is well, 4 a server or the sandbox is not available, 5 stored data did not verify.
+    """
+    record, code = asyncio.run(_ask(server)) if server else _look(options)
+    output = Output(options)
+    with output.results("name", "value") as results:
+        if output.json:
+            results.add(record)
+        else:
+            for name, value in flat(record):
+                results.add({}, name, _emphasised(name, value))
+    return code
+
+
+async def _ask(server: str) -> tuple[Record, ExitCode]:
+    from hashmatch.client.aio import AsyncClient
+
+    async with AsyncClient(server) as client:
+        return of_server(server, await client.status()), ExitCode.CLEAN
+
+
+def of_server(server: str, said: ServiceStatus) -> Record:
+    """Return the row for what a server said of itself."""
+    from hashmatch.report.json import moment_to_json
+
+    index, workers = dataclasses.asdict(said.index), dataclasses.asdict(said.workers)
+    return {
+        "version": said.version,
+        "server": server,
+        "data_dir": None,
+        "started_at": moment_to_json(said.started_at),
+        "libraries": dict(said.libraries),
+        "algorithms": None,
+        "catalog": {"hash_sets": said.hash_sets, "entries": said.entries},
+        "index": {**index, "values": dict(said.index.values)},
+        "sandbox": {**workers, "protections": _protections(said.workers.protections)},
+    }
+
+
+def _look(options: GlobalOptions) -> tuple[Record, ExitCode]:
+    """Probe what is installed here and lies in the data directory."""
+    from hashmatch.hashing import algorithms
+    from hashmatch.service.runtime import LIBRARIES
+
+    config = options.load_config()
+    catalog, catalog_code = _catalog(options)
+    index, index_code = _snapshot(options)
+    sandbox, sandbox_code = asyncio.run(_sandbox(config))
+    record: Record = {
+        "version": __version__,
+        "server": None,
+        "data_dir": str(options.data_dir),
+        "started_at": None,
+        "libraries": {name: metadata.version(name) for name in LIBRARIES},
+        "algorithms": list(algorithms.table()),
+        "catalog": catalog,
+        "index": index,
+        "sandbox": sandbox,
+    }
+    return record, max(catalog_code, index_code, sandbox_code)
+
+
+def _catalog(options: GlobalOptions) -> tuple[Record, ExitCode]:
+    """Open and count the catalog; none yet is no failure, a server makes one."""
+    if not options.catalog_path.exists():
+        return {"exists": False}, ExitCode.CLEAN
+
+    from hashmatch.catalog.sqlite import SqliteCatalog
+
+    try:
+        with SqliteCatalog.open(options.catalog_path) as catalog:
+            counts = dataclasses.asdict(catalog.counts())
+    except HashmatchError as error:
+        return {"exists": True, "error": error.message}, error.exit_code
+    return {"exists": True, **counts}, ExitCode.CLEAN
+
+
+def _snapshot(options: GlobalOptions) -> tuple[Record, ExitCode]:
+    """Verify the newest snapshot as a server that starts would; none yet is no failure, a server builds one."""
+    from hashmatch.publish import SnapshotFile
+    from hashmatch.service.runtime import SEGMENTS
+
+    directory = options.data_dir / SEGMENTS
+    newest = next(iter(SnapshotFile.all_in(directory)), None) if directory.is_dir() else None
+    if newest is None:
+        return {"snapshot": None}, ExitCode.CLEAN
+    found = {"snapshot": newest.generation, "sequence": newest.sequence, "file": newest.path.name}
+    try:
+        newest.open()
+    except HashmatchError as error:
+        return {**found, "verified": False, "error": error.message}, error.exit_code
+    except OSError as error:
+        return {**found, "verified": False, "error": error.strerror}, ExitCode.SERVICE
+    return {**found, "verified": True}, ExitCode.CLEAN
+
+
+async def _sandbox(config: Config) -> tuple[Record, ExitCode]:
+    """Start one confined worker, which puts it through the self-test."""
+    from hashmatch.sandbox.pool import WorkerPool
+
+    one = dataclasses.replace(config.sandbox, workers=1)
+    try:
+        async with WorkerPool(config.decode, one) as pool:
+            posture = pool.status().posture
+    except HashmatchError as error:
+        return {"confined": False, "error": error.message}, error.exit_code
+    if posture is None:
+        return {"confined": False, "error": "the worker did not report its confinement"}, ExitCode.SERVICE
+    return {"confined": posture.confined, "protections": _protections(posture.protections)}, ExitCode.CLEAN
+
+
+def _protections(said: Iterable[Protection | SandboxProtection]) -> list[Record]:
+    return [{"name": item.name, "active": item.active, "detail": item.detail} for item in said]
+
+
+def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield ``(dotted name, text)`` for whatever in ``record`` has a value; a protection goes by its own name."""
+    for key, value in record.items():
+        name = f"{prefix}{key}"
+        match value:
+            case None:
+                continue
+            case Mapping():
+                yield from flat(value, f"{name}.")
+            case [{"name": _}, *_]:
+                for item in value:
+                    yield f"{name}.{item['name']}", f"{'active' if item['active'] else 'NOT ACTIVE'}: {item['detail']}"
+            case list():
+                yield name, ", ".join(map(str, value))
+            case bool():
+                yield name, "yes" if value else "no"
+            case _:
+                yield name, str(value)
+
+
+def _emphasised(name: str, value: str) -> str | Styled:
+    """Return the cell, coloured where it tells good from bad."""
+    if name.endswith(".error") or value.startswith("NOT ACTIVE"):
+        return Styled(value, "bold red")
+    if name.endswith((".confined", ".verified")):
+        return Styled(value, "green" if value == "yes" else "bold red")
+    return value
