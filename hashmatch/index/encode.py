@@ -133,32 +133,35 @@ class Encoder:
         ]
         n = len(kept)
         entries = [entry for _, entry in kept]
+        set_ordinals = map(self.sets.ordinal, [set_id for set_id, _ in kept])
+        status_codes = map(_STATUS_CODES.__getitem__, [entry.status for entry in entries])
         return Batch(
-            sets=np.fromiter((self.sets.ordinal(set_id) for set_id, _ in kept), dtype=np.uint32, count=n),
-            statuses=np.fromiter((_STATUS_CODES[entry.status] for entry in entries), dtype=np.uint8, count=n),
-            label_lists=np.fromiter((self._label_list(entry.labels) for entry in entries), dtype=np.uint32, count=n),
+            sets=np.fromiter(set_ordinals, dtype=np.uint32, count=n),
+            statuses=np.fromiter(status_codes, dtype=np.uint8, count=n),
+            label_lists=self._label_lists([entry.labels for entry in entries]),
             ids=Texts.of([entry.entry_id for entry in entries]),
             spaces=self._spaces(entries),
         )
 
-    def _label_list(self, labels: tuple[Label, ...]) -> int:
-        ordinal = self._label_ordinals.setdefault(labels, len(self.label_texts))
-        if ordinal == len(self.label_texts):
-            self.label_texts.append(labels_text(labels))
-        return ordinal
+    def _label_lists(self, lists: Sequence[tuple[Label, ...]]) -> Ordinals:
+        for labels in dict.fromkeys(lists):
+            if labels not in self._label_ordinals:
+                self._label_ordinals[labels] = len(self.label_texts)
+                self.label_texts.append(labels_text(labels))
+        return np.fromiter(map(self._label_ordinals.__getitem__, lists), dtype=np.uint32, count=len(lists))
 
     def _spaces(self, entries: Sequence[Entry]) -> dict[str, SpaceBatch]:
         hashes = [value for entry in entries for value in entry.hashes]
-        counts = np.fromiter((len(entry.hashes) for entry in entries), dtype=np.int64, count=len(entries))
+        counts = np.fromiter(map(len, [entry.hashes for entry in entries]), dtype=np.int64, count=len(entries))
         owners = np.repeat(np.arange(len(entries), dtype=np.uint32), counts)
         names = [value.algorithm for value in hashes]
         values = [value.value for value in hashes]
-        for name in sorted(set(names) - self._algorithm_ordinals.keys()):
-            self._admit(name)
-        ordinal_of = self._algorithm_ordinals
-        ordinals = np.fromiter((ordinal_of[name] for name in names), dtype=np.uint8, count=len(names))
+        for name in dict.fromkeys(names):
+            if name not in self._algorithm_ordinals:
+                self._admit(name)
+        ordinals = np.fromiter(map(self._algorithm_ordinals.__getitem__, names), dtype=np.uint8, count=len(names))
         rows_of: dict[str, npt.NDArray[np.bool_]] = {}
-        for name, ordinal in ordinal_of.items():
+        for name, ordinal in self._algorithm_ordinals.items():
             mine = ordinals == ordinal
             space = self._table[name].space
             rows_of[space] = rows_of[space] | mine if space in rows_of else mine

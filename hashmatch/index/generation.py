@@ -30,7 +30,11 @@ from hashmatch.index.part import Part
 from hashmatch.index.segment import Segment
 from hashmatch.model import Algorithm, EntryRef, Found, Query, SearchResult
 
-QUERIES_PER_PASS = 64
+MAX_CANDIDATES = 1 << 20
+"""Bound on queries times rows in one pass, so that a list that holds one hash a million times costs 0.2 GB, not 4."""
+
+MAX_QUERIES = 64
+"""Queries in one pass over a small part."""
 
 _Mask = npt.NDArray[np.bool_]
 _Ints = npt.NDArray[np.int64]
@@ -182,8 +186,10 @@ def _allowed(generation: Generation, sets: frozenset[str] | None) -> _Mask | Non
 
 def _candidates(generation: Generation, group: _Group, allowed: _Mask | None) -> Iterator[_Hits]:
     """Hits that count, a block of queries at a time, both layers together."""
-    for start in range(0, len(group.numbers), QUERIES_PER_PASS):
-        block = slice(start, start + QUERIES_PER_PASS)
+    spaces = [rows for layer in generation.layers if (rows := layer.part.spaces.get(group.space)) is not None]
+    step = max(1, min(MAX_QUERIES, MAX_CANDIDATES // max(1, sum(len(rows.owners) for rows in spaces))))
+    for start in range(0, len(group.numbers), step):
+        block = slice(start, start + step)
         parts = []
         for ordinal, layer in enumerate(generation.layers):
             rows = layer.part.spaces.get(group.space)
