@@ -46,7 +46,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "path": "the file, as it was found from the argument; `-` is standard input",
         "request_id": "name of this request in the service's log",
         "verdict": "`match`, `possible_match`, `no_match` or `not_checked`",
-        "reason": "why the picture could not be looked at, else null",
+        "reason": "why the picture could not be looked at, else null; [errors](errors.md) lists the reasons",
         "detail": "one sentence for people about the reason",
         "rule": "the policy rule that decided",
         "generation": "the one generation of the index that was searched",

@@ -53,7 +53,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
 SKIPPED_FIELDS: Mapping[str, str] = MappingProxyType(
     {
         "path": "the file",
-        "error": "why there is no perceptual hash of it",
+        "error": "why there is no perceptual hash of it; [errors](errors.md) lists the reasons",
         "detail": "one sentence for people",
     }
 )
