@@ -190,6 +190,7 @@ class PickyHasher(FakeHasher):
     """Fails on one image."""
 
     async def hash(self, image: bytes, options: HashOptions, *, deadline_s: float | None = None) -> Picture:
+        """Fail on b"bad", else answer as scripted."""
         if image == b"bad":
             raise SandboxUnavailable("no worker")
         return await super().hash(image, options, deadline_s=deadline_s)

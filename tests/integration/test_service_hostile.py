@@ -1,0 +1,204 @@
+"""What strangers may send: too much, too slowly, compressed, cut off, or no protocol buffer at all.
+
+The figures behind these tests are in docs/adr/0006-grpc-aio.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from hashmatch.client import AsyncClient, RetryPolicy
+from hashmatch.config import ServerConfig
+from hashmatch.errors import BadInput, ServiceUnavailable
+from hashmatch.v1 import detection_pb2, detection_pb2_grpc
+from tests.support.service import Scene, collect, serving, until
+
+MESSAGE_BYTES = 1 << 20
+SMALL = ServerConfig(listen="127.0.0.1:0", max_message_bytes=MESSAGE_BYTES)
+DETECT = "/hashmatch.v1.DetectionService/Detect"
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Return one HTTP/2 frame (RFC 9113 §4.1)."""
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+def literal(name: bytes, value: bytes) -> bytes:
+    """Return one header field, literal without indexing (RFC 7541 §6.2.2)."""
+    return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+def request_head(target: str, *more: tuple[bytes, bytes]) -> socket.socket:
+    """Open a connection and send the head of a Detect call."""
+    host, _, port = target.rpartition(":")
+    fields = (
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":path", DETECT.encode()),
+        (b":authority", host.encode()),
+        (b"te", b"trailers"),
+        (b"content-type", b"application/grpc"),
+        *more,
+    )
+    headers = b"".join(literal(name, value) for name, value in fields)
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(PREFACE + frame(4, 0, 0, b"") + frame(1, 4, 1, headers))
+    return connection
+
+
+def half_a_request(target: str) -> socket.socket:
+    """Open a connection and send the head of a Detect call, a message's length, and one byte of the message."""
+    connection = request_head(target)
+    connection.sendall(frame(0, 0, 1, b"\x00" + (1_000).to_bytes(4) + b"\x0a"))
+    return connection
+
+
+def read_until(connection: socket.socket, text: bytes) -> bytes:
+    """Return what the server sent up to ``text``, or up to five seconds of silence."""
+    connection.settimeout(5)
+    received = b""
+    with contextlib.suppress(TimeoutError):
+        while text not in received and (part := connection.recv(4_096)):
+            received += part
+    return received
+
+
+def peak_bytes(*, reset: bool = False) -> int:
+    """Return the most memory this process ever had, or has had since the last reset."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+
+async def test_a_message_over_the_limit_is_refused_on_its_length() -> None:
+    async with serving(Scene(SMALL)) as scene, AsyncClient(scene.target) as client:
+        await client.detect(bytes(MESSAGE_BYTES - 100))
+        with pytest.raises(BadInput, match="RESOURCE_EXHAUSTED"):
+            await client.detect(bytes(MESSAGE_BYTES + 1))
+    assert len(scene.hasher.options) == 1
+
+
+async def test_a_gzip_bomb_is_refused() -> None:
+    async with serving(Scene(SMALL)) as scene, grpc.aio.insecure_channel(scene.target) as channel:
+        stub = detection_pb2_grpc.DetectionServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Detect(detection_pb2.DetectRequest(image=bytes(8 << 20)), compression=grpc.Compression.Gzip)
+        await stub.Detect(detection_pb2.DetectRequest(image=b"image"), compression=grpc.Compression.Gzip)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert len(scene.hasher.options) == 1
+
+
+async def test_a_gzip_bomb_is_not_unpacked_beyond_the_limit() -> None:
+    bomb_bytes = 32 << 20
+    packed = gzip.compress(bytes(bomb_bytes))
+    assert len(packed) < 40_000
+    async with serving(Scene(SMALL)) as scene, AsyncClient(scene.target) as client:
+        await client.detect(bytes(MESSAGE_BYTES - 100))
+        before = peak_bytes(reset=True)
+        connection = request_head(scene.target, (b"grpc-encoding", b"gzip"))
+        message = b"\x01" + len(packed).to_bytes(4) + packed
+        for start in range(0, len(message), 16_384):
+            connection.sendall(frame(0, 0, 1, message[start : start + 16_384]))
+        answer = await asyncio.to_thread(read_until, connection, b"larger than max")
+        grown = peak_bytes() - before
+        connection.close()
+    assert b"Decompressed message larger than max" in answer
+    assert len(scene.hasher.options) == 1
+    assert grown < 16 << 20
+
+
+async def test_bytes_that_are_no_protocol_buffer_are_an_invalid_argument() -> None:
+    async with serving() as scene, grpc.aio.insecure_channel(scene.target) as channel:
+        unary: Any = channel.unary_unary(DETECT)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await unary(b"\xff\xff\xff canary")
+        stream: Any = channel.stream_stream("/hashmatch.v1.DetectionService/DetectStream")
+        with pytest.raises(grpc.aio.AioRpcError) as in_stream:
+            await collect(stream(iter([b"\xff\xff\xff canary"])))
+    assert caught.value.code() is in_stream.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details() == in_stream.value.details()
+    assert str(caught.value.details()).startswith("the message is not the protocol buffer that this method takes")
+
+
+async def test_an_unknown_method_is_unimplemented() -> None:
+    async with serving() as scene, grpc.aio.insecure_channel(scene.target) as channel:
+        delete: Any = channel.unary_unary("/hashmatch.v1.DetectionService/Delete")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await delete(b"")
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_half_sent_requests_block_nobody() -> None:
+    async with serving() as scene, AsyncClient(scene.target) as client:
+        await client.detect(b"image")
+        connections = [half_a_request(scene.target) for _ in range(32)]
+        await until(lambda: "32 active" in repr(scene.endpoint))
+        started = time.monotonic()
+        for _ in range(20):
+            await client.detect(b"image")
+        assert time.monotonic() - started < 2.0
+        for connection in connections:
+            connection.close()
+        await until(lambda: "0 active" in repr(scene.endpoint))
+
+
+async def test_a_half_sent_request_ends_with_its_connections_age() -> None:
+    config = ServerConfig(listen="127.0.0.1:0", connection_age_s=1, connection_grace_s=1)
+    async with serving(Scene(config)) as scene:
+        with contextlib.closing(half_a_request(scene.target)):
+            await until(lambda: "1 active" in repr(scene.endpoint))
+            await until(lambda: "0 active" in repr(scene.endpoint), within_s=5)
+
+
+async def test_silent_connections_beyond_the_limit_are_refused_and_honest_callers_come_back() -> None:
+    config = ServerConfig(listen="127.0.0.1:0", max_connections=4, handshake_timeout_ms=500)
+    async with serving(Scene(config)) as scene:
+        host, _, port = scene.target.rpartition(":")
+        silent = [socket.create_connection((host, int(port))) for _ in range(8)]
+        patient = RetryPolicy(attempts=50, longest_wait_s=0.2)
+        async with AsyncClient(scene.target, retry=patient, timeout_s=10) as client:
+            await client.detect(b"image")
+        for connection in silent:
+            connection.close()
+    assert len(scene.hasher.options) == 1
+
+
+async def test_metadata_over_the_limit_is_refused() -> None:
+    async with serving() as scene, grpc.aio.insecure_channel(scene.target) as channel:
+        stub = detection_pb2_grpc.DetectionServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Detect(detection_pb2.DetectRequest(), metadata=(("x-large", "y" * 20_000),))
+        await stub.Detect(detection_pb2.DetectRequest(image=b"image"))
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_an_error_text_made_of_input_stays_below_what_trailers_carry() -> None:
+    async with serving() as scene, AsyncClient(scene.target) as client:
+        with pytest.raises(Exception, match="no hash set named") as caught:
+            await client.detect(b"image", sets=["ü" * 100_000])
+    assert len(str(caught.value).encode()) <= 800
+    assert str(caught.value).endswith("...")
+
+
+async def test_after_the_server_has_gone_the_client_says_where_nobody_answers() -> None:
+    async with serving() as scene:
+        target = scene.target
+    async with AsyncClient(target, retry=RetryPolicy(attempts=2)) as client:
+        with pytest.raises(ServiceUnavailable, match=f"no hashmatch service answers at {target}"):
+            await client.detect(b"image", timeout_s=5)
+        with pytest.raises(ServiceUnavailable, match=rf"{target} was not ready within 0.3 s: no hashmatch service"):
+            await client.wait_ready(0.3)
+        assert repr(client) == f"<AsyncClient {target}: open, 1 calls, 1 retries>"
