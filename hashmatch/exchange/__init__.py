@@ -1,0 +1,1 @@
+"""Lists from files and into files, one module per format; ``formats`` is the table."""

@@ -1,0 +1,271 @@
+"""CSV: what spreadsheets, hotlines and forensic tools write, and what we write ourselves.
+
+Theory of operation
+-------------------
+The header decides. Columns are found by name, in any order and spelling (``SHA-1``, ``sha1`` and ``Sha_1`` are one);
+the delimiter is the one of comma, semicolon and tab under which the header has the most names that mean something. A
+row is one entry's hash in the columns ``algorithm`` and ``value``, or one entry's hashes in columns named after
+algorithms, or both. docs/reference/hashsets.md lists the columns.
+
+A column of another name is not lost: its cells become labels of the scheme ``csv:<column>``. The exception is a column
+named after a hash that is not installed (``photodna``, ``sha512``): list values must not ride along as labels into
+reports and logs, so the column is refused, once, as a rejected row of the header's line.
+
+One line is one row: no field of an entry may hold a line break, so a quote that is left open spoils its own row and not
+the rest of the file. Lines without a quote, nearly all, are split without a parser.
+
+What this module deliberately does not do: it writes one form only, a row per hash; rows of one entry share its id.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from hashmatch.errors import BadFile
+from hashmatch.exchange import rows
+from hashmatch.exchange.lines import numbered_lines
+from hashmatch.exchange.rows import BadCell
+from hashmatch.model import Algorithm, Entry, EntryHash, Label, Rejected
+
+COLUMNS = (
+    "algorithm",
+    "value",
+    "quality",
+    "entry_id",
+    "labels",
+    "source",
+    "list_version",
+    "external_id",
+    "status",
+    "status_reason",
+    "received_at",
+)
+"""What is written, and what is understood besides columns named after algorithms."""
+
+EXPECTED = "CSV in UTF-8 whose header names `algorithm` and `value`, or algorithms such as `md5` and `pdq`"
+
+DELIMITERS = (",", ";", "\t")
+
+LABEL_SCHEME = "csv:"
+"""Labels made of a column's cells: this, and the column's name."""
+
+_FOLDED_COLUMNS = {rows.folded(name): name for name in COLUMNS}
+
+_FOREIGN_HASHES = frozenset(
+    {"sha224", "sha384", "sha512", "crc32", "ed2k", "photodna", "photodnahash"}
+    | {"ssdeep", "tlsh", "tmk", "tmkpdqf", "vpdq", "netclean", "saferhash"}
+)
+"""Folded names of hashes in public list formats (reference formats §3); refused as columns where not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """Where a file's columns are. ``at`` maps names of ``COLUMNS`` to indexes; the others are ``(index, what)``."""
+
+    delimiter: str
+    width: int
+    at: Mapping[str, int]
+    hashes: tuple[tuple[int, Algorithm], ...]
+    others: tuple[tuple[int, str], ...]
+    foreign: tuple[str, ...]
+
+
+def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
+    """Read a list; the header is read before this returns.
+
+    Parameters
+    ----------
+    stream : BinaryIO
+        Read once, line by line, from where it stands.
+
+    Returns
+    -------
+    iterator of Entry or Rejected
+        In file order; ``position`` is the line, from 1. An entry_id is empty where the file gives none.
+
+    Raises
+    ------
+    BadFile
+        The file is not CSV, has no header, or the header names no hash.
+
+    """
+    lines = numbered_lines(stream, EXPECTED)
+    for number, line in lines:
+        if isinstance(line, Rejected):
+            raise BadFile(f"line {number}: {line.reason}; expected {EXPECTED}", field="file")
+        if line.strip():
+            header = _header(line)
+            foreign = (
+                Rejected(number, name, "this kind of hash is not installed; the column was left out")
+                for name in header.foreign
+            )
+            return itertools.chain(foreign, _rows(lines, header))
+    raise BadFile(f"the file is empty; expected {EXPECTED}", field="file")
+
+
+def _header(line: str) -> _Header:
+    delimiter = max(DELIMITERS, key=lambda candidate: _known_names(line, candidate))
+    try:
+        names = _cells(line, delimiter)
+    except BadCell as bad:
+        raise BadFile(f"the header cannot be read: {bad.reason}", field="file") from bad
+    installed = rows.algorithms_by_folded_name()
+    at: dict[str, int] = {}
+    hashes: dict[str, tuple[int, Algorithm]] = {}
+    others: dict[str, tuple[int, str]] = {}
+    foreign = []
+    for index, name in enumerate(names):
+        key = rows.folded(name)
+        if key in at or key in hashes or name in others:
+            raise BadFile(f"the header names {rows.shown(name)} twice; rename one of the columns", field=name)
+        if key in _FOLDED_COLUMNS:
+            at[key] = index
+        elif key in installed:
+            hashes[key] = (index, installed[key])
+        elif key in _FOREIGN_HASHES:
+            foreign.append(name)
+        else:
+            others[name] = (index, f"{LABEL_SCHEME}{name or index + 1}")
+    by_name = {_FOLDED_COLUMNS[key]: index for key, index in at.items()}
+    if not hashes and not {"algorithm", "value"} <= by_name.keys():
+        raise BadFile(f"the header {rows.shown(line)} names no hash; expected {EXPECTED}", field="file")
+    return _Header(delimiter, len(names), by_name, (*hashes.values(),), (*others.values(),), (*foreign,))
+
+
+def _known_names(line: str, delimiter: str) -> tuple[int, int]:
+    """Say how much a delimiter makes of the header: names that mean something, then names at all."""
+    installed = rows.algorithms_by_folded_name()
+    keys = [rows.folded(name.strip('"')) for name in line.split(delimiter)]
+    return sum(key in _FOLDED_COLUMNS or key in installed for key in keys), len(keys)
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    """Split one line; raises BadCell when a quote is not where CSV has quotes."""
+    if '"' not in line:
+        return [cell.strip() for cell in line.split(delimiter)]
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, strict=True))]
+    except csv.Error as error:
+        raise BadCell("", f"{error}: a quoted cell must end on its own line, a quote inside it is doubled") from error
+
+
+def _rows(lines: Iterable[tuple[int, str | Rejected]], header: _Header) -> Iterator[Entry | Rejected]:
+    delimiter, width = header.delimiter, header.width
+    parse = _RowParser(header)
+    for number, line in lines:
+        if isinstance(line, Rejected):
+            yield line
+            continue
+        if not line or line.isspace():
+            continue
+        try:
+            cells = _cells(line, delimiter)
+            if len(cells) != width:
+                yield Rejected(number, "", f"{len(cells)} cells where the header has {width}")
+            else:
+                yield parse.entry(number, cells)
+        except BadCell as bad:
+            yield Rejected(number, bad.field, bad.reason)
+
+
+class _RowParser:
+    """Cells of a row to an entry, for one header."""
+
+    def __init__(self, header: _Header) -> None:
+        self._header = header
+        self._installed = rows.algorithms_by_folded_name()
+        self._algorithm = header.at.get("algorithm") if "value" in header.at else None
+        self._value = header.at.get("value", 0)
+        at = {name: index for name, index in header.at.items() if name not in {"algorithm", "value"}}
+        self._quality = at.pop("quality", None)
+        self._entry_id = at.pop("entry_id", None)
+        self._facts = at
+
+    def entry(self, number: int, cells: list[str]) -> Entry:
+        """Return the entry of one row; raises BadCell."""
+        quality = None if self._quality is None else rows.parse_quality(cells[self._quality])
+        if self._header.hashes:
+            hashes = rows.spread_quality(self._values(cells), quality)
+        else:
+            algorithm, value = self._long_value(cells)
+            hashes = (EntryHash(algorithm.name, value, quality),)
+        entry_id = "" if self._entry_id is None else cells[self._entry_id]
+        if not self._facts and not self._header.others:
+            return Entry(entry_id, hashes, (), rows.UNSTATED, position=number)
+        stated = {name: cells[index] for name, index in self._facts.items()}
+        labels = rows.parse_labels(stated.get("labels", ""))
+        if self._header.others:
+            labels += self._other_labels(cells, labels)
+        return Entry(
+            entry_id,
+            hashes,
+            labels,
+            rows.provenance(*(stated.get(name, "") for name in rows.PROVENANCE)),
+            rows.parse_status(stated.get("status", "")),
+            stated.get("status_reason", ""),
+            number,
+        )
+
+    def _long_value(self, cells: list[str]) -> tuple[Algorithm, bytes]:
+        """Return what the columns ``algorithm`` and ``value`` say."""
+        name, text = cells[self._algorithm or 0], cells[self._value]
+        if not name:
+            raise BadCell("algorithm", "missing; name the algorithm of the value")
+        if not text:
+            raise BadCell("value", f"missing; expected a {rows.shown(name)} value")
+        algorithm = self._installed.get(name) or rows.parse_algorithm(name, self._installed)
+        return algorithm, rows.parse_value(algorithm, text)
+
+    def _values(self, cells: list[str]) -> list[tuple[Algorithm, bytes]]:
+        """Return the values of columns named after algorithms, and of ``algorithm`` and ``value`` where present."""
+        values = [
+            (algorithm, rows.parse_value(algorithm, cells[index], algorithm.name))
+            for index, algorithm in self._header.hashes
+            if cells[index]
+        ]
+        if self._algorithm is not None and (cells[self._algorithm] or cells[self._value]):
+            values.append(self._long_value(cells))
+        return values
+
+    def _other_labels(self, cells: list[str], stated: tuple[Label, ...]) -> tuple[Label, ...]:
+        made = (Label(scheme, "", cells[index]) for index, scheme in self._header.others if cells[index])
+        return tuple(label for label in made if label not in stated)
+
+
+class _Encoder:
+    """Lets ``csv.writer`` write to a binary stream."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write one row."""
+        return self._stream.write(text.encode())
+
+
+def write(entries: Iterable[Entry], stream: BinaryIO) -> int:
+    """Write a list: a header, then one row per hash; return the number of entries."""
+    writer = csv.writer(_Encoder(stream), lineterminator="\n")
+    writer.writerow(COLUMNS)
+    written = 0
+    for number, entry in enumerate(entries, 1):
+        origin = entry.provenance
+        facts = (
+            entry.entry_id,
+            rows.format_labels(entry.labels),
+            origin.source,
+            origin.list_version,
+            origin.external_id,
+            entry.status.value,
+            entry.status_reason,
+            rows.format_moment(origin.received_at),
+        )
+        for item in entry.hashes:
+            quality = "" if item.quality is None else item.quality
+            writer.writerow((item.algorithm, item.hex, quality, *facts))
+        written = number
+    return written

@@ -1,0 +1,204 @@
+"""JSON Lines: one object per line, an entry or a hash.
+
+Theory of operation
+-------------------
+Two shapes are read, told apart by the key ``hashes``:
+
+* an entry, which is what we write:
+  ``{"entry_id": "a", "hashes": [{"algorithm": "pdq", "value": "f8f8...", "quality": 100}], "source": "x"}``;
+* a flat row, one hash: ``{"algorithm": "pdq", "value": "f8f8...", "quality": 100, "entry_id": "a"}``, which is also
+  what ``hashmatch hash --json`` prints. The keys in which that describes the picture are ignored, by name.
+
+Keys have the names of the CSV columns. A key that is in neither list is refused with its name: a misspelt ``quality``
+must not silently become "no quality". A line that cannot be read is a rejected row, and the next one is read.
+
+What this module deliberately does not do: it reads no JSON document that spans lines.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+from hashmatch.errors import BadFile
+from hashmatch.exchange import rows
+from hashmatch.exchange.lines import numbered_lines
+from hashmatch.exchange.rows import BadCell
+from hashmatch.model import Algorithm, Entry, EntryHash, Label, Rejected
+
+EXPECTED = "JSON Lines in UTF-8: one JSON object per line"
+
+ENTRY_KEYS = frozenset(
+    {
+        "entry_id",
+        "hashes",
+        "labels",
+        "source",
+        "list_version",
+        "external_id",
+        "received_at",
+        "status",
+        "status_reason",
+    }
+)
+FLAT_KEYS = (ENTRY_KEYS - {"hashes"}) | {"algorithm", "value", "quality"}
+HASH_KEYS = frozenset({"algorithm", "value", "quality"})
+LABEL_KEYS = frozenset({"scheme", "version", "value"})
+
+IGNORED_KEYS = frozenset(
+    {"path", "bits", "width", "height", "format", "frames", "frames_hashed", "frame", "degraded", "dihedral"}
+)
+"""How ``hashmatch hash --json`` describes the picture; no part of a list."""
+
+
+def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
+    """Read a list; its first line with anything on it is read before this returns.
+
+    Parameters
+    ----------
+    stream : BinaryIO
+        Read once, line by line, from where it stands. An empty stream is an empty list.
+
+    Returns
+    -------
+    iterator of Entry or Rejected
+        In file order; ``position`` is the line, from 1. An entry_id is empty where the file gives none.
+
+    Raises
+    ------
+    BadFile
+        The first line is not even the beginning of a JSON object.
+
+    """
+    lines = numbered_lines(stream, EXPECTED)
+    for number, line in lines:
+        if isinstance(line, Rejected) or line.lstrip().startswith("{"):
+            return _rows(itertools.chain([(number, line)], lines))
+        if line.strip():
+            raise BadFile(f"line {number} begins {rows.shown(line[:40])}; expected {EXPECTED}", field="file")
+    return iter(())
+
+
+def _rows(lines: Iterable[tuple[int, str | Rejected]]) -> Iterator[Entry | Rejected]:
+    installed = rows.algorithms_by_folded_name()
+    for number, line in lines:
+        if isinstance(line, Rejected):
+            yield line
+        elif line and not line.isspace():
+            try:
+                yield _entry(number, _object(line), installed)
+            except BadCell as bad:
+                yield Rejected(number, bad.field, bad.reason)
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except RecursionError:
+        found = None
+    except ValueError as error:  # not JSON, or a number of more digits than Python converts
+        raise BadCell("", f"not a JSON object: {error}") from error
+    if not isinstance(found, dict):
+        raise BadCell("", f"not a JSON object: {rows.shown(line)}")
+    return found
+
+
+def _entry(number: int, found: dict[str, Any], installed: Mapping[str, Algorithm]) -> Entry:
+    if "error" in found:
+        detail = found.get("detail") or "no detail"
+        raise BadCell("error", f"there is no hash of this file: {rows.shown(found['error'])}, {rows.shown(detail)}")
+    if "hashes" in found:
+        _only(found, ENTRY_KEYS, "")
+        hashes = _hashes(found["hashes"], installed)
+    else:
+        _only(found, FLAT_KEYS | IGNORED_KEYS, "")
+        hashes = (_hash(found, installed, ""),)
+    return Entry(
+        _text(found, "entry_id"),
+        hashes,
+        _labels(found.get("labels")),
+        rows.provenance(*(_text(found, name) for name in rows.PROVENANCE)),
+        rows.parse_status(_text(found, "status")),
+        _text(found, "status_reason"),
+        number,
+    )
+
+
+def _only(found: dict[str, Any], allowed: frozenset[str], where: str) -> None:
+    if unknown := found.keys() - allowed:
+        name = min(unknown)
+        raise BadCell(f"{where}{name}"[:80], f"unknown key {rows.shown(name)}; known are {', '.join(sorted(allowed))}")
+
+
+def _text(found: dict[str, Any], key: str, where: str = "") -> str:
+    value = found.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadCell(f"{where}{key}", f"{rows.shown(value)} is no text: expected a JSON string")
+    return value.strip()
+
+
+def _hashes(found: object, installed: Mapping[str, Algorithm]) -> tuple[EntryHash, ...]:
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise BadCell("hashes", f"{rows.shown(found)}: expected an array of objects")
+    for item in found:
+        _only(item, HASH_KEYS, "hashes.")
+    return tuple(_hash(item, installed, "hashes.") for item in found)
+
+
+def _hash(found: dict[str, Any], installed: Mapping[str, Algorithm], where: str) -> EntryHash:
+    name, text, quality = _text(found, "algorithm", where), _text(found, "value", where), found.get("quality")
+    if not name or not text:
+        missing = "value" if name else "algorithm"
+        raise BadCell(f"{where}{missing}", "missing; a hash needs an algorithm and a value")
+    if quality is not None and (not isinstance(quality, int) or isinstance(quality, bool)):
+        raise BadCell(f"{where}quality", f"{rows.shown(quality)} is not a quality: expected a number from 0 to 100")
+    algorithm = rows.parse_algorithm(name, installed)
+    return EntryHash(algorithm.name, rows.parse_value(algorithm, text, f"{where}value"), quality)
+
+
+def _labels(found: object) -> tuple[Label, ...]:
+    if found is None:
+        return ()
+    if isinstance(found, str):
+        return rows.parse_labels(found)
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise BadCell("labels", f"{rows.shown(found)}: expected an array of objects, or a text: {rows.LABELS_EXPECTED}")
+    for item in found:
+        _only(item, LABEL_KEYS, "labels.")
+    return tuple(Label(*(_text(item, key, "labels.") for key in ("scheme", "version", "value"))) for item in found)
+
+
+def write(entries: Iterable[Entry], stream: BinaryIO) -> int:
+    """Write a list, one entry per line, keys without a value left out; return the number of entries."""
+    written = 0
+    for number, entry in enumerate(entries, 1):
+        stream.write(json.dumps(_line(entry), ensure_ascii=False).encode() + b"\n")
+        written = number
+    return written
+
+
+def _line(entry: Entry) -> dict[str, Any]:
+    origin = entry.provenance
+    facts = {
+        "labels": [{"scheme": label.scheme, "version": label.version, "value": label.value} for label in entry.labels],
+        "source": origin.source,
+        "list_version": origin.list_version,
+        "external_id": origin.external_id,
+        "received_at": rows.format_moment(origin.received_at),
+        "status_reason": entry.status_reason,
+    }
+    return {
+        "entry_id": entry.entry_id,
+        "hashes": [_hash_line(item) for item in entry.hashes],
+        "status": entry.status.value,
+        **{key: value for key, value in facts.items() if value},
+    }
+
+
+def _hash_line(item: EntryHash) -> dict[str, Any]:
+    line: dict[str, Any] = {"algorithm": item.algorithm, "value": item.hex}
+    return line if item.quality is None else line | {"quality": item.quality}

@@ -1,0 +1,226 @@
+"""Texts to the parts of an entry and back: what CSV and JSON Lines have in common.
+
+Theory of operation
+-------------------
+Each ``parse_*`` takes a text from a cell or a string from JSON and returns the value or raises :class:`BadCell` with
+the field and what would be right; the readers turn that into a rejected row. What is bounded elsewhere (lengths,
+control characters, values that match everything) is not checked here: the catalog holds every way in to the same rules.
+
+Labels are written ``scheme/version=value``, several joined by ``;``, the version left out with its slash when it is
+empty. ``%``, ``/``, ``=``, ``;`` inside a part, and a space at its edge, are percent-encoded (RFC 3986), so every label
+can be written and reads back the same.
+
+What this module deliberately does not do: it reads no file.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import re
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import unquote
+
+from hashmatch.errors import BadHash
+from hashmatch.hashing.algorithms import table
+from hashmatch.model import Algorithm, EntryHash, EntryStatus, Label, Provenance
+
+LABELS_EXPECTED = "expected scheme=value or scheme/version=value, several joined by ;"
+
+_RESERVED = re.compile(r"[%/=;]|^\s|\s$")
+_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_STATUSES: Mapping[str, EntryStatus] = {status.value: status for status in EntryStatus}
+
+
+class BadCell(Exception):
+    """One part of a row cannot be read; carries the field and the reason. Never leaves ``exchange``."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+        self.reason = reason
+
+
+def shown(text: object) -> str:
+    """Return a stranger's text for a message: quoted, on one line, at most 60 characters."""
+    return textwrap.shorten(ascii(text), 60, placeholder="...")
+
+
+def folded(name: str) -> str:
+    """Return a column or algorithm name without case, dashes, underscores and spaces: ``SHA-1`` is ``sha1``."""
+    return re.sub(r"[-_\s]", "", name).lower()
+
+
+def algorithms_by_folded_name() -> dict[str, Algorithm]:
+    """Return the algorithm table by folded names."""
+    return {folded(name): algorithm for name, algorithm in table().items()}
+
+
+def parse_algorithm(text: str, known: Mapping[str, Algorithm]) -> Algorithm:
+    """Return the algorithm of a name in any spelling.
+
+    Raises
+    ------
+    BadCell
+        None of that name is installed.
+
+    """
+    algorithm = known.get(folded(text))
+    if algorithm is None:
+        raise BadCell("algorithm", f"{shown(text)} is not installed; known are {', '.join(sorted(table()))}")
+    return algorithm
+
+
+def parse_value(algorithm: Algorithm, text: str, field: str = "value") -> bytes:
+    """Return the value of a hex text.
+
+    Raises
+    ------
+    BadCell
+        The text is not a value of the algorithm.
+
+    """
+    try:
+        return algorithm.parse(text)
+    except BadHash as error:
+        raise BadCell(field, error.message) from error
+
+
+def parse_quality(text: str) -> int | None:
+    """Return a quality, None for a blank text.
+
+    Raises
+    ------
+    BadCell
+        Not a whole number of at most three digits.
+
+    """
+    if not text:
+        return None
+    if len(text) > len("100") or not (text.isascii() and text.isdigit()):
+        raise BadCell("quality", f"{shown(text)} is not a quality: expected a whole number from 0 to 100")
+    return int(text)
+
+
+def parse_status(text: str) -> EntryStatus:
+    """Return a status; blank is active.
+
+    Raises
+    ------
+    BadCell
+        No such status.
+
+    """
+    if not text:
+        return EntryStatus.ACTIVE
+    status = _STATUSES.get(text.lower())
+    if status is None:
+        raise BadCell("status", f"{shown(text)} is no status: expected {', '.join(_STATUSES)}")
+    return status
+
+
+def parse_moment(text: str) -> dt.datetime | None:
+    """Return a time in UTC, None for a blank text.
+
+    Raises
+    ------
+    BadCell
+        Not ISO 8601, or without a time zone.
+
+    """
+    if not text:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError) as error:
+        reason = f"{shown(text)} is not a time: expected ISO 8601 with a zone, e.g. 2026-01-31T12:00:00Z"
+        raise BadCell("received_at", reason) from error
+    raise BadCell("received_at", f"{shown(text)} has no time zone; append Z for UTC")
+
+
+def format_moment(moment: dt.datetime | None) -> str:
+    """Inverse of :func:`parse_moment`."""
+    return "" if moment is None else moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+
+
+@functools.lru_cache(maxsize=1_024)
+def parse_labels(text: str) -> tuple[Label, ...]:
+    """Return the labels of a text.
+
+    Raises
+    ------
+    BadCell
+        A label has no ``=``, no scheme or no value, or a percent sign that encodes nothing.
+
+    """
+    return tuple(_parse_label(part.strip()) for part in text.split(";") if part.strip())
+
+
+def _parse_label(text: str) -> Label:
+    left, equals, value = text.partition("=")
+    scheme, _, version = left.partition("/")
+    if not equals or not scheme or not value or "=" in value or "/" in version or _ENCODED.search(text):
+        raise BadCell("labels", f"{shown(text)} is no label: {LABELS_EXPECTED}; inside a part write % / = ; as %25 ...")
+    try:
+        return Label(*(unquote(part, errors="strict") for part in (scheme, version, value)))
+    except UnicodeDecodeError as error:
+        raise BadCell("labels", f"{shown(text)}: the percent-encoded bytes are not UTF-8") from error
+
+
+def format_labels(labels: Iterable[Label]) -> str:
+    """Inverse of :func:`parse_labels`."""
+    return ";".join(_format_label(label) for label in labels)
+
+
+def _format_label(label: Label) -> str:
+    version = f"/{_encoded(label.version)}" if label.version else ""
+    return f"{_encoded(label.scheme)}{version}={_encoded(label.value)}"
+
+
+def _encoded(part: str) -> str:
+    return _RESERVED.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), part)
+
+
+def spread_quality(values: Sequence[tuple[Algorithm, bytes]], quality: int | None) -> tuple[EntryHash, ...]:
+    """Return a row's hashes with the row's one quality given to whom it belongs.
+
+    A single hash takes it; of several, those whose algorithm has a quality do.
+
+    Raises
+    ------
+    BadCell
+        No hash, or a quality that belongs to none of them.
+
+    """
+    if not values:
+        raise BadCell("value", "the row holds no hash")
+    if len(values) == 1 or quality is None:
+        return tuple(EntryHash(algorithm.name, value, quality) for algorithm, value in values)
+    if not any(algorithm.has_quality for algorithm, _ in values):
+        raise BadCell("quality", "none of the row's algorithms has a quality; leave the cell blank")
+    return tuple(
+        EntryHash(algorithm.name, value, quality if algorithm.has_quality else None) for algorithm, value in values
+    )
+
+
+@functools.lru_cache(maxsize=1_024)
+def provenance(source: str, list_version: str, external_id: str, received_at: str) -> Provenance:
+    """Return where a row comes from; neighbouring rows get the same object.
+
+    Raises
+    ------
+    BadCell
+        ``received_at`` is not a time.
+
+    """
+    return Provenance(source, list_version, external_id, parse_moment(received_at))
+
+
+PROVENANCE = ("source", "list_version", "external_id", "received_at")
+"""Arguments of :func:`provenance`, by the names that they have in files."""
+
+UNSTATED = Provenance()
+"""Where rows come from that do not say so."""
