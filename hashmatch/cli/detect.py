@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
@@ -29,7 +30,7 @@ import click
 from hashmatch.cli.flow import in_order, workers_of
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Cell, Output, Results, Styled
-from hashmatch.cli.paths import Found, Skipped, check, read, walk
+from hashmatch.cli.paths import STDIN, Found, Skipped, check, read, read_stdin, walk
 from hashmatch.errors import DeadlineExceeded, ExitCode, HashmatchError, Overloaded
 from hashmatch.model import Hit, MatchReport, Verdict
 
@@ -140,27 +141,29 @@ def detect(options: GlobalOptions, paths: tuple[str, ...], server: str | None, s
     3 nothing matched and something was not checked, 2 bad input, among it that no path exists, 4 service.
     """
     check(paths)
-    return asyncio.run(_run(options, Output(options), paths, server, frozenset(sets) or None))
+    config = options.load_config()
+    searched = frozenset(sets) or None
+    output = Output(options)
+    with output.progress() as progress:
+        if server is None:
+            opening = _in_process(config, options.existing_catalog().parent, searched, progress)
+            at_once = workers_of(config.sandbox)
+        else:
+            opening, at_once = _at_server(server, searched), CALLS_AT_ONCE
+        max_bytes = config.decode.max_bytes
+        job = Job(paths, max_bytes, at_once, read_stdin(paths, max_bytes))
+        return asyncio.run(_run(job, opening, output, progress))
 
 
 async def _run(
-    options: GlobalOptions, output: Output, paths: tuple[str, ...], server: str | None, sets: frozenset[str] | None
+    job: Job, opening: AbstractAsyncContextManager[Detector], output: Output, progress: Progress
 ) -> ExitCode:
-    """Open a detector, ask it about everything, and say how it went."""
-    config = options.load_config()
-    async with contextlib.AsyncExitStack() as stack:
-        progress = stack.enter_context(output.progress())
-        if server is None:
-            opening = _in_process(config, options.existing_catalog().parent, sets, progress)
-            at_once = workers_of(config.sandbox)
-        else:
-            opening = _at_server(server, sets)
-            at_once = CALLS_AT_ONCE
-        detector = await stack.enter_async_context(opening)
-        results = stack.enter_context(output.results(*_COLUMNS))
-        total = None if output.console is None else sum(1 for _ in walk(paths))
+    """Open the detector, ask it about everything, and say how it went."""
+    async with opening as detector:
+        total = None if output.console is None else sum(1 for _ in walk(job.paths))
         progress.start("detecting", total, "files")
-        tally = await Job(detector, config.decode.max_bytes).run(walk(paths), at_once, results, progress)
+        with output.results(*_COLUMNS) as results:
+            tally = await job.run(detector, results, progress)
     output.remark(summary(tally))
     return exit_code(tally)
 
@@ -213,17 +216,18 @@ async def _at_server(address: str, sets: frozenset[str] | None) -> AsyncIterator
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run of the command over many files."""
+    """One run of the command over many files; ``stdin`` is what was read there if ``-`` is among the paths."""
 
-    detector: Detector
+    paths: tuple[str, ...]
     max_bytes: int
+    at_once: int
+    stdin: bytes | Skipped = b""
 
-    async def run(
-        self, items: Iterator[Found | Skipped], at_once: int, results: Results, progress: Progress
-    ) -> Counter[Verdict]:
-        """Ask about ``items``, ``at_once`` of them at a time; return how often each verdict was given."""
+    async def run(self, detector: Detector, results: Results, progress: Progress) -> Counter[Verdict]:
+        """Ask about every file, ``at_once`` of them at a time; return how often each verdict was given."""
         tally: Counter[Verdict] = Counter()
-        async with contextlib.aclosing(in_order(items, self.look, at_once=at_once)) as answers:
+        look = functools.partial(self.look, detector)
+        async with contextlib.aclosing(in_order(walk(self.paths), look, at_once=self.at_once)) as answers:
             async for item, outcome in answers:
                 verdict = outcome.verdict if isinstance(outcome, MatchReport) else Verdict.NOT_CHECKED
                 tally[verdict] += 1
@@ -231,15 +235,15 @@ class Job:
                 progress.advance(1)
         return tally
 
-    async def look(self, item: Found | Skipped) -> MatchReport | Skipped | Unanswered:
+    async def look(self, detector: Detector, item: Found | Skipped) -> MatchReport | Skipped | Unanswered:
         """Read one file and ask about it."""
         if isinstance(item, Skipped):
             return item
-        data = await asyncio.to_thread(read, item.path, self.max_bytes)
+        data = self.stdin if item.path == STDIN else await asyncio.to_thread(read, item.path, self.max_bytes)
         if isinstance(data, Skipped):
             return data
         try:
-            return await self.detector.detect(data)
+            return await detector.detect(data)
         except NOT_ANSWERED as error:
             return Unanswered(error)
 

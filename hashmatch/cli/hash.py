@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
@@ -24,7 +25,7 @@ import click
 from hashmatch.cli.flow import in_order, workers_of
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output, Results, Styled
-from hashmatch.cli.paths import Found, Skipped, check, read, walk
+from hashmatch.cli.paths import STDIN, Found, Skipped, check, read, read_stdin, walk
 from hashmatch.config import Config
 from hashmatch.errors import ExitCode
 from hashmatch.model import AlgorithmKind, Digests, HashOptions, Picture
@@ -129,7 +130,10 @@ def hash_(
         dihedral=dihedral, ignore_orientation=ignore_orientation, first_frame_only=first_frame
     )
     wanted = choose(algorithm, picture_options)
-    return asyncio.run(_run(options.load_config(), Output(options), paths, wanted))
+    config = options.load_config()
+    max_bytes = config.decode.max_bytes
+    job = Job(paths, wanted, max_bytes, workers_of(config.sandbox), read_stdin(paths, max_bytes))
+    return asyncio.run(_run(job, config, Output(options)))
 
 
 def choose(names: str | None, options: HashOptions) -> Wanted:
@@ -159,20 +163,19 @@ def choose(names: str | None, options: HashOptions) -> Wanted:
     )
 
 
-async def _run(config: Config, output: Output, paths: Sequence[str], wanted: Wanted) -> ExitCode:
+async def _run(job: Job, config: Config, output: Output) -> ExitCode:
     """Start what is needed, hash everything, and say how it went."""
     async with contextlib.AsyncExitStack() as stack:
         hasher: Hasher | None = None
-        if wanted.perceptual:
+        if job.wanted.perceptual:
             from hashmatch.sandbox.pool import WorkerPool
 
             hasher = await stack.enter_async_context(WorkerPool(config.decode, config.sandbox))
-        results = stack.enter_context(output.results("path", "algorithm", "value", "quality", "size", "format"))
         progress = stack.enter_context(output.progress())
-        total = None if output.console is None else sum(1 for _ in walk(paths))
+        total = None if output.console is None else sum(1 for _ in walk(job.paths))
         progress.start("hashing", total, "files")
-        job = Job(hasher, wanted, config.decode.max_bytes)
-        skipped = await job.run(walk(paths), workers_of(config.sandbox), results, progress)
+        results = stack.enter_context(output.results("path", "algorithm", "value", "quality", "size", "format"))
+        skipped = await job.run(hasher, results, progress)
     if results.count == 0:
         output.remark("no files found")
     return ExitCode.SKIPPED if skipped else ExitCode.CLEAN
@@ -180,16 +183,22 @@ async def _run(config: Config, output: Output, paths: Sequence[str], wanted: Wan
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run of the command over many files; ``hasher`` is None when only digests are wanted."""
+    """One run of the command over many files; ``stdin`` is what was read there if ``-`` is among the paths."""
 
-    hasher: Hasher | None
+    paths: tuple[str, ...]
     wanted: Wanted
     max_bytes: int
+    at_once: int
+    stdin: bytes | Skipped = b""
 
-    async def run(self, items: Iterator[Found | Skipped], at_once: int, results: Results, progress: Progress) -> int:
-        """Hash ``items``, ``at_once`` of them at a time; return how many could not be looked at."""
+    async def run(self, hasher: Hasher | None, results: Results, progress: Progress) -> int:
+        """Hash every file, ``at_once`` of them at a time; return how many could not be looked at.
+
+        ``hasher`` is None when only digests are wanted.
+        """
         skipped = 0
-        async with contextlib.aclosing(in_order(items, self.look, at_once=at_once)) as looked_at:
+        look = functools.partial(self.look, hasher)
+        async with contextlib.aclosing(in_order(walk(self.paths), look, at_once=self.at_once)) as looked_at:
             async for item, outcome in looked_at:
                 for record in records(item.path, outcome, self.wanted):
                     skipped += "error" in record
@@ -197,17 +206,17 @@ class Job:
                 progress.advance(1)
         return skipped
 
-    async def look(self, item: Found | Skipped) -> Looked | Skipped:
+    async def look(self, hasher: Hasher | None, item: Found | Skipped) -> Looked | Skipped:
         """Read, digest and hash one file."""
         from hashmatch.hashing.digests import digest
 
         if isinstance(item, Skipped):
             return item
-        data = await asyncio.to_thread(read, item.path, self.max_bytes)
+        data = self.stdin if item.path == STDIN else await asyncio.to_thread(read, item.path, self.max_bytes)
         if isinstance(data, Skipped):
             return data
         digests = await asyncio.to_thread(digest, data)
-        picture = None if self.hasher is None else await self.hasher.hash(data, self.wanted.options)
+        picture = None if hasher is None else await hasher.hash(data, self.wanted.options)
         return Looked(digests, picture)
 
 

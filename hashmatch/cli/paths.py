@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 :func:`walk` goes through the arguments in their order and through directories by name, hidden files included. A
 symbolic link is followed where a person typed it and nowhere else, so that a walk cannot leave the tree it was given.
-:func:`read` looks at the size before it reads, so that a large file costs nothing. Both report what they leave out as
+:func:`read` looks at the size before it reads, so that a large file costs nothing. All report what they leave out as
 :class:`Skipped`; only :func:`check` raises, when not one of the arguments exists.
 
 What this module deliberately does not do: it looks at no file's content, and a file's name decides nothing.
@@ -114,9 +114,6 @@ def _of_mode(path: str, mode: int) -> Found | Skipped:
 def read(path: str, max_bytes: int) -> bytes | Skipped:
     """Return the file's bytes, or why they were not read; at most ``max_bytes`` are ever in memory."""
     try:
-        if path == STDIN:
-            data = sys.stdin.buffer.read(max_bytes + 1)
-            return _too_large(path, "", max_bytes) if len(data) > max_bytes else data
         with open(path, "rb") as file:  # noqa: PTH123 - see walk
             size_bytes = os.fstat(file.fileno()).st_size
             data = file.read(max_bytes + 1) if size_bytes <= max_bytes else b""
@@ -125,6 +122,21 @@ def read(path: str, max_bytes: int) -> bytes | Skipped:
     if max(size_bytes, len(data)) > max_bytes:
         return _too_large(path, f"{max(size_bytes, len(data))} bytes, ", max_bytes)
     return data
+
+
+def read_stdin(paths: Sequence[str], max_bytes: int) -> bytes | Skipped:
+    """Return what comes from standard input if ``-`` is among ``paths``, else nothing.
+
+    It is read before anything is started and not in a thread: a thread that waits for a terminal cannot be interrupted,
+    and Ctrl-C would have to wait for it.
+    """
+    if STDIN not in paths:
+        return b""
+    try:
+        data = sys.stdin.buffer.read(max_bytes + 1)
+    except OSError as error:
+        return _skipped(STDIN, error)
+    return _too_large(STDIN, "", max_bytes) if len(data) > max_bytes else data
 
 
 def _too_large(path: str, size: str, max_bytes: int) -> Skipped:

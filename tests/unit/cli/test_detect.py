@@ -13,7 +13,7 @@ import pytest
 from hashmatch.cli.detect import FIELDS, HIT_FIELDS, Job, Unanswered, exit_code, summary, to_record
 from hashmatch.cli.options import GlobalOptions
 from hashmatch.cli.output import Output
-from hashmatch.cli.paths import Skipped, SkipReason, walk
+from hashmatch.cli.paths import Skipped, SkipReason
 from hashmatch.errors import DeadlineExceeded, ExitCode, HashmatchError, Overloaded, ServiceUnavailable
 from hashmatch.model import Hit, MatchReport, Refusal, Verdict
 from hashmatch.progress import SILENT
@@ -120,7 +120,7 @@ async def test_every_file_is_one_line_in_the_order_of_the_arguments(
 ) -> None:
     del files
     with Output(GlobalOptions(json=True)).results() as results:
-        tally = await Job(ANSWERS, 100).run(walk(["known", "missing", "."]), 2, results, SILENT)
+        tally = await Job(("known", "missing", "."), 100, 2).run(ANSWERS, results, SILENT)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(row["path"], row["verdict"]) for row in rows] == [
         ("known", "match"),
@@ -135,7 +135,7 @@ async def test_every_file_is_one_line_in_the_order_of_the_arguments(
 async def test_people_see_the_nearest_hit_and_the_reason(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     del files
     with Output(GlobalOptions()).results("v", "p", "e", "a", "d", "t", "r") as results:
-        await Job(ANSWERS, 100).run(walk(["known", "clean", "broken", "missing"]), 2, results, SILENT)
+        await Job(("known", "clean", "broken", "missing"), 100, 2).run(ANSWERS, results, SILENT)
     assert capsys.readouterr().err.splitlines()[1:] == [
         "match\tknown\thotline/e1 (+1)\tpdq\t4 of 31\trot90\twithin_match_distance",
         "no_match\tclean\t\t\t\t\tnothing_within_reach",
@@ -151,7 +151,7 @@ async def test_an_answer_that_one_file_did_not_get_does_not_end_the_run(
     del files
     detector = FakeDetector(clean=error, known=MATCH)
     with Output(GlobalOptions(json=True)).results() as results:
-        tally = await Job(detector, 100).run(walk(["clean", "known"]), 1, results, SILENT)
+        tally = await Job(("clean", "known"), 100, 1).run(detector, results, SILENT)
     assert tally == {Verdict.NOT_CHECKED: 1, Verdict.MATCH: 1}
     assert error.reason().lower() in capsys.readouterr().out
 
@@ -162,7 +162,7 @@ async def test_a_service_that_is_gone_ends_the_run_after_what_was_answered(
     del files
     detector = FakeDetector(clean=ServiceUnavailable("connection refused"), known=MATCH)
     with Output(GlobalOptions(json=True)).results() as results:
-        running = Job(detector, 100).run(walk(["known", "clean", "known"]), 2, results, SILENT)
+        running = Job(("known", "clean", "known"), 100, 2).run(detector, results, SILENT)
         with pytest.raises(ServiceUnavailable, match=r"^connection refused$"):
             await running
     assert [json.loads(line)["path"] for line in capsys.readouterr().out.splitlines()] == ["known"]

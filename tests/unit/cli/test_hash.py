@@ -11,7 +11,7 @@ import pytest
 from hashmatch.cli.hash import FIELDS, SKIPPED_FIELDS, Job, Looked, Wanted, choose, records
 from hashmatch.cli.options import GlobalOptions
 from hashmatch.cli.output import Output
-from hashmatch.cli.paths import Skipped, SkipReason, walk
+from hashmatch.cli.paths import Skipped, SkipReason
 from hashmatch.errors import UnknownAlgorithm
 from hashmatch.hashing import algorithms
 from hashmatch.hashing.digests import digest
@@ -119,9 +119,9 @@ async def test_files_are_hashed_and_printed_in_their_order(tmp_path: Path, capsy
         (tmp_path / name).write_bytes(name.encode())
     (tmp_path / "large").write_bytes(bytes(100))
     hasher = FakeHasher(picture())
-    job = Job(hasher, wanted("pdq,sha1", dihedral=True), max_bytes=99)
+    job = Job((str(tmp_path), "missing"), wanted("pdq,sha1", dihedral=True), max_bytes=99, at_once=2)
     with Output(GlobalOptions(json=True)).results() as results:
-        skipped = await job.run(walk([str(tmp_path), "missing"]), 2, results, SILENT)
+        skipped = await job.run(hasher, results, SILENT)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [Path(row["path"]).name for row in rows] == ["a", "a", "b", "b", "c", "c", "large", "missing"]
     assert rows[1]["value"] == hashlib.sha1(b"a", usedforsecurity=False).hexdigest()
@@ -130,13 +130,23 @@ async def test_files_are_hashed_and_printed_in_their_order(tmp_path: Path, capsy
     assert hasher.options == [HashOptions(frozenset({"pdq"}), dihedral=True)] * 3
 
 
+async def test_standard_input_is_one_of_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    job = Job((str(tmp_path / "a"), "-"), wanted("md5"), max_bytes=99, at_once=2, stdin=b"stdin")
+    with Output(GlobalOptions(json=True)).results() as results:
+        assert await job.run(None, results, SILENT) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["path"] for row in rows] == [str(tmp_path / "a"), "-"]
+    assert rows[1]["value"] == hashlib.md5(b"stdin", usedforsecurity=False).hexdigest()
+
+
 async def test_people_see_sizes_frames_and_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a").write_bytes(b"a")
     media = MediaInfo("GIF", 320, 200, frames=2, degraded=True)
     hashes = tuple(ComputedHash("dhash", bytes([frame]) * 8, frame=frame) for frame in (0, 1))
-    job = Job(FakeHasher(Picture(media, hashes)), wanted("dhash"), max_bytes=99)
+    job = Job((str(tmp_path / "a"), "missing"), wanted("dhash"), max_bytes=99, at_once=2)
     with Output(GlobalOptions()).results("path", "algorithm", "value", "quality", "size", "format") as results:
-        await job.run(walk([str(tmp_path / "a"), "missing"]), 2, results, SILENT)
+        await job.run(FakeHasher(Picture(media, hashes)), results, SILENT)
     assert capsys.readouterr().err == (
         "path\talgorithm\tvalue\tquality\tsize\tformat\n"
         f"{tmp_path}/a\tdhash\t0000000000000000\t\t320x200\tGIF damaged\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hashmatch.cli.paths import Found, Skipped, SkipReason, check, read, walk
+from hashmatch.cli.paths import Found, Skipped, SkipReason, check, read, read_stdin, walk
 from hashmatch.errors import BadInput
 from hashmatch.model import Refusal
 
@@ -125,11 +125,16 @@ def test_a_large_file_is_not_read_to_learn_that_it_is_large(tmp_path: Path) -> N
 
 def test_standard_input_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"123")))
-    assert read("-", 3) == b"123"
+    assert read_stdin(["a", "-"], 3) == b"123"
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1234")))
-    assert read("-", 3) == Skipped(
+    assert read_stdin(["-"], 3) == Skipped(
         "-", Refusal.TOO_LARGE, "more than decode.max_bytes allows (3); nothing was computed"
     )  # fmt: skip
+
+
+def test_standard_input_is_left_alone_when_nobody_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert read_stdin(["a", "b"], 3) == b""
 
 
 def test_a_file_that_went_away_is_a_skipped_item(tmp_path: Path) -> None:
