@@ -177,7 +177,8 @@ def warm() -> None:
         answer = hash_picture(data, decode, options)
         if answer.refusal is not None or answer.detail:
             raise SandboxUnavailable(f"a {name} picture made on the spot could not be hashed: {answer.detail}")
-        hash_picture(data[: len(data) * 3 // 4], decode, options)  # the salvage path; any answer will do
+        if name in gates.FORMATS:
+            hash_picture(data[: len(data) * 3 // 4], decode, options)  # the salvage path; any answer will do
     for mode in ("LAB", "HSV", "YCbCr", "CMYK", "F", "I", "I;16", "LA", "PA", "RGBa"):
         to_rgb(Image.new(mode, (8, 8)), as_reference=False)
 

@@ -5,8 +5,8 @@ Theory of operation
 :func:`read` opens a file that passed :func:`~hashmatch.hashing.gates.check_file` and decodes its first frame,
 strictly. Only when that fails is it decoded again in salvage mode: missing rows stay blank, broken metadata is skipped,
 a container cut short is completed (``mend``). What comes out is marked ``degraded``. Cutting a few bytes off an image
-must not hide it: browsers still show it. When salvage recovers nothing but one flat colour, the answer is *corrupt*,
-not a flat picture that hashes.
+must not hide it: browsers still show it. When salvage recovers nothing but a blank, the answer is *corrupt*, not a flat
+picture that hashes.
 
 :meth:`Reader.frames` then yields the first frame and an evenly spaced sample of later ones, each upright and in RGB.
 It only ever steps forward, and the steps are bounded by frames and by pixels.
@@ -33,6 +33,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -73,6 +74,10 @@ OPENERS: Mapping[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = types.Mappi
 )
 
 _ORIENTATION = 274
+_SAME_SHADE = 8
+_BLOCK_PX = 16
+"""Rows of the largest block that a codec fills with a guess: a JPEG MCU or a VP8 macroblock."""
+
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -183,7 +188,7 @@ def _first_frame(
     if refused:
         return refused
     first = _decoded(image, options)
-    if salvage and len(first.getcolors(1) or ()) == 1:
+    if salvage and _is_blank(first):
         return Refused(Refusal.CORRUPT, f"the {layout.format} file is damaged and nothing of its picture is left")
     frame_count = layout.frames if layout.frames is not None else getattr(image, "n_frames", 1)
     return Reader(
@@ -216,6 +221,20 @@ def _decoded(image: ImageFile.ImageFile, options: HashOptions) -> Image.Image:
             turn = _UPRIGHT.get(_orientation(image))
     picture = to_rgb(image, as_reference=options.ignore_orientation)
     return picture if turn is None else picture.transpose(turn)
+
+
+def _is_blank(picture: Image.Image) -> bool:
+    """Whether salvage recovered nothing to speak of: one shade, but for less than a 64th of the pixels in one strip.
+
+    A header without data gives a flat picture, or one whose first block is the codec's guess. A page of text is mostly
+    one shade too, but not all in one strip. A 64th is one row of the grid that PDQ looks at.
+    """
+    grey = np.asarray(picture.convert("L"), dtype=np.int16)
+    shade = int(np.bincount(grey.ravel(), minlength=1).argmax())
+    stands_out = np.abs(grey - shade) > _SAME_SHADE
+    rows = np.flatnonzero(stands_out.any(axis=1))
+    strip = int(rows[-1] - rows[0]) + 1 if rows.size else 0
+    return bool(stands_out.sum() * 64 < grey.size) and strip <= max(_BLOCK_PX, grey.shape[0] // 8)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -6,6 +6,7 @@ Nothing here is downloaded or stored. :func:`photo` is deterministic for a seed 
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import zlib
@@ -42,17 +43,20 @@ def photo(seed: int = 1, size: tuple[int, int] = (320, 240)) -> Image.Image:
         Width and height in pixels.
 
     """
+    return _scene(seed).resize(size, Image.Resampling.BICUBIC)
+
+
+@functools.lru_cache(maxsize=64)
+def _scene(seed: int, side: int = 256) -> Image.Image:
     rng = np.random.default_rng(seed)
-    width, height = size
-    grey = _pink_noise(rng, 512)
-    yy, xx = np.mgrid[0:512, 0:512]
+    grey = _pink_noise(rng, side)
+    yy, xx = np.mgrid[0:side, 0:side] / side
     for _ in range(12):  # things with edges
-        cx, cy, rx, ry = rng.uniform(0, 512), rng.uniform(0, 512), rng.uniform(20, 110), rng.uniform(20, 110)
+        cx, cy, rx, ry = rng.uniform(0, 1), rng.uniform(0, 1), rng.uniform(0.04, 0.2), rng.uniform(0.04, 0.2)
         inside = ((xx - cx) / rx) ** 2 + ((yy - cy) / ry) ** 2 < 1
         grey[inside] = 0.4 * grey[inside] + rng.uniform(-1.4, 1.4)
-    tint = np.stack([grey + 0.25 * _pink_noise(rng, 512) for _ in range(3)], axis=-1)
-    pixels = np.clip(128 + 48 * tint, 0, 255).astype(np.uint8)
-    return Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+    tint = np.stack([grey + 0.25 * _pink_noise(rng, side) for _ in range(3)], axis=-1)
+    return Image.fromarray(np.clip(128 + 48 * tint, 0, 255).astype(np.uint8))
 
 
 def _pink_noise(rng: np.random.Generator, side: int) -> npt.NDArray[np.float64]:
@@ -95,8 +99,12 @@ class Variant:
     max_distance: int = 10
 
 
-def variants(picture: Image.Image) -> Iterator[Variant]:
-    """Yield ``picture`` in every format and colour mode that a person would still call the same picture."""
+def variants(picture: Image.Image) -> tuple[Variant, ...]:
+    """Return ``picture`` in every format and colour mode that a person would still call the same picture."""
+    return (*_formats(picture), *_modes(picture))
+
+
+def _formats(picture: Image.Image) -> Iterator[Variant]:
     for name, save in FORMAT_OPTIONS.items():
         if name == "ICO":
             continue  # at most 256 pixels: tested by itself
@@ -104,13 +112,16 @@ def variants(picture: Image.Image) -> Iterator[Variant]:
     for name in ("progressive JPEG", "JPEG quality 30"):
         save = {"progressive": True, "quality": 90} if name.startswith("p") else {"quality": 30}
         yield Variant(name, encoded(picture, "JPEG", **save))
+
+
+def _modes(picture: Image.Image) -> Iterator[Variant]:
     grey = picture.convert("L")
     opaque = Image.new("L", picture.size, 255)
     yield Variant("grey JPEG", encoded(grey, "JPEG", quality=90))
     yield Variant("CMYK JPEG", encoded(picture.convert("CMYK"), "JPEG", quality=90))
     yield Variant("CMYK TIFF", encoded(picture.convert("CMYK"), "TIFF"))
     yield Variant("YCbCr TIFF", encoded(picture.convert("YCbCr"), "TIFF"))
-    yield Variant("LAB TIFF", encoded(_lab(picture), "TIFF"))
+    yield Variant("LAB TIFF", encoded(picture.convert("LAB"), "TIFF"))
     yield Variant("palette PNG", encoded(picture.quantize(64), "PNG"))
     yield Variant("palette TIFF", encoded(picture.quantize(128), "TIFF"))
     yield Variant("1-bit PNG", encoded(picture.convert("1"), "PNG"), max_distance=31)
@@ -143,10 +154,6 @@ FORMAT_OPTIONS: Mapping[str, Mapping[str, object]] = {
 def grey_16(picture: Image.Image) -> Image.Image:
     """16-bit grey twin: clipped at 255, as Pillow converts it, it would be white."""
     return Image.fromarray(np.asarray(picture.convert("L"), dtype=np.uint16) * 257)
-
-
-def _lab(picture: Image.Image) -> Image.Image:
-    return picture.convert("LAB")
 
 
 def png(width: int, height: int, rows: bytes, *, depth: int = 8, colour: int = 2, before: bytes = b"") -> bytes:
