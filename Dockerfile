@@ -21,7 +21,7 @@ RUN python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb")
 COPY README.md LICENSE ./
 COPY hashmatch hashmatch
 RUN pip/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels .
-COPY deploy/image/baked_kernels.py ./
+COPY deploy/image/baked_kernels.py deploy/image/ready.py ./
 
 # hadolint ignore=DL3006
 FROM ${BASE}
@@ -32,6 +32,7 @@ RUN groupadd --gid 10001 hashmatch \
 
 # The CPU that the kernels are compiled for. Not the builder's own: an image outlives the machine that built it, and
 # kernels for another CPU are no kernels. x86-64-v3 is every x86 server since 2013; Arm wants `neoverse-n1` or `generic`.
+# SQLITE_TMPDIR: an import keeps its rows in a temporary file, for which a /tmp in memory is too small.
 ARG KERNEL_CPU=x86-64-v3
 ENV PATH=/opt/hashmatch/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -39,7 +40,8 @@ ENV PATH=/opt/hashmatch/bin:$PATH \
     NUMBA_CACHE_DIR=/opt/hashmatch/kernels \
     NUMBA_CPU_NAME=${KERNEL_CPU} \
     NUMBA_CPU_FEATURES="" \
-    HASHMATCH_DATA=/data
+    HASHMATCH_DATA=/data \
+    SQLITE_TMPDIR=/data
 
 # pip comes from the first stage and stays there: the service's environment holds no installer. --no-index: whatever is
 # missing among the wheels stops the build here. SOURCE_DATE_EPOCH makes bytecode that is checked by hash, not by time.
@@ -50,6 +52,7 @@ RUN --mount=type=bind,from=wheels,source=/build,target=/build \
          install --quiet --no-index --find-links /build/wheels --root-user-action ignore hashmatch \
     && install -m 0644 /build/baked_kernels.py \
          "$(/opt/hashmatch/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+    && install -m 0644 /build/ready.py /opt/hashmatch \
     && /opt/hashmatch/bin/python -m hashmatch.kernels \
     && chmod -R a+rX,go-w /opt/hashmatch
 # From here on compiled kernels are read, never written: whoever takes over the service cannot leave machine code behind.
@@ -70,9 +73,8 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 50051
 STOPSIGNAL SIGTERM
-# Exit code 0 only when an index is loaded and confined workers are alive.
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=3 \
-    CMD ["hashmatch", "--quiet", "status", "--server", "127.0.0.1:50051"]
+    CMD ["python", "/opt/hashmatch/ready.py", "127.0.0.1:50051"]
 ENTRYPOINT ["hashmatch"]
 # A container's loopback is of no use to anyone else; the service refuses another address until told that the network
 # around it is trusted (server.allow_insecure_remote), which deploy/compose.yaml does and this image does not.

@@ -28,8 +28,15 @@ for file in /etc/pip.conf "${PIP_CONFIG_FILE:-}"; do
 done
 tar -C "$root" -c . | "$ENGINE" import - "$base" >/dev/null
 
-BUILDAH_ISOLATION=chroot
-export BUILDAH_ISOLATION
-# host network: a build needs the package index and nothing else, and a bridge is one more thing to go wrong
-"$here/build.sh" --network host --build-arg BASE="$base" "$@"
+# runc, and limits that a container's own root may set, because this may itself be a small virtual machine or container
+cat >"$scratch/containers.conf" <<CONF
+[engine]
+runtime = "runc"
+[containers]
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+CONF
+export CONTAINERS_CONF="$scratch/containers.conf"
+
+# host network: a build needs the package index and nothing else
+BUILDAH_ISOLATION=chroot "$here/build.sh" --network host --build-arg BASE="$base" "$@"
 exec "$here/check.sh"

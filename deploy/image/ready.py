@@ -1,0 +1,31 @@
+"""Exit 0 when the service can answer: the index is loaded and confined workers are alive (the image's HEALTHCHECK).
+
+    python ready.py ADDRESS
+
+What this module deliberately does not do: it starts, wakes or repairs nothing, and it sends no image.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from hashmatch import Client
+from hashmatch.errors import HashmatchError
+
+TIMEOUT_S = 5.0
+"""Below the healthcheck's own timeout, so that the reason is still written."""
+
+
+def main(address: str) -> int:
+    """Return 0 or 1, the only codes that engines give a meaning; say on stderr why it is 1."""
+    try:
+        with Client(address) as client:
+            client.wait_ready(TIMEOUT_S)
+    except HashmatchError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1]))
