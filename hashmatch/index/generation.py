@@ -114,11 +114,11 @@ class _Hits:
     distance: _Ints
     layer: _Ints
     owner: _Ints
-    algorithm: _Ints
+    row: _Ints
 
     def take(self, chosen: npt.NDArray[np.intp] | _Mask) -> _Hits:
         return _Hits(
-            self.query[chosen], self.distance[chosen], self.layer[chosen], self.owner[chosen], self.algorithm[chosen]
+            self.query[chosen], self.distance[chosen], self.layer[chosen], self.owner[chosen], self.row[chosen]
         )
 
     @classmethod
@@ -145,7 +145,7 @@ def search(
             kept = _nearest_values(hits)
             within = _rank_in_query(kept) < max_hits
             truncated |= not bool(within.all())
-            found += _found(generation, kept.take(within), refs)
+            found += _found(generation, group.space, kept.take(within), refs)
     found.sort(key=lambda item: (item.distance, item.entry.set_name, item.entry.entry_id, item.query))
     return SearchResult(generation.name, tuple(found), truncated)
 
@@ -203,7 +203,7 @@ def _candidates(generation: Generation, group: _Group, allowed: _Mask | None) ->
                     distance=hits.distance,
                     layer=np.full(len(hits), ordinal, dtype=np.int64),
                     owner=owners,
-                    algorithm=rows.algorithms[hits.row].astype(np.int64),
+                    row=hits.row,
                 )
                 parts.append(found.take(_counting(layer, owners, allowed)))
         if parts:
@@ -229,8 +229,8 @@ def _contains(ascending: Ordinals, wanted: _Ints) -> _Mask:
 
 
 def _nearest_values(hits: _Hits) -> _Hits:
-    """Of the values of one entry within reach of one query, keep the nearest."""
-    ordered = hits.take(np.lexsort((hits.algorithm, hits.distance, hits.owner, hits.layer, hits.query)))
+    """Of the values of one entry within reach of one query, keep the nearest; of equally near ones the first."""
+    ordered = hits.take(np.lexsort((hits.row, hits.distance, hits.owner, hits.layer, hits.query)))
     first = np.ones(len(ordered.query), dtype=np.bool_)
     first[1:] = (
         (ordered.query[1:] != ordered.query[:-1])
@@ -250,15 +250,15 @@ def _rank_in_query(hits: _Hits) -> _Ints:
     return ranks
 
 
-def _found(generation: Generation, hits: _Hits, refs: dict[tuple[int, int], EntryRef]) -> Iterator[Found]:
+def _found(generation: Generation, space: str, hits: _Hits, refs: dict[tuple[int, int], EntryRef]) -> Iterator[Found]:
     """Turn rows into what callers see; ``refs`` remembers entries already described."""
-    columns = (hits.query, hits.distance, hits.layer, hits.owner, hits.algorithm)
-    for query, distance, layer, owner, kind in zip(*(column.tolist() for column in columns), strict=True):
+    columns = (hits.query, hits.distance, hits.layer, hits.owner, hits.row)
+    for query, distance, layer, owner, row in zip(*(column.tolist() for column in columns), strict=True):
         part = generation.layers[layer].part
         ref = refs.get((layer, owner))
         if ref is None:
             ref = refs[layer, owner] = _reference(generation, part, owner)
-        yield Found(query, distance, part.algorithms[kind], ref)
+        yield Found(query, distance, part.algorithms[int(part.spaces[space].algorithms[row])], ref)
 
 
 def _reference(generation: Generation, part: Part, owner: int) -> EntryRef:

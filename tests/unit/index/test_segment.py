@@ -131,8 +131,11 @@ def test_batches_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_every_flipped_byte_is_refused(tmp_path: Path) -> None:
     """Header, table, every column and every padding byte: nothing in the file is unprotected."""
+    feed = FakeFeed()
+    feed.create_set("a")
+    feed.put("a", [entry(f"e{i}", value("pdq", i), value("md5", i)) for i in range(2)])
     path = tmp_path / "segment"
-    original = segment_of(small_feed(), path).path.read_bytes()
+    original = segment_of(feed, path).path.read_bytes()
     for offset in range(len(original)):
         damaged = bytearray(original)
         damaged[offset] ^= 1 << (offset % 8)
