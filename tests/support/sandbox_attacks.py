@@ -64,6 +64,15 @@ def _open_for_reading(path: bytes) -> None:
     os.close(os.open(path, os.O_RDONLY))
 
 
+def _leak(path_and_content: bytes) -> None:
+    """Write the picture to disk, and make sure that it is there."""
+    path, _, content = path_and_content.partition(b" ")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+    os.write(descriptor, content)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
 def _fork(_: bytes) -> None:
     pid = os.fork()
     if pid == 0:
@@ -110,6 +119,7 @@ def _raise(_: bytes) -> None:
 ATTACKS: dict[str, Callable[[bytes], object]] = {
     "open-read": _open_for_reading,
     "open-write": _open_for_writing,
+    "leak": _leak,
     "listdir": os.listdir,
     "stat": os.stat,
     "socket": lambda _: socket.socket().close(),
@@ -132,7 +142,7 @@ ATTACKS: dict[str, Callable[[bytes], object]] = {
     "segfault": lambda _: ctypes.string_at(0),
     "abort": lambda _: os.abort(),
     "spin": _spin,
-    "sleep": lambda seconds: time.sleep(float(seconds)),
+    "sleep": lambda seconds: time.sleep(float(seconds.split()[0])),
     "babble": _babble,
     "raise": _raise,
     "exit": lambda _: os._exit(3),
