@@ -1,0 +1,463 @@
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from hashmatch import publish
+from hashmatch.config import IndexConfig
+from hashmatch.errors import BadHash, IndexNotLoaded, RollbackRefused, SegmentCorrupt, SnapshotFailed
+from hashmatch.index.live import LiveIndex, State
+from hashmatch.model import Change, Entry, EntryHash, Query
+from hashmatch.publish import Publisher, SnapshotFile
+from tests.support.feed import FakeFeed
+from tests.support.index import entry, value
+
+CONFIG = IndexConfig(max_delta_entries=10, snapshots_kept=2)
+
+
+def catalog(entries: int = 5) -> FakeFeed:
+    feed = FakeFeed()
+    feed.create_set("a")
+    feed.put("a", [entry(f"e{i}", value("pdq", i), value("md5", i)) for i in range(entries)])
+    return feed
+
+
+@contextlib.contextmanager
+def publishing(feed: FakeFeed, directory: Path, config: IndexConfig = CONFIG) -> Iterator[tuple[Publisher, LiveIndex]]:
+    index = LiveIndex()
+    publisher = Publisher(feed, index, directory, config)
+    try:
+        publisher.start()
+        yield publisher, index
+    finally:
+        publisher.close()
+
+
+def ids(index: LiveIndex, seed: int) -> list[str]:
+    result = index.search([Query("md5", value("md5", seed).value, 0)], sets=None, max_hits=99)
+    return [found.entry.entry_id for found in result.found]
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.005)
+
+
+def flip(path: Path, offset: int = -1) -> None:
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+# --- start -------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_start_builds_and_the_next_one_loads(tmp_path: Path) -> None:
+    feed, directory = catalog(), tmp_path / "segments"
+    with publishing(feed, directory) as (publisher, index):
+        assert publisher.status().generation == "1.0"
+        assert publisher.status().values == {"pdq": 5, "md5": 5}
+        assert ids(index, 3) == ["e3"]
+        assert repr(publisher) == f"<Publisher of <LiveIndex serving 1.0> in {directory}>"
+    assert names(directory) == ["lock", "segment-0000000001-00000000000000000002.hms"]
+    feed.withdraw("a", "e3")
+    with publishing(feed, directory) as (publisher, index):
+        assert publisher.status().generation == "1.1"
+        assert ids(index, 3) == []
+    assert names(directory) == ["lock", "segment-0000000001-00000000000000000002.hms"]
+
+
+def test_an_empty_catalog_is_served_as_such(tmp_path: Path) -> None:
+    with publishing(FakeFeed(), tmp_path) as (_, index):
+        assert ids(index, 1) == []
+        assert index.status().generation == "1.0"
+
+
+def test_a_damaged_snapshot_is_skipped_and_the_one_before_serves(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = catalog()
+    with publishing(feed, tmp_path) as (publisher, _):
+        feed.withdraw("a", "e0")
+        publisher.sync()
+        publisher.compact()
+    newest = SnapshotFile.all_in(tmp_path)[0]
+    flip(newest.path)
+    with caplog.at_level(logging.WARNING, logger="hashmatch.publish"), publishing(feed, tmp_path) as (publisher, index):
+        assert publisher.status().generation == "1.1"
+        assert (ids(index, 0), ids(index, 1)) == ([], ["e1"])
+        publisher.compact()
+        assert publisher.status().generation == "3.0"
+    assert "skipped a damaged snapshot, it will be replaced: segment-0000000002" in caplog.text
+    assert newest.path.name not in names(tmp_path)
+    assert [file.generation for file in SnapshotFile.all_in(tmp_path)] == [3, 1]
+
+
+def test_with_nothing_but_damage_the_catalog_is_built_again(tmp_path: Path) -> None:
+    feed = catalog()
+    with publishing(feed, tmp_path):
+        pass
+    (only,) = SnapshotFile.all_in(tmp_path)
+    flip(only.path, 40)
+    with publishing(feed, tmp_path) as (publisher, index):
+        assert publisher.status().generation == "2.0"
+        assert ids(index, 4) == ["e4"]
+
+
+def test_a_file_that_is_not_the_snapshot_of_its_name_is_damage(tmp_path: Path) -> None:
+    feed = catalog()
+    with publishing(feed, tmp_path):
+        pass
+    (only,) = SnapshotFile.all_in(tmp_path)
+    renamed = SnapshotFile.at(tmp_path, 9, only.sequence)
+    only.path.rename(renamed.path)
+    with pytest.raises(SegmentCorrupt, match=r"segment-0000000009-\d+\.hms: header: holds snapshot 1 at sequence 2"):
+        renamed.open()
+    with publishing(feed, tmp_path) as (publisher, _):
+        assert publisher.status().generation == "10.0"
+
+
+def test_an_older_catalog_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    feed = catalog()
+    feed.withdraw("a", "e0")
+    with publishing(feed, tmp_path) as (_, index):
+        assert ids(index, 0) == []
+    said = (
+        "the catalog ends at sequence 2, but the snapshot segment-0000000001-00000000000000000003.hms is at sequence 3"
+        ": the catalog was replaced by an older one. Restore the newer catalog; or, if the older one is meant, stop "
+        f"every hashmatch process that uses it and remove {tmp_path}"
+    )
+    older = catalog()
+    index = LiveIndex()
+    publisher = Publisher(older, index, tmp_path, CONFIG)
+    with pytest.raises(RollbackRefused, match=re.escape(said)):
+        publisher.start()
+    publisher.close()
+    assert index.state is State.EMPTY
+
+
+def test_stale_files_are_removed_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "segment-0000000007-00000000000000000001.hms.tmp").write_bytes(b"half")
+    (tmp_path / "spool-abc.tmp").write_bytes(b"half")
+    with publishing(catalog(), tmp_path):
+        assert names(tmp_path) == ["lock", "segment-0000000001-00000000000000000002.hms"]
+
+
+def test_another_builders_files_are_left_alone(tmp_path: Path) -> None:
+    feed = catalog()
+    with publishing(feed, tmp_path):
+        pass
+    building = tmp_path / "segment-0000000002-00000000000000000002.hms.tmp"
+    building.write_bytes(b"half")
+    with (tmp_path / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with publishing(feed, tmp_path) as (publisher, _):
+            assert publisher.status().generation == "1.0"
+            assert building.exists()
+
+
+def test_values_that_cannot_be_indexed_stop_the_start(tmp_path: Path) -> None:
+    feed = catalog()
+    feed.put("a", [Entry("bad", (EntryHash("pdq", b"short"),))])
+    publisher = Publisher(feed, LiveIndex(), tmp_path, CONFIG)
+    with pytest.raises(BadHash, match="a pdq value of 5 bytes, expected 32"):
+        publisher.start()
+    publisher.close()
+    assert names(tmp_path) == ["lock"]
+
+
+# --- sync and compaction -----------------------------------------------------------------------------------------
+
+
+def test_sync_applies_what_was_committed_and_says_whether_there_was_anything(tmp_path: Path) -> None:
+    feed = catalog()
+    with publishing(feed, tmp_path) as (publisher, index):
+        assert publisher.sync() is False
+        feed.put("a", [entry("new", value("md5", 99))])
+        assert ids(index, 99) == []
+        assert publisher.sync() is True
+        assert ids(index, 99) == ["new"]
+        assert publisher.sync() is False
+
+
+def test_nothing_is_synced_before_the_start_or_after_the_end(tmp_path: Path) -> None:
+    publisher = Publisher(catalog(), LiveIndex(), tmp_path, CONFIG)
+    with pytest.raises(IndexNotLoaded):
+        publisher.sync()
+    with pytest.raises(IndexNotLoaded):
+        publisher.compact()
+    publisher.start()
+    publisher.close()
+    publisher.close()
+    with pytest.raises(SnapshotFailed, match="the publisher is closed"):
+        publisher.sync()
+
+
+def test_a_catalog_that_goes_back_while_serving_is_refused(tmp_path: Path) -> None:
+    feed = catalog()
+    with publishing(feed, tmp_path) as (publisher, index):
+        feed._sequence = 1
+        with pytest.raises(RollbackRefused, match="ends at sequence 1, but what is being served is at sequence 2"):
+            publisher.sync()
+        with pytest.raises(RollbackRefused, match="ends at sequence 1, but what is being served is at sequence 2"):
+            publisher.compact()
+        assert index.state is State.SERVING
+        assert ids(index, 1) == ["e1"]
+
+
+def test_a_large_delta_is_compacted_by_itself(tmp_path: Path) -> None:
+    feed = catalog()
+    with publishing(feed, tmp_path) as (publisher, index):
+        feed.put("a", [entry(f"n{i}", value("md5", 100 + i)) for i in range(10)])
+        publisher.sync()
+        assert publisher.status().snapshot == 1
+        feed.put("a", [entry("n10", value("md5", 110))])
+        publisher.sync()
+        eventually(lambda: index.snapshot == 2 and index.state is State.SERVING, "compaction did not finish")
+        assert publisher.status().generation == "2.0"
+        assert (index.held, ids(index, 110), ids(index, 0)) == (0, ["n10"], ["e0"])
+
+
+def test_only_the_newest_snapshots_are_kept(tmp_path: Path) -> None:
+    feed = catalog()
+    with publishing(feed, tmp_path) as (publisher, index):
+        for round_ in range(4):
+            feed.put("a", [entry(f"n{round_}", value("md5", 100 + round_))])
+            publisher.sync()
+            publisher.compact()
+            assert index.snapshot == round_ + 2
+    assert [file.generation for file in SnapshotFile.all_in(tmp_path)] == [5, 4]
+
+
+class HeldFeed(FakeFeed):
+    """Stops in the middle of the next full read until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hold, self.reached, self.release = False, threading.Event(), threading.Event()
+
+    def changes(self, since: int) -> Generator[Change, None, None]:
+        """Pause after the first change of a read from the beginning."""
+        for number, change in enumerate(super().changes(since)):
+            if self.hold and since == 0 and number == 1:
+                self.reached.set()
+                assert self.release.wait(20)
+            yield change
+
+
+def test_withdrawals_during_a_build_survive_the_swap(tmp_path: Path) -> None:
+    feed = HeldFeed()
+    feed.create_set("a")
+    feed.put("a", [entry(f"e{i}", value("md5", i)) for i in range(5)])
+    with publishing(feed, tmp_path) as (publisher, index):
+        feed.hold = True
+        compacting = threading.Thread(target=publisher.compact)
+        compacting.start()
+        assert feed.reached.wait(20)
+        assert publisher.status().state is State.COMPACTING
+        feed.withdraw("a", "e3")
+        assert publisher.sync() is True
+        assert ids(index, 3) == []
+        feed.withdraw("a", "e4")
+        feed.put("a", [entry("n", value("md5", 50))])
+        feed.release.set()
+        compacting.join()
+        assert publisher.status().generation == "2.3"
+        assert [ids(index, seed) for seed in (2, 3, 4, 50)] == [["e2"], [], [], ["n"]]
+    with publishing(feed, tmp_path) as (publisher, index):
+        assert publisher.status().generation == "2.3"
+        assert [ids(index, seed) for seed in (2, 3, 4, 50)] == [["e2"], [], [], ["n"]]
+
+
+def test_closing_ends_a_build(tmp_path: Path) -> None:
+    feed = HeldFeed()
+    feed.create_set("a")
+    feed.put("a", [entry(f"e{i}", value("md5", i)) for i in range(5)])
+    with publishing(feed, tmp_path) as (publisher, index):
+        feed.hold = True
+        feed.put("a", [entry(f"n{i}", value("md5", i)) for i in range(20)])
+        publisher.sync()
+        assert feed.reached.wait(20)
+        closing = threading.Thread(target=publisher.close)
+        closing.start()
+        eventually(publisher._closing.is_set, "close did not begin")
+        feed.release.set()
+        closing.join()
+        assert index.status().state is State.SERVING
+        assert ids(index, 19) == ["n19"]
+    assert [file.generation for file in SnapshotFile.all_in(tmp_path)] == [1]
+    assert [name for name in names(tmp_path) if name.endswith(".tmp")] == []
+
+
+# --- a failing disk ----------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_keeps_the_current_generation_and_is_not_tried_at_every_poll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = catalog()
+    attempts = []
+
+    def full(_handle: int) -> None:
+        attempts.append(1)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with publishing(feed, tmp_path) as (publisher, index):
+        monkeypatch.setattr(os, "fsync", full)
+        feed.put("a", [entry(f"n{i}", value("md5", 100 + i)) for i in range(20)])
+        publisher.sync()
+        eventually(lambda: "the next snapshot was not built, 1.1 keeps serving" in caplog.text, "no error was logged")
+        assert "No space left on device; what was being served still is" in caplog.text
+        for _ in range(5):
+            feed.withdraw("a", "e1")
+            publisher.sync()
+        assert len(attempts) == 1
+        assert (index.state, ids(index, 105), ids(index, 1)) == (State.SERVING, ["n5"], [])
+        with pytest.raises(SnapshotFailed, match="No space left on device"):
+            publisher.compact()
+        monkeypatch.undo()
+        publisher.compact()
+        assert publisher.status().generation == "2.0"
+    assert [name for name in names(tmp_path) if name.endswith(".tmp")] == []
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    publisher = Publisher(catalog(), LiveIndex(), tmp_path / "file" / "segments", CONFIG)
+    with pytest.raises(SnapshotFailed, match="file/segments: Not a directory; what was being served still is"):
+        publisher.start()
+    publisher.close()
+
+
+# --- several processes -------------------------------------------------------------------------------------------
+
+
+def test_two_publishers_never_build_the_same_twice(tmp_path: Path) -> None:
+    """The second one waits for the first, then uses its snapshot."""
+    feed = HeldFeed()
+    feed.create_set("a")
+    feed.put("a", [entry(f"e{i}", value("md5", i)) for i in range(5)])
+    with publishing(feed, tmp_path) as (first, one), publishing(feed, tmp_path) as (second, two):
+        assert (one.snapshot, two.snapshot) == (1, 1)
+        feed.hold = True
+        threads = [threading.Thread(target=publisher.compact) for publisher in (first, second)]
+        for thread in threads:
+            thread.start()
+        assert feed.reached.wait(20)
+        feed.release.set()
+        for thread in threads:
+            thread.join()
+        assert (one.snapshot, two.snapshot) == (2, 2)
+    assert [file.generation for file in SnapshotFile.all_in(tmp_path)] == [2, 1]
+
+
+def test_closing_does_not_wait_for_another_processes_build(tmp_path: Path) -> None:
+    with publishing(catalog(), tmp_path) as (publisher, index):
+        with (tmp_path / "lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            failures: list[BaseException] = []
+
+            def compact() -> None:
+                try:
+                    publisher.compact()
+                except SnapshotFailed as error:
+                    failures.append(error)
+
+            waiting = threading.Thread(target=compact)
+            waiting.start()
+            eventually(lambda: index.state is State.COMPACTING, "compaction did not begin")
+            publisher.close()
+            waiting.join()
+        assert [str(error) for error in failures] == ["the publisher was closed while another process was building"]
+        assert index.state is State.SERVING
+
+
+def _publish_often(directory: Path, rounds: int, made: multiprocessing.SimpleQueue[list[str]]) -> None:
+    feed = catalog()
+    seen = []
+    with publishing(feed, directory) as (publisher, index):
+        seen.append(index.status().generation)
+        for _ in range(rounds):
+            publisher.compact()
+            seen.append(index.status().generation)
+    made.put(seen)
+
+
+def test_processes_share_a_directory(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    made: multiprocessing.SimpleQueue[list[str]] = context.SimpleQueue()
+    processes = [context.Process(target=_publish_often, args=(tmp_path, 5, made)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    histories = [made.get() for _ in processes]
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    for history in histories:
+        numbers = [int(name.split(".")[0]) for name in history]
+        assert numbers == sorted(set(numbers))
+    newest = max(int(name.split(".")[0]) for history in histories for name in history)
+    assert SnapshotFile.all_in(tmp_path)[0].generation == newest
+    for file in SnapshotFile.all_in(tmp_path):
+        assert file.open().generation == file.generation
+
+
+# --- kill -9 -----------------------------------------------------------------------------------------------------
+
+KILLED = """
+import itertools, sys
+from pathlib import Path
+from tests.integration.test_publish import catalog, CONFIG
+from hashmatch.index.live import LiveIndex
+from hashmatch.publish import Publisher
+
+feed = catalog(3000)
+publisher = Publisher(feed, LiveIndex(), Path(sys.argv[1]), CONFIG)
+publisher.start()
+print("serving", flush=True)
+while True:
+    publisher.compact()
+    print("compacted", flush=True)
+"""
+
+
+def test_a_killed_builder_leaves_something_to_load(tmp_path: Path) -> None:
+    """Killed at 12 moments of a build: each start finds a verified snapshot, and nothing stale remains."""
+    pauses = [0.003 * step for step in range(12)]
+    feed = catalog(3000)
+    last = 0
+    for pause in pauses:
+        command = [sys.executable, "-c", KILLED, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"serving\n"
+            time.sleep(pause)
+            process.send_signal(signal.SIGKILL)
+        newest = SnapshotFile.all_in(tmp_path)[0].open()
+        assert newest.generation >= last
+        last = newest.generation
+        assert len(newest.part.entries) == 3000
+    with publishing(feed, tmp_path) as (_, index):
+        assert ids(index, 2999) == ["e2999"]
+    assert [name for name in names(tmp_path) if name.endswith(".tmp")] == []
+    assert publish._NAME.fullmatch(names(tmp_path)[-1])
