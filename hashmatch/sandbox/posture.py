@@ -90,9 +90,7 @@ def assess(outcome: Outcome, probe_signal: int | None, *, memory_locked: bool, s
 
     """
     protections = [_of_step(outcome, step) for step in Step]
-    killed = probe_signal == signal.SIGSYS
-    seen = "was killed by the filter" if killed else f"ended by signal {probe_signal}" if probe_signal else "survived"
-    protections.append(Protection("self-test", killed, f"a worker that created a socket {seen}"))
+    protections.append(_of_probe(probe_signal))
     protections.append(Protection("no-dump-of-images", active=True, detail="MADV_DONTDUMP", required=False))
     protections.append(
         Protection(
@@ -113,6 +111,12 @@ def assess(outcome: Outcome, probe_signal: int | None, *, memory_locked: bool, s
         )
     )
     return Posture(tuple(protections))
+
+
+def _of_probe(probe_signal: int | None) -> Protection:
+    ends = {None: "survived", 0: "exited", signal.SIGSYS: "was killed by the filter"}
+    end = ends.get(probe_signal, f"ended by signal {probe_signal}")
+    return Protection("self-test", probe_signal == signal.SIGSYS, f"a worker that created a socket {end}")
 
 
 def swap_devices() -> tuple[str, ...]:
