@@ -13,6 +13,8 @@ compiled; that raises the error which Numba itself raises where nothing can be c
 answers as it does there: compile, keep nothing, start slower.
 """
 
+# ruff: noqa: INP001 - a module of the image, not of a package
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -21,14 +23,15 @@ from pathlib import Path
 from numba.core.caching import UserProvidedCacheLocator
 
 
-class BakedKernels(UserProvidedCacheLocator):  # type: ignore[misc]  # numba ships no types
+class BakedKernels(UserProvidedCacheLocator):
     """Where ``NUMBA_CACHE_DIR`` holds the kernels of a source file, if it holds any."""
 
     @classmethod
     def from_function(cls, py_func: Callable[..., object], py_file: str) -> BakedKernels | None:
         """Return the locator when the directory for ``py_file`` exists, whoever owns it."""
         locator = cls(py_func, py_file)
-        return locator if Path(locator.get_cache_path()).is_dir() else None
+        kept = Path(locator.get_cache_path())  # type: ignore[no-untyped-call]  # numba's
+        return locator if kept.is_dir() else None
 
     def ensure_cache_path(self) -> None:
         """Refuse to save.

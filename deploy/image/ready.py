@@ -5,6 +5,8 @@
 What this module deliberately does not do: it starts, wakes or repairs nothing, and it sends no image.
 """
 
+# ruff: noqa: INP001 - a program of the image, not of a package
+
 from __future__ import annotations
 
 import sys

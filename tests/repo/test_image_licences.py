@@ -12,12 +12,15 @@ from pathlib import Path
 
 from tests.repo import tree
 
-SUFFIXES = frozenset(".png .apng .jpg .jpeg .jfif .gif .webp .bmp .tif .tiff .avif .heic .ico .svg .jxl .jp2".split())
+SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic"}
+SUFFIXES |= {".ico", ".svg", ".jxl", ".jp2"}
 MAGIC = re.compile(
     rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*|....ftyp(?:avif|avis|heic|mif1)",
     re.DOTALL,
 )
-LICENCE = re.compile(r"\b(?:CC0-1\.0|CC-BY(?:-SA)?-\d\.\d|Apache-2\.0|MIT|BSD-\d-Clause|Unlicense|public domain)\b", re.I)
+LICENCE = re.compile(
+    r"\b(?:CC0-1\.0|CC-BY(?:-SA)?-\d\.\d|Apache-2\.0|MIT|BSD-\d-Clause|Unlicense|public domain)\b", re.IGNORECASE
+)
 
 
 def is_picture(path: Path) -> bool:

@@ -28,10 +28,10 @@ from tests.repo import tree
 
 Contract = Callable[[grimp.ImportGraph], Iterator[str]]
 
-INPUT_AND_OUTPUT = frozenset(
-    "os io pathlib socket subprocess sqlite3 tempfile shutil asyncio threading multiprocessing ctypes mmap urllib http "
-    "random time logging grpc PIL faiss numba".split()
-)
+FILES = {"os", "io", "pathlib", "tempfile", "shutil", "mmap", "sqlite3", "logging"}
+NETWORK = {"socket", "urllib", "http", "grpc"}
+PROCESSES = {"subprocess", "multiprocessing", "threading", "asyncio", "ctypes"}
+IMPURE = FILES | NETWORK | PROCESSES | {"time", "random", "PIL", "faiss", "numba"}
 HASHING_OUTSIDE = frozenset({"hashmatch.hashing.algorithms", "hashmatch.hashing.digests"})
 """What of ``hashmatch.hashing`` parses nothing: a table of names, and hashlib."""
 MAY_DECODE = frozenset({"hashmatch.sandbox.worker", "hashmatch.sandbox.zygote"})
@@ -63,7 +63,7 @@ def modules(graph: grimp.ImportGraph, package: str) -> list[str]:
 
 
 def kernels_know_only_arrays(graph: grimp.ImportGraph) -> Iterator[str]:
-    """Kernels import numpy, numba with its compiler, each other and the standard library, and raise what ``errors.py`` has."""
+    """Kernels import numpy, numba with its compiler, each other, the standard library and the errors they raise."""
     allowed = {"numpy", "numba", "llvmlite", *sys.stdlib_module_names}
     for module in modules(graph, "hashmatch.kernels"):
         for imported in sorted(graph.find_modules_directly_imported_by(module)):
@@ -73,7 +73,7 @@ def kernels_know_only_arrays(graph: grimp.ImportGraph) -> Iterator[str]:
 
 
 def client_is_light(graph: grimp.ImportGraph) -> Iterator[str]:
-    """The SDK loads no compiler, no index, no decoder and no database, however far one follows."""
+    """Let the SDK load no compiler, no index, no decoder and no database, however far one follows."""
     heavy = {"numba", "faiss", "PIL", "imagehash", "scipy", "sqlite3", "numpy"}
     for module in modules(graph, "hashmatch.client"):
         for imported in sorted(graph.find_upstream_modules(module)):
@@ -92,10 +92,10 @@ def only_the_sandbox_decodes(graph: grimp.ImportGraph) -> Iterator[str]:
 
 
 def policy_does_no_input_or_output(graph: grimp.ImportGraph) -> Iterator[str]:
-    """The policy is a function of its arguments: nothing it loads, directly or not, can look elsewhere."""
+    """Keep the policy a function of its arguments: nothing it loads, directly or not, can look elsewhere."""
     for module in modules(graph, "hashmatch.matching.policy"):
         for imported in sorted(graph.find_modules_directly_imported_by(module)):
-            if top(imported) in INPUT_AND_OUTPUT:
+            if top(imported) in IMPURE:
                 yield f"{module} imports {imported}"
         for reached in sorted(graph.find_upstream_modules(module)):
             if top(reached) in {"grpc", "PIL", "faiss", "numba", "sqlite3", "socket", "subprocess"}:
@@ -103,7 +103,7 @@ def policy_does_no_input_or_output(graph: grimp.ImportGraph) -> Iterator[str]:
 
 
 def engine_names_no_backend(graph: grimp.ImportGraph) -> Iterator[str]:
-    """The engine takes what it needs as arguments and names no implementation."""
+    """Let the engine take what it needs as arguments and name no implementation."""
     backends = ("hashmatch.sandbox", "hashmatch.index", "hashmatch.catalog", "hashmatch.exchange")
     for module in modules(graph, "hashmatch.matching"):
         for imported in sorted(graph.find_modules_directly_imported_by(module)):
@@ -112,7 +112,7 @@ def engine_names_no_backend(graph: grimp.ImportGraph) -> Iterator[str]:
 
 
 def decoding_processes_hold_no_secrets(graph: grimp.ImportGraph) -> Iterator[str]:
-    """What runs beside a stranger's picture never loads sets, the catalog or the network."""
+    """Keep sets, the catalog and the network away from what runs beside a stranger's picture."""
     forbidden = ("hashmatch.index", "hashmatch.catalog", "hashmatch.service", "hashmatch.client", "grpc", "sqlite3")
     for module in ("hashmatch.sandbox.worker", "hashmatch.sandbox.zygote"):
         for name in modules(graph, module):
@@ -169,7 +169,7 @@ CONTRACTS: list[tuple[Contract, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("contract", sorted({row[0] for row in CONTRACTS}, key=lambda contract: contract.__name__))
+@pytest.mark.parametrize("contract", list(dict.fromkeys(row[0] for row in CONTRACTS)))
 def test_the_contract_is_kept(contract: Contract, graph: grimp.ImportGraph) -> None:
     assert list(contract(graph)) == []
 

@@ -1,4 +1,4 @@
-"""Files and functions stay short enough to be read in one go (CONTRIBUTING.md, docs/adr/0001 where a limit is argued)."""
+"""Files and functions stay short enough to be read in one go."""
 
 from __future__ import annotations
 
