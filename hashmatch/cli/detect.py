@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from hashmatch.client.aio import AsyncClient
     from hashmatch.config import Config
-    from hashmatch.matching.engine import Engine
     from hashmatch.progress import Progress
+    from hashmatch.service.runtime import Runtime
 
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -105,10 +105,13 @@ Record = dict[str, object]
 
 
 class Detector(Protocol):
-    """Answers for one image."""
+    """Answers for images."""
 
     async def detect(self, image: bytes) -> MatchReport:
         """Return the report of one image."""
+
+    async def entries(self) -> int:
+        """Return how many entries there are to be found, over all sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,8 @@ async def _run(
 ) -> ExitCode:
     """Open the detector, ask it about everything, and say how it went."""
     async with opening as detector:
+        if not await detector.entries():
+            output.remark("there are no entries in any hash set, so nothing can match")
         total = None if output.console is None else sum(1 for _ in walk(job.paths))
         progress.start("detecting", total, "files")
         with output.results(*_COLUMNS) as results:
@@ -170,16 +175,20 @@ async def _run(
 
 @dataclass(frozen=True, slots=True)
 class _Local:
-    """The engine of this process."""
+    """The engine and the catalog of this process."""
 
-    engine: Engine
+    runtime: Runtime
     sets: frozenset[str] | None
 
     async def detect(self, image: bytes) -> MatchReport:
         """Ask the engine."""
         from hashmatch.matching.engine import Submission
 
-        return await self.engine.detect(Submission(image, sets=self.sets))
+        return await self.runtime.engine.detect(Submission(image, sets=self.sets))
+
+    async def entries(self) -> int:
+        """Ask the catalog."""
+        return (await self.runtime.status()).entries
 
 
 @asynccontextmanager
@@ -190,12 +199,12 @@ async def _in_process(
     from hashmatch.service.runtime import Runtime
 
     async with Runtime(config, data_dir, progress=progress) as runtime:
-        yield _Local(runtime.engine, sets)
+        yield _Local(runtime, sets)
 
 
 @dataclass(frozen=True, slots=True)
 class _Remote:
-    """A server."""
+    """A server somewhere else."""
 
     client: AsyncClient
     sets: frozenset[str] | None
@@ -203,6 +212,10 @@ class _Remote:
     async def detect(self, image: bytes) -> MatchReport:
         """Ask the server."""
         return await self.client.detect(image, sets=self.sets)
+
+    async def entries(self) -> int:
+        """Ask the server."""
+        return (await self.client.status()).entries
 
 
 @asynccontextmanager

@@ -7,10 +7,11 @@ import datetime as dt
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Self
 
 import pytest
 
-from hashmatch.cli.detect import FIELDS, HIT_FIELDS, Job, Unanswered, exit_code, summary, to_record
+from hashmatch.cli.detect import FIELDS, HIT_FIELDS, Job, Unanswered, _run, exit_code, summary, to_record
 from hashmatch.cli.options import GlobalOptions
 from hashmatch.cli.output import Output
 from hashmatch.cli.paths import Skipped, SkipReason
@@ -45,8 +46,10 @@ REFUSED = dataclasses.replace(
 class FakeDetector:
     """Answers by the image's bytes."""
 
-    def __init__(self, **answers: MatchReport | HashmatchError) -> None:
+    def __init__(self, *, size: int = 3, **answers: MatchReport | HashmatchError) -> None:
+        self.size = size
         self.answers = answers
+        self.closed = False
 
     async def detect(self, image: bytes) -> MatchReport:
         """Return or raise what the script says."""
@@ -54,6 +57,16 @@ class FakeDetector:
         if isinstance(answer, HashmatchError):
             raise answer
         return answer
+
+    async def entries(self) -> int:
+        """Return what the script says."""
+        return self.size
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.closed = True
 
 
 @pytest.fixture
@@ -166,3 +179,22 @@ async def test_a_service_that_is_gone_ends_the_run_after_what_was_answered(
         with pytest.raises(ServiceUnavailable, match=r"^connection refused$"):
             await running
     assert [json.loads(line)["path"] for line in capsys.readouterr().out.splitlines()] == ["known"]
+
+
+async def test_a_run_ends_with_a_summary_an_exit_code_and_a_closed_detector(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del files
+    detector = FakeDetector(clean=NO_MATCH, known=MATCH)
+    job = Job(("known", "clean"), 100, 2)
+    assert await _run(job, detector, Output(GlobalOptions(json=True)), SILENT) is ExitCode.MATCHED
+    assert detector.closed
+    assert capsys.readouterr().err == "2 images: 1 match, 0 possible, 1 without match, 0 not checked\n"
+
+
+async def test_where_nothing_can_match_people_are_told(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    del files
+    detector = FakeDetector(size=0, clean=NO_MATCH)
+    assert await _run(Job(("clean",), 100, 2), detector, Output(GlobalOptions(json=True)), SILENT) is ExitCode.CLEAN
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "there are no entries in any hash set, so nothing can match"
