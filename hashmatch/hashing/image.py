@@ -50,7 +50,7 @@ from PIL import (
 from hashmatch.config import DecodeConfig
 from hashmatch.hashing.gates import Refused, check_size
 from hashmatch.hashing.layout import Layout
-from hashmatch.hashing.mend import mended
+from hashmatch.hashing.mend import NEEDS_MENDING, mended
 from hashmatch.hashing.modes import to_rgb
 from hashmatch.model import HashOptions, MediaInfo, Refusal
 
@@ -159,6 +159,8 @@ def read(data: bytes, layout: Layout, config: DecodeConfig, options: HashOptions
     problem = ""
     for salvage in (False, True):
         source = mended(data, layout.format, max_bytes=config.max_bytes) if salvage else data
+        if salvage and layout.format in NEEDS_MENDING and len(source) == len(data):
+            break  # these decoders have no salvage of their own: a second try would end like the first
         try:
             with _pillow(config, salvage=salvage):
                 return _first_frame(source, layout, config, options, salvage=salvage)

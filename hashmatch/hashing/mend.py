@@ -15,6 +15,9 @@ from __future__ import annotations
 
 import struct
 
+NEEDS_MENDING = frozenset({"WEBP", "AVIF"})
+"""Formats whose decoders salvage nothing by themselves."""
+
 _BOX_HEADER_BYTES = 8
 _RIFF_HEADER_BYTES = 12
 
