@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -52,6 +53,9 @@ DELIMITERS = (",", ";", "\t")
 
 LABEL_SCHEME = "csv:"
 """Labels made of a column's cells: this, and the column's name."""
+
+_VALUE = re.compile(r"[0-9A-Fa-f]{16,}")
+"""What cannot be the name of a column: the shortest value is 16 digits long."""
 
 _FOLDED_COLUMNS = {rows.folded(name): name for name in COLUMNS}
 
@@ -113,6 +117,8 @@ def _header(line: str) -> _Header:
         names = _cells(line, delimiter)
     except BadCell as bad:
         raise BadFile(f"the header cannot be read: {bad.reason}", field="file") from bad
+    if any(_VALUE.fullmatch(name) for name in names):
+        raise BadFile(f"the first line holds values instead of column names; expected {EXPECTED}", field="file")
     installed = rows.algorithms_by_folded_name()
     at: dict[str, int] = {}
     hashes: dict[str, tuple[int, Algorithm]] = {}

@@ -96,10 +96,10 @@ def _rows(lines: Iterable[tuple[int, str | Rejected]]) -> Iterator[Entry | Rejec
 def _object(line: str) -> dict[str, Any]:
     try:
         found = json.loads(line)
-    except RecursionError:
-        found = None
-    except ValueError as error:  # not JSON, or a number of more digits than Python converts
-        raise BadCell("", f"not a JSON object: {error}") from error
+    except json.JSONDecodeError as error:
+        raise BadCell("", f"not a JSON object: {error.msg} at character {error.pos + 1}") from error
+    except (ValueError, RecursionError) as error:  # a number of more digits than Python converts; [[[[[[...
+        raise BadCell("", f"not a JSON object that an entry could be: {error}") from error
     if not isinstance(found, dict):
         raise BadCell("", f"not a JSON object: {rows.shown(line)}")
     return found

@@ -87,6 +87,7 @@ def parse_value(algorithm: Algorithm, text: str, field: str = "value") -> bytes:
         raise BadCell(field, error.message) from error
 
 
+@functools.lru_cache(maxsize=256)
 def parse_quality(text: str) -> int | None:
     """Return a quality, None for a blank text.
 
@@ -98,7 +99,7 @@ def parse_quality(text: str) -> int | None:
     """
     if not text:
         return None
-    if len(text) > len("100") or not (text.isascii() and text.isdigit()):
+    if len(text) > len("100") or not (text.isascii() and text.isdecimal()):
         raise BadCell("quality", f"{shown(text)} is not a quality: expected a whole number from 0 to 100")
     return int(text)
 
