@@ -10,6 +10,7 @@ import pytest
 
 from hashmatch import __version__
 from hashmatch.config import ServerConfig
+from hashmatch.sandbox import spawner
 from tests.repo import tree
 
 Instruction = tuple[str, str]
@@ -192,6 +193,14 @@ def test_a_worse_compose_file_is_seen(before: str, after: str, fault: str) -> No
 def test_a_compose_file_in_another_form_is_refused() -> None:
     with pytest.raises(ValueError, match=r"line 1 is of no form that this check understands: a: &anchor \{b"):
         compose_facts("a: &anchor {b: c} # d\n")
+
+
+def test_the_zygote_is_told_where_the_compiled_kernels_are() -> None:
+    told = {name for name in spawner._PASSED_ENVIRONMENT if name.startswith("NUMBA_")}
+    settings = {setting for name, value in instructions(DOCKERFILE) if name == "ENV" for setting in value.split()}
+    assert told == {
+        name for name, _, _ in (setting.partition("=") for setting in settings) if name.startswith("NUMBA_")
+    }
 
 
 def test_nothing_enters_the_build_unless_it_is_named() -> None:

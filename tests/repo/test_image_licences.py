@@ -18,15 +18,18 @@ MAGIC = re.compile(
     rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*|....ftyp(?:avif|avis|heic|mif1)",
     re.DOTALL,
 )
+SMALLEST_BYTES = 35
+"""A GIF of one pixel."""
 LICENCE = re.compile(
     r"\b(?:CC0-1\.0|CC-BY(?:-SA)?-\d\.\d|Apache-2\.0|MIT|BSD-\d-Clause|Unlicense|public domain)\b", re.IGNORECASE
 )
 
 
 def is_picture(path: Path) -> bool:
-    """Judge by name and by content: a picture without a suffix is a picture."""
+    """Judge by name and by content: a picture without a suffix is a picture, the signature of one alone is not."""
     with path.open("rb") as file:
-        return path.suffix.lower() in SUFFIXES or MAGIC.match(file.read(16)) is not None
+        head = file.read(SMALLEST_BYTES)
+    return path.suffix.lower() in SUFFIXES or (len(head) == SMALLEST_BYTES and MAGIC.match(head) is not None)
 
 
 def unlicensed(root: Path, paths: Iterable[Path]) -> list[str]:
@@ -57,7 +60,8 @@ def test_pictures_without_papers_are_seen(tmp_path: Path) -> None:
     )
     for name in ("named.png", "unclear.png", "forgotten.JPG"):
         (tmp_path / "a" / "b" / name).touch()
-    (tmp_path / "a" / "b" / "disguised.bin").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "a" / "b" / "disguised.bin").write_bytes(b"\x89PNG\r\n\x1a\n".ljust(35))
+    (tmp_path / "a" / "b" / "signature.bin").write_bytes(b"\x89PNG\r\n\x1a\n")
     (tmp_path / "a" / "b" / "text.bin").write_bytes(b"BM is how this sentence starts.")
     paths = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
     assert unlicensed(tmp_path, paths) == ["a/b/disguised.bin", "a/b/forgotten.JPG", "a/b/unclear.png", "top.svg"]
