@@ -92,6 +92,7 @@ class WorkerPool:
         self._idle: deque[Worker] = deque()
         self._waiting: deque[asyncio.Future[Worker]] = deque()
         self._below_strength = asyncio.Event()
+        self._recovering = False
         self._images = 0
         self._restarts = 0
 
@@ -115,8 +116,8 @@ class WorkerPool:
 
     @property
     def healthy(self) -> bool:
-        """Whether an image handed in now would find a live worker."""
-        return self._spawner is not None and not self._spawner.gone.is_set() and bool(self._workers)
+        """Whether an image handed in now would be hashed: the zygote lives, and its last attempt to fork succeeded."""
+        return not self._recovering and self._spawner is not None and not self._spawner.gone.is_set()
 
     def status(self) -> PoolStatus:
         """Return the counters as they are now."""
@@ -325,6 +326,7 @@ class WorkerPool:
             self._below_strength.clear()
             try:
                 if self._spawner is None or self._spawner.gone.is_set():
+                    self._recovering = True
                     _log.error("the zygote is gone; starting another in %.2f s", pause_s)
                     await self._end_zygote()
                     await asyncio.sleep(pause_s)
@@ -333,11 +335,13 @@ class WorkerPool:
                 while len(self._workers) < self._target:
                     await self._add_worker()
             except SandboxUnavailable as error:
+                self._recovering = True
                 _log.error("no worker could be started, trying again in %.2f s: %s", pause_s, error)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 self._below_strength.set()
             else:
+                self._recovering = False
                 if asyncio.get_running_loop().time() - self._zygote_started > _STABLE_S:
                     pause_s = _FIRST_PAUSE_S
 

@@ -41,7 +41,7 @@ DEFAULT_COMPUTE = "hashmatch.hashing.compute"
 
 _EXIT_OK, _EXIT_BROKEN = 0, 70
 _PASSED_DESCRIPTORS = 2
-_UNREADABLE_MESSAGES = (ConnectionResetError, BrokenPipeError)
+_CONTROL_BROKE = (ConnectionResetError, BrokenPipeError)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         control.send(Frame(Kind.READY, json.dumps(names)).encode())
         try:
             Zygote(control, setup).run()
-        except _UNREADABLE_MESSAGES:
+        except _CONTROL_BROKE:
             return _EXIT_BROKEN
     return _EXIT_OK
 

@@ -9,6 +9,7 @@ import hashlib
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -228,6 +229,31 @@ async def test_faults_leave_no_descriptor_and_no_process() -> None:
         pids = await worker_pids(pool)
         await until(lambda: children(zygote_pid(pool)) == set(pids))
         assert descriptors() == before
+
+
+START_AND_WAIT = """
+import asyncio
+from tests.support.sandbox import attack_pool, worker_pids, zygote_pid
+async def main():
+    async with attack_pool(workers=2) as pool:
+        print(zygote_pid(pool), *await worker_pids(pool), flush=True)
+        await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+async def test_everything_dies_with_the_process_that_started_it() -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", START_AND_WAIT, stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    assert server.stdout is not None
+    family = [int(word) for word in (await server.stdout.readline()).split()]
+    assert len(family) == 3
+    assert all(alive(pid) for pid in family)
+    server.kill()
+    await server.wait()
+    await until(lambda: not any(alive(pid) for pid in family))
 
 
 async def test_zygote_is_a_fresh_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
