@@ -169,6 +169,7 @@ async def _run(
         progress.start("detecting", total, "files")
         with output.results(*_COLUMNS) as results:
             tally = await job.run(detector, results, progress)
+        progress.finish()
     output.remark(summary(tally))
     return exit_code(tally)
 

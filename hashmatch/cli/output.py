@@ -151,7 +151,11 @@ class Output:
 
     def remark(self, text: str) -> None:
         """One line for people that is not a result, on stderr unless ``--quiet``."""
-        if not self.quiet:
+        if self.quiet:
+            return
+        if self.console is not None:
+            self.console.print(shown(text), soft_wrap=True)  # above a progress bar, if there is one
+        else:
             self.stderr.write(shown(text) + "\n")
             self.stderr.flush()
 

@@ -118,6 +118,17 @@ def test_remarks_are_for_stderr_and_quiet_leaves_them_out(capsys: pytest.Capture
     assert (captured.out, captured.err) == ("", "3 images\\x1b[31m\n")
 
 
+def test_a_remark_on_a_terminal_stands_above_the_progress_bar(terminal: Terminal) -> None:
+    output = Output(GlobalOptions(), stderr=terminal)
+    with output.progress() as progress:
+        progress.start("hashing", 2, "files")
+        before = len(terminal.getvalue())
+        output.remark("[red]" + 300 * "x")
+        told = terminal.getvalue()[before:]
+    assert "[red]" + 300 * "x" + "\n" in told
+    assert "hashing" in told
+
+
 def test_a_reader_that_went_away_is_not_a_broken_pipe_for_click_to_turn_into_exit_code_1() -> None:
     with pytest.raises(ReaderGone):
         write_json({"a": 1}, Closed())
