@@ -1,0 +1,64 @@
+"""The slow obvious catalog: one set in a dictionary, one row at a time.
+
+What ``catalog.merge`` and the SQL around it must agree with (tests/property/test_catalog_merge.py). It keeps no history
+and no provenance times, and it validates nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from hashmatch.model import Entry, EntryHash, EntryStatus, Provenance
+
+CAUTION = (EntryStatus.ACTIVE, EntryStatus.DISPUTED, EntryStatus.WITHDRAWN)
+
+
+class DictCatalog:
+    """One set."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+
+    def import_rows(self, rows: Iterable[Entry]) -> tuple[int, int, int, int]:
+        """Merge rows; return how many entries were added, updated, unchanged, and how many rows rejected."""
+        before = dict(self.entries)
+        accepted: set[str] = set()
+        rejected = 0
+        for row in rows:
+            entry_id = row.entry_id or f"{row.hashes[0].algorithm}:{row.hashes[0].hex}"
+            kept = self.entries.get(entry_id)
+            if kept and kept.status is EntryStatus.WITHDRAWN and row.status is not EntryStatus.WITHDRAWN:
+                rejected += 1
+                continue
+            accepted.add(entry_id)
+            self.entries[entry_id] = _merged(entry_id, kept, row)
+        added = sum(entry_id not in before for entry_id in accepted)
+        same = sum(before.get(entry_id) == self.entries[entry_id] for entry_id in accepted)
+        return added, len(accepted) - added - same, same, rejected
+
+
+def _merged(entry_id: str, kept: Entry | None, row: Entry) -> Entry:
+    if kept is None:
+        kept = dataclasses.replace(row, entry_id=entry_id, hashes=())
+    values: dict[tuple[str, bytes], int | None] = {(item.algorithm, item.value): item.quality for item in kept.hashes}
+    for item in row.hashes:
+        key = (item.algorithm, item.value)
+        values[key] = values.get(key) if item.quality is None else item.quality
+    status, reason = kept.status, kept.status_reason
+    if CAUTION.index(row.status) > CAUTION.index(status):
+        status, reason = row.status, row.status_reason
+    elif row.status is status and not reason:
+        reason = row.status_reason
+    return Entry(
+        entry_id,
+        tuple(EntryHash(algorithm, value, values[algorithm, value]) for algorithm, value in sorted(values)),
+        row.labels or kept.labels,
+        Provenance(
+            row.provenance.source or kept.provenance.source,
+            row.provenance.list_version or kept.provenance.list_version,
+            row.provenance.external_id or kept.provenance.external_id,
+        ),
+        status,
+        reason,
+    )
