@@ -30,7 +30,7 @@ class DetectRequest(_message.Message):
     image: _builtins.bytes
     """The file as uploaded, at most decode.max_bytes (32 MiB). Compression of the call is of no use: images are."""
     request_id: _builtins.str
-    """The caller's own id for this request, at most 128 characters; the service makes one when empty."""
+    """The caller's own id for this request, at most 128 printable characters; the service makes one when empty."""
     @_builtins.property
     def sets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the sets to search; empty means all."""
@@ -77,7 +77,7 @@ class DetectStreamRequest(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
-    """Echoed in the answer; unique within the stream, at most 128 characters."""
+    """Echoed in the answer as it is, at most 128 printable characters; best unique within the stream."""
     @_builtins.property
     def request(self) -> Global___DetectRequest: ...
     def __init__(
@@ -134,7 +134,7 @@ class HashedItem(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     HASHES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Becomes the report's request_id, at most 128 characters; the service makes one when empty."""
+    """Becomes the report's request_id, at most 128 printable characters; the service makes one when empty."""
     @_builtins.property
     def hashes(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Hash]:
         """Any algorithms of the table, several per image allowed."""

@@ -383,7 +383,7 @@ class WithdrawEntryRequest(_message.Message):
     reason: _builtins.str
     """Why; required, kept with the entry."""
     actor: _builtins.str
-    """Who; kept with the entry."""
+    """Who; required, kept with the entry."""
     def __init__(
         self,
         *,

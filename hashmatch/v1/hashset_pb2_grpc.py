@@ -88,8 +88,8 @@ class HashSetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportEntries(self, request_iterator, context):
-        """Adds or replaces entries in one transaction: when the stream breaks, nothing was imported. The first message
-        carries set_name, all carry entries. Entries that are refused are reported with their position and reason; the
+        """Adds or replaces entries in one transaction, searchable when the call returns. When the stream breaks, or is
+        silent for server.import_idle_s, nothing was imported. The first message carries set_name, all carry entries. Entries that are refused are reported with their position and reason; the
         others are imported.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -35,8 +35,8 @@ class HashSetServiceStub:
     ListHashSets: _grpc.UnaryUnaryMultiCallable[_hashset_pb2.ListHashSetsRequest, _hashset_pb2.ListHashSetsResponse]
     GetHashSet: _grpc.UnaryUnaryMultiCallable[_hashset_pb2.GetHashSetRequest, _hashset_pb2.HashSet]
     ImportEntries: _grpc.StreamUnaryMultiCallable[_hashset_pb2.ImportEntriesRequest, _hashset_pb2.ImportEntriesResponse]
-    """Adds or replaces entries in one transaction: when the stream breaks, nothing was imported. The first message
-    carries set_name, all carry entries. Entries that are refused are reported with their position and reason; the
+    """Adds or replaces entries in one transaction, searchable when the call returns. When the stream breaks, or is
+    silent for server.import_idle_s, nothing was imported. The first message carries set_name, all carry entries. Entries that are refused are reported with their position and reason; the
     others are imported.
     """
     ExportEntries: _grpc.UnaryStreamMultiCallable[_hashset_pb2.ExportEntriesRequest, _hashset_pb2.ExportEntriesResponse]
@@ -51,8 +51,8 @@ class HashSetServiceAsyncStub(HashSetServiceStub):
     ListHashSets: _aio.UnaryUnaryMultiCallable[_hashset_pb2.ListHashSetsRequest, _hashset_pb2.ListHashSetsResponse]  # type: ignore[assignment]
     GetHashSet: _aio.UnaryUnaryMultiCallable[_hashset_pb2.GetHashSetRequest, _hashset_pb2.HashSet]  # type: ignore[assignment]
     ImportEntries: _aio.StreamUnaryMultiCallable[_hashset_pb2.ImportEntriesRequest, _hashset_pb2.ImportEntriesResponse]  # type: ignore[assignment]
-    """Adds or replaces entries in one transaction: when the stream breaks, nothing was imported. The first message
-    carries set_name, all carry entries. Entries that are refused are reported with their position and reason; the
+    """Adds or replaces entries in one transaction, searchable when the call returns. When the stream breaks, or is
+    silent for server.import_idle_s, nothing was imported. The first message carries set_name, all carry entries. Entries that are refused are reported with their position and reason; the
     others are imported.
     """
     ExportEntries: _aio.UnaryStreamMultiCallable[_hashset_pb2.ExportEntriesRequest, _hashset_pb2.ExportEntriesResponse]  # type: ignore[assignment]
@@ -88,8 +88,8 @@ class HashSetServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_hashset_pb2.ImportEntriesRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_hashset_pb2.ImportEntriesResponse, _abc.Awaitable[_hashset_pb2.ImportEntriesResponse]]:
-        """Adds or replaces entries in one transaction: when the stream breaks, nothing was imported. The first message
-        carries set_name, all carry entries. Entries that are refused are reported with their position and reason; the
+        """Adds or replaces entries in one transaction, searchable when the call returns. When the stream breaks, or is
+        silent for server.import_idle_s, nothing was imported. The first message carries set_name, all carry entries. Entries that are refused are reported with their position and reason; the
         others are imported.
         """
 
