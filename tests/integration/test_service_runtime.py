@@ -19,7 +19,7 @@ from PIL import Image
 
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.client import AsyncClient, RetryPolicy
-from hashmatch.config import Config, IndexConfig, SandboxConfig, ServerConfig
+from hashmatch.config import Config, DecodeConfig, IndexConfig, SandboxConfig, ServerConfig
 from hashmatch.errors import BadConfig, HashmatchError
 from hashmatch.hashing.digests import digest
 from hashmatch.matching.engine import Submission
@@ -90,8 +90,11 @@ async def test_from_an_empty_directory_to_a_match_a_withdrawal_and_a_restart(tmp
     assert (status.index.state, status.hash_sets, status.entries) == ("serving", 1, 1)
     assert (status.workers.workers, status.workers.images) == (1, 2)
     assert mode_of(data_dir) == 0o700
-    on_socket = dataclasses.replace(CONFIG, server=ServerConfig(listen=f"unix:{tmp_path}/socket"))
+    on_socket = dataclasses.replace(
+        CONFIG, server=ServerConfig(listen=f"unix:{tmp_path}/socket"), decode=DecodeConfig(max_bytes=100)
+    )
     async with service(data_dir, on_socket) as client:
+        assert (await client.detect(bytes(101))).reason is Refusal.TOO_LARGE
         assert f"unix:{tmp_path}/socket" in repr(client)
         assert (await client.detect(NO_IMAGE)).verdict is Verdict.MATCH
         await client.withdraw_entry("known", "e1", reason="a test", actor="tests")
