@@ -71,7 +71,7 @@ class NaiveIndex:
 
     def _reached(self, query: Query, entry: Entry) -> list[tuple[int, int, str]]:
         asked = self.algorithms[query.algorithm]
-        allowed = query.max_distance if asked.kind is AlgorithmKind.PERCEPTUAL else 0
+        allowed = query.max_distance if asked.kind is AlgorithmKind.PERCEPTUAL else min(query.max_distance, 0)
         return [
             (distance(query.value, value.value), position, value.algorithm)
             for position, value in enumerate(entry.hashes)
