@@ -112,12 +112,16 @@ class Reader:
         return MediaInfo(self.layout.format, width, height, self.frame_count, frames_hashed, self.degraded)
 
     def plan(self) -> tuple[int, ...]:
-        """Frame numbers to be hashed: the first, then evenly spaced ones, ascending."""
+        """Frame numbers to be hashed: the first, then evenly spaced ones, ascending.
+
+        Together they have no more pixels than the largest allowed picture, so an animation takes no longer to hash.
+        """
         if self.options.first_frame_only:
             return (0,)
         width, height = self.first.size
-        steps = max(1, min(self.frame_count, self.config.max_animation_pixels // (width * height)))
-        wanted = min(steps, self.config.max_frames_hashed)
+        pixels = width * height
+        steps = max(1, min(self.frame_count, self.config.max_animation_pixels // pixels))
+        wanted = max(1, min(steps, self.config.max_frames_hashed, self.config.max_pixels // pixels))
         return tuple(index * steps // wanted for index in range(wanted))
 
     def frames(self) -> Iterator[tuple[int, Image.Image]]:
@@ -216,7 +220,7 @@ def _decoded(image: ImageFile.ImageFile, options: HashOptions) -> Image.Image:
                 raise
             image.load()  # now returns the strips before the damage: the tile list is spent
         if options.ignore_orientation:  # Pillow turns TIFF, and only TIFF, while loading
-            turn = _AS_STORED.get(stored)
+            turn = _AS_STORED.get(stored) if isinstance(stored, int) else None
     else:
         image.load()
         if not options.ignore_orientation:

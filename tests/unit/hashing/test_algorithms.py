@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from hashmatch.errors import BadConfig, UnknownAlgorithm
 from hashmatch.hashing import algorithms
@@ -149,3 +150,13 @@ def test_a_plugin_of_the_wrong_shape_is_refused(install: Install, source: str, p
     install("odd", source)
     with pytest.raises(BadConfig, match=re.escape(f"the algorithm plug-in odd:plugin of odd {problem}")):
         algorithms.table()
+
+
+def test_the_example_in_the_documentation_is_a_plugin_that_works(install: Install) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "formats.md").read_text()
+    source = page.split("```python\n")[1].split("```")[0]
+    install("mean_colour", source)
+    row = algorithms.algorithm("mean-colour")
+    value = algorithms.plugins()["mean-colour"].compute(Image.new("RGB", (8, 8), (1, 2, 3)))
+    assert value == b"\1\2\3"
+    assert len(value) == row.size_bytes

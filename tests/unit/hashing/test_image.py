@@ -134,6 +134,8 @@ def test_no_frame_beyond_the_limits_is_stepped_to(name: str) -> None:
     assert by_count.media.frames == 6
     by_pixels = hashed(data, max_animation_pixels=4 * 96 * 72, max_frames_hashed=2)
     assert [found.frame for found in by_pixels.hashes] == [0, 2]
+    by_work = hashed(data, max_pixels=3 * 96 * 72)
+    assert [found.frame for found in by_work.hashes] == [0, 4, 8]
     alone = hashed(data, dataclasses.replace(PDQ, first_frame_only=True))
     assert [found.frame for found in alone.hashes] == [0]
 
