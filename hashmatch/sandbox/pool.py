@@ -157,7 +157,7 @@ class WorkerPool:
                 await keeper
         for waiter in self._waiting:
             if not waiter.done():
-                waiter.set_exception(SandboxUnavailable("the sandbox was closed"))
+                waiter.set_exception(SandboxUnavailable("the sandbox is not running"))
         self._waiting.clear()
         await self._end_zygote()
 
@@ -188,8 +188,6 @@ class WorkerPool:
             ``options`` names an algorithm that is not installed, or only digests.
 
         """
-        if self._keeper is None:
-            raise SandboxUnavailable("the sandbox is not running")
         if len(image) > self._decode.max_bytes:
             limit = self._decode.max_bytes
             return Picture(refusal=Refusal.TOO_LARGE, detail=f"{len(image)} bytes; at most {limit} are decoded")
@@ -261,7 +259,7 @@ class WorkerPool:
 
         """
         if self._keeper is None:
-            raise SandboxUnavailable("the sandbox was closed")
+            raise SandboxUnavailable("the sandbox is not running")
         loop = asyncio.get_running_loop()
         if self._idle and loop.time() < expires:
             return self._idle.popleft()

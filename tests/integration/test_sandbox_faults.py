@@ -214,7 +214,7 @@ async def test_closing_ends_calls_processes_and_descriptors() -> None:
     async with queued(pool, b"spin ", b"spin ", b"waiting") as tasks:
         await pool.close()
         results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [str(result) for result in results] == ["the sandbox was closed"] * 3
+    assert [str(result) for result in results] == ["the sandbox is not running"] * 3
     assert not any(alive(pid) for pid in family)
     assert descriptors() == before
     await pool.close()

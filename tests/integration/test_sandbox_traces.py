@@ -45,7 +45,7 @@ def written_since(mark: float, roots: list[Path], depth: int = 0) -> Iterator[Pa
 
 def with_canary(mark: float, *more: Path) -> list[Path]:
     """Files in the places where temporary files and cores go that hold the canary."""
-    roots = {Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path.cwd(), *more}  # noqa: S108
+    roots = {Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), *more}  # noqa: S108
     found = []
     for path in written_since(mark, sorted(roots)):
         try:
