@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from hashmatch import publish
 from hashmatch.config import IndexConfig
 from hashmatch.errors import BadHash, IndexNotLoaded, RollbackRefused, SegmentCorrupt, SnapshotFailed
 from hashmatch.index.live import LiveIndex, State
@@ -163,6 +162,14 @@ def test_stale_files_are_removed_at_the_start(tmp_path: Path) -> None:
         assert names(tmp_path) == ["lock", "segment-0000000001-00000000000000000002.hms"]
 
 
+def test_a_stale_file_is_not_in_the_way_of_the_next_build(tmp_path: Path) -> None:
+    with publishing(catalog(), tmp_path) as (publisher, _):
+        (tmp_path / "segment-0000000002-00000000000000000002.hms.tmp").write_bytes(b"another process was killed here")
+        publisher.compact()
+        assert publisher.status().generation == "2.0"
+        assert [name for name in names(tmp_path) if name.endswith(".tmp")] == []
+
+
 def test_another_builders_files_are_left_alone(tmp_path: Path) -> None:
     feed = catalog()
     with publishing(feed, tmp_path):
@@ -250,19 +257,23 @@ def test_only_the_newest_snapshots_are_kept(tmp_path: Path) -> None:
 
 
 class HeldFeed(FakeFeed):
-    """Stops in the middle of the next full read until it is released."""
+    """Shows changes made during a read, and stops in the middle of the next full read until it is released."""
 
     def __init__(self) -> None:
         super().__init__()
         self.hold, self.reached, self.release = False, threading.Event(), threading.Event()
 
     def changes(self, since: int) -> Generator[Change, None, None]:
-        """Pause after the first change of a read from the beginning."""
-        for number, change in enumerate(super().changes(since)):
-            if self.hold and since == 0 and number == 1:
-                self.reached.set()
-                assert self.release.wait(20)
-            yield change
+        """Look again after each sequence; pause after the first change of a read from the beginning."""
+        is_held, at = self.hold and since == 0, since
+        while rows := list(super().changes(at)):
+            at = rows[0].sequence
+            for change in [row for row in rows if row.sequence == at]:
+                yield change
+                if is_held:
+                    is_held = False
+                    self.reached.set()
+                    assert self.release.wait(20)
 
 
 def test_withdrawals_during_a_build_survive_the_swap(tmp_path: Path) -> None:
@@ -284,6 +295,9 @@ def test_withdrawals_during_a_build_survive_the_swap(tmp_path: Path) -> None:
         compacting.join()
         assert publisher.status().generation == "2.3"
         assert [ids(index, seed) for seed in (2, 3, 4, 50)] == [["e2"], [], [], ["n"]]
+    built = SnapshotFile.all_in(tmp_path)[0].open()
+    assert built.sequence == 2
+    assert len(built.part.entries) == 5, "nothing beyond its sequence is in a snapshot"
     with publishing(feed, tmp_path) as (publisher, index):
         assert publisher.status().generation == "2.3"
         assert [ids(index, seed) for seed in (2, 3, 4, 50)] == [["e2"], [], [], ["n"]]
@@ -424,40 +438,45 @@ def test_processes_share_a_directory(tmp_path: Path) -> None:
 
 # --- kill -9 -----------------------------------------------------------------------------------------------------
 
-KILLED = """
-import itertools, sys
+BUILDER = """
+import os, sys
 from pathlib import Path
-from tests.integration.test_publish import catalog, CONFIG
+from tests.integration.test_publish import CONFIG, catalog
 from hashmatch.index.live import LiveIndex
 from hashmatch.publish import Publisher
 
-feed = catalog(3000)
-publisher = Publisher(feed, LiveIndex(), Path(sys.argv[1]), CONFIG)
-publisher.start()
-print("serving", flush=True)
-while True:
-    publisher.compact()
-    print("compacted", flush=True)
+feed = catalog(300)
+for _ in sys.stdin:
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        continue
+    publisher = Publisher(feed, LiveIndex(), Path(sys.argv[1]), CONFIG)
+    publisher.start()
+    print(os.getpid(), flush=True)
+    while True:
+        publisher.compact()
 """
+"""Forks a builder for each line it reads, so that numpy and faiss are imported once for all of them."""
 
 
 def test_a_killed_builder_leaves_something_to_load(tmp_path: Path) -> None:
-    """Killed at 12 moments of a build: each start finds a verified snapshot, and nothing stale remains."""
-    pauses = [0.003 * step for step in range(12)]
-    feed = catalog(3000)
-    last = 0
-    for pause in pauses:
-        command = [sys.executable, "-c", KILLED, str(tmp_path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"serving\n"
-            time.sleep(pause)
-            process.send_signal(signal.SIGKILL)
-        newest = SnapshotFile.all_in(tmp_path)[0].open()
-        assert newest.generation >= last
-        last = newest.generation
-        assert len(newest.part.entries) == 3000
-    with publishing(feed, tmp_path) as (_, index):
-        assert ids(index, 2999) == ["e2999"]
+    """Killed at 30 moments of a build: each time there is a verified snapshot, and in the end nothing stale."""
+    generations = [0]
+    command = [sys.executable, "-c", BUILDER, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for step in range(30):
+            process.stdin.write(b"build\n")
+            builder = int(process.stdout.readline())
+            time.sleep(0.004 * step)
+            os.kill(builder, signal.SIGKILL)
+            newest = SnapshotFile.all_in(tmp_path)[0].open()
+            assert len(newest.part.entries) == 300
+            generations.append(newest.generation)
+    assert generations == sorted(generations)
+    assert generations[-1] > 2
+    with publishing(catalog(300), tmp_path) as (_, index):
+        assert ids(index, 299) == ["e299"]
     assert [name for name in names(tmp_path) if name.endswith(".tmp")] == []
-    assert publish._NAME.fullmatch(names(tmp_path)[-1])
