@@ -161,8 +161,8 @@ class Output:
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """Draw a progress bar on a terminal; keep silent elsewhere and with ``--quiet``."""
-        if self.console is None or self.quiet:
+        """Draw a progress bar on a terminal; be silent elsewhere, if ``--quiet``, and where JSON would run into it."""
+        if self.console is None or self.quiet or (self.json and self.stdout.isatty()):
             yield SILENT
             return
         drawn = DrawnProgress(self.console)

@@ -134,10 +134,23 @@ def test_a_reader_that_went_away_is_not_a_broken_pipe_for_click_to_turn_into_exi
         write_json({"a": 1}, Closed())
 
 
-def test_progress_is_silent_without_a_terminal_and_when_quiet(terminal: Terminal) -> None:
-    with Output(GlobalOptions(quiet=True), stderr=terminal).progress() as progress:
+@pytest.mark.parametrize("options", [GlobalOptions(quiet=True), GlobalOptions(json=True)])
+def test_progress_is_silent_when_quiet_and_where_json_would_run_into_it(
+    options: GlobalOptions, terminal: Terminal
+) -> None:
+    with Output(options, stdout=terminal, stderr=terminal).progress() as progress:
         assert progress is SILENT
     assert terminal.getvalue() == ""
+
+
+def test_progress_is_silent_without_a_terminal() -> None:
+    with Output(GlobalOptions(), stderr=io.StringIO()).progress() as progress:
+        assert progress is SILENT
+
+
+def test_progress_is_drawn_while_json_goes_elsewhere(terminal: Terminal) -> None:
+    with Output(GlobalOptions(json=True), stdout=io.StringIO(), stderr=terminal).progress() as progress:
+        assert progress is not SILENT
 
 
 def test_progress_is_drawn_on_a_terminal_and_taken_away(terminal: Terminal) -> None:
