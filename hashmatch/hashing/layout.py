@@ -33,7 +33,6 @@ _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """The next marker in entropy-coded data: stuffed zeros, restart markers and fill bytes are skipped (T.81 B.1.1)."""
 
-
 _GIF_HEADER_BYTES = 13
 _GIF_EXTENSION, _GIF_IMAGE, _GIF_TRAILER = b"!,;"
 _BIG_TIFF = 43
@@ -219,7 +218,7 @@ def _tiff(data: bytes, max_parts: int, max_frames: int) -> Layout:
                 break
             frames += 1
             (at,) = struct.unpack_from(link_format, data, first + entries * entry_bytes)
-    except struct.error:
+    except (struct.error, OverflowError, IndexError):
         frames += 1  # the directory that runs past the end of the file; the decoder will say what is left of it
     return Layout("TIFF", parts=first_parts or parts, frames=max(1, min(frames, max_frames)))
 

@@ -47,6 +47,7 @@ def seeds() -> dict[str, bytes]:
     files["palette PNG"] = images.encoded(photo.quantize(16), "PNG", exif=images.orientation_exif(8))
     files["lossless WEBP"] = images.encoded(photo, "WEBP", lossless=True)
     files["raw TIFF"] = images.encoded(photo, "TIFF", exif=images.orientation_exif(5))
+    files["big TIFF"] = images.encoded(photo, "TIFF", big_tiff=True)
     files["1-bit fax TIFF"] = images.encoded(photo.convert("1"), "TIFF", compression="group4")
     return files
 

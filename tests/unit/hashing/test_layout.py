@@ -121,6 +121,16 @@ def test_big_tiff_pages_are_counted() -> None:
     assert surveyed(data).frames == 3
 
 
+@pytest.mark.parametrize("offset", [1, 2**31, 2**40, 2**63, 2**64 - 1])
+def test_big_tiff_offsets_beyond_the_file_end_the_walk(offset: int) -> None:
+    data = bytearray(images.encoded(images.photo(size=(32, 32)), "TIFF", big_tiff=True))
+    (first,) = struct.unpack_from("<Q", data, 8)
+    for at in (8, first):  # where the first directory is, and how many entries it has
+        broken = bytearray(data)
+        struct.pack_into("<Q", broken, at, offset)
+        assert surveyed(bytes(broken)).frames == 1
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_prefix_of_a_file_can_be_surveyed(name: str) -> None:
     data = images.encoded(images.photo(size=(256, 256)), name, **images.FORMAT_OPTIONS[name])
