@@ -134,7 +134,7 @@ class Publisher:
         self._index = index
         self._directory = directory
         self._config = config
-        self._syncing = threading.Lock()
+        self._syncing = threading.RLock()
         self._closing = threading.Event()
         self._damaged: set[Path] = set()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hashmatch-compaction")
@@ -303,7 +303,8 @@ class Publisher:
         return False
 
     def _load(self, segment: Segment) -> None:
-        with contextlib.closing(self._feed.changes(segment.sequence)) as changes:
+        """Serve ``segment`` with the changes since. No sync may come between reading those and the swap."""
+        with self._syncing, contextlib.closing(self._feed.changes(segment.sequence)) as changes:
             self._index.load(segment, changes)
 
     def _refuse_rollback(self, feed_sequence: int, sequence: int, what: str) -> None:

@@ -303,6 +303,39 @@ def test_withdrawals_during_a_build_survive_the_swap(tmp_path: Path) -> None:
         assert [ids(index, seed) for seed in (2, 3, 4, 50)] == [["e2"], [], [], ["n"]]
 
 
+class RacingFeed(FakeFeed):
+    """Lets a withdrawal be committed and synced between reading the changes since a snapshot and loading it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.publisher: Publisher | None = None
+        self.syncing: threading.Thread | None = None
+
+    def changes(self, since: int) -> Generator[Change, None, None]:
+        """Read when called, as the embedded catalog does; then, once, commit and sync."""
+        rows = list(super().changes(since))
+        if since and self.publisher is not None and self.syncing is None:
+            self.withdraw("a", "e1")
+            self.syncing = threading.Thread(target=self.publisher.sync)
+            self.syncing.start()
+            self.syncing.join(0.1)
+        return (row for row in rows)
+
+
+def test_a_sync_does_not_come_between_reading_the_changes_and_the_swap(tmp_path: Path) -> None:
+    """It would make the new generation look older than the one being served, and the build would be thrown away."""
+    feed = RacingFeed()
+    feed.create_set("a")
+    feed.put("a", [entry(f"e{i}", value("md5", i)) for i in range(3)])
+    with publishing(feed, tmp_path) as (publisher, index):
+        feed.publisher = publisher
+        publisher.compact()
+        assert feed.syncing is not None
+        feed.syncing.join()
+        assert publisher.status().generation == "2.1"
+        assert ids(index, 1) == []
+
+
 def test_closing_ends_a_build(tmp_path: Path) -> None:
     feed = HeldFeed()
     feed.create_set("a")
