@@ -409,8 +409,8 @@ async def _import_requests(
                 yield message
                 message = hashset_pb2.ImportEntriesRequest()
                 size_bytes = 0
-        if message.entries or message.set_name:
-            yield message
+    message.last = True
+    yield message
 
 
 def _stream_answer(response: detection_pb2.DetectStreamResponse) -> StreamAnswer:

@@ -102,14 +102,27 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
 async def _batches(
     first: hashset_pb2.ImportEntriesRequest, requests: AsyncIterator[hashset_pb2.ImportEntriesRequest]
 ) -> AsyncIterator[Iterable[Entry | Rejected]]:
-    """Rows of each message, translated by the thread that takes them: a full message is seconds of work."""
+    """Rows of each message, translated by the thread that takes them: a full message is seconds of work.
+
+    Raises
+    ------
+    BadInput
+        The stream ended without a last message. A caller who went away may look just so: gRPC ends the iterator and
+        cancels the handler in either order (docs/adr/0006-grpc-aio.md).
+
+    """
     yield _rows(first, 0)
-    position = len(first.entries)
+    position, complete = len(first.entries), first.last
     async for message in requests:
+        if complete:
+            raise BadInput("last: a message came after the last one of the import", field="last")
         if message.set_name:
             raise BadInput("set_name: only the first message of an import names the set", field="set_name")
         yield _rows(message, position)
         position += len(message.entries)
+        complete = message.last
+    if not complete:
+        raise BadInput("last: the import ended without a message that sets it; nothing was imported", field="last")
 
 
 def _rows(message: hashset_pb2.ImportEntriesRequest, position: int) -> Iterator[Entry | Rejected]:

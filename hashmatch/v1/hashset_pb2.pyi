@@ -237,8 +237,13 @@ class ImportEntriesRequest(_message.Message):
 
     SET_NAME_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
     set_name: _builtins.str
     """On the first message only."""
+    last: _builtins.bool
+    """On the last message only. A stream that ends without it was broken off, and nothing is imported: the end of a
+    stream alone does not tell a caller that has finished from one that has gone.
+    """
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entry]: ...
     def __init__(
@@ -246,10 +251,11 @@ class ImportEntriesRequest(_message.Message):
         *,
         set_name: _builtins.str = ...,
         entries: _abc.Iterable[Global___Entry] | None = ...,
+        last: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "set_name", b"set_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "last", b"last", "set_name", b"set_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -89,8 +89,9 @@ class HashSetServiceServicer:
 
     def ImportEntries(self, request_iterator, context):
         """Adds or replaces entries in one transaction, searchable when the call returns. When the stream breaks, or is
-        silent for server.import_idle_s, nothing was imported. The first message carries set_name, all carry entries. Entries that are refused are reported with their position and reason; the
-        others are imported.
+        silent for server.import_idle_s, nothing was imported. The first message carries set_name, the last one sets last,
+        any may carry entries. Entries that are refused are reported with their position and reason; the others are
+        imported.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

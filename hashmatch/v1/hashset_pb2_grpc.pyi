@@ -36,8 +36,9 @@ class HashSetServiceStub:
     GetHashSet: _grpc.UnaryUnaryMultiCallable[_hashset_pb2.GetHashSetRequest, _hashset_pb2.HashSet]
     ImportEntries: _grpc.StreamUnaryMultiCallable[_hashset_pb2.ImportEntriesRequest, _hashset_pb2.ImportEntriesResponse]
     """Adds or replaces entries in one transaction, searchable when the call returns. When the stream breaks, or is
-    silent for server.import_idle_s, nothing was imported. The first message carries set_name, all carry entries. Entries that are refused are reported with their position and reason; the
-    others are imported.
+    silent for server.import_idle_s, nothing was imported. The first message carries set_name, the last one sets last,
+    any may carry entries. Entries that are refused are reported with their position and reason; the others are
+    imported.
     """
     ExportEntries: _grpc.UnaryStreamMultiCallable[_hashset_pb2.ExportEntriesRequest, _hashset_pb2.ExportEntriesResponse]
     """Every entry of a set, withdrawn ones included, in entry_id order, as of one version."""
@@ -52,8 +53,9 @@ class HashSetServiceAsyncStub(HashSetServiceStub):
     GetHashSet: _aio.UnaryUnaryMultiCallable[_hashset_pb2.GetHashSetRequest, _hashset_pb2.HashSet]  # type: ignore[assignment]
     ImportEntries: _aio.StreamUnaryMultiCallable[_hashset_pb2.ImportEntriesRequest, _hashset_pb2.ImportEntriesResponse]  # type: ignore[assignment]
     """Adds or replaces entries in one transaction, searchable when the call returns. When the stream breaks, or is
-    silent for server.import_idle_s, nothing was imported. The first message carries set_name, all carry entries. Entries that are refused are reported with their position and reason; the
-    others are imported.
+    silent for server.import_idle_s, nothing was imported. The first message carries set_name, the last one sets last,
+    any may carry entries. Entries that are refused are reported with their position and reason; the others are
+    imported.
     """
     ExportEntries: _aio.UnaryStreamMultiCallable[_hashset_pb2.ExportEntriesRequest, _hashset_pb2.ExportEntriesResponse]  # type: ignore[assignment]
     """Every entry of a set, withdrawn ones included, in entry_id order, as of one version."""
@@ -89,8 +91,9 @@ class HashSetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_hashset_pb2.ImportEntriesResponse, _abc.Awaitable[_hashset_pb2.ImportEntriesResponse]]:
         """Adds or replaces entries in one transaction, searchable when the call returns. When the stream breaks, or is
-        silent for server.import_idle_s, nothing was imported. The first message carries set_name, all carry entries. Entries that are refused are reported with their position and reason; the
-        others are imported.
+        silent for server.import_idle_s, nothing was imported. The first message carries set_name, the last one sets last,
+        any may carry entries. Entries that are refused are reported with their position and reason; the others are
+        imported.
         """
 
     @_abc_1.abstractmethod

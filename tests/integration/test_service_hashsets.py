@@ -16,6 +16,7 @@ from hashmatch.client.wire import error_from_rpc
 from hashmatch.config import ServerConfig
 from hashmatch.errors import BadInput, CatalogUnavailable, DeadlineExceeded, EntryNotFound, SetExists, SetNotFound
 from hashmatch.model import Entry, EntryHash, EntryStatus, HarmDomain, Rejected, SetMode
+from hashmatch.report.proto import entry_to_proto
 from hashmatch.v1 import hashset_pb2, hashset_pb2_grpc, types_pb2
 from tests.support.service import STATUS, Scene, collect, serving, until
 
@@ -94,7 +95,9 @@ async def test_an_entry_from_a_newer_peer_is_a_rejected_row() -> None:
     async with serving() as scene, grpc.aio.insecure_channel(scene.target) as channel:
         scene.catalog.create_set("a", HarmDomain.OTHER)
         stub = hashset_pb2_grpc.HashSetServiceStub(channel)
-        response = await stub.ImportEntries(iter([hashset_pb2.ImportEntriesRequest(set_name="a", entries=[newer])]))
+        response = await stub.ImportEntries(
+            iter([hashset_pb2.ImportEntriesRequest(set_name="a", entries=[newer], last=True)])
+        )
     assert (response.rejected, response.rejections[0].field) == (1, "status")
     assert response.rejections[0].reason.startswith("status: 77 is not one of ENTRY_STATUS_ACTIVE")
 
@@ -123,6 +126,30 @@ async def test_the_set_is_named_by_the_first_message_and_no_other(names: list[st
             await stub.ImportEntries(iter([hashset_pb2.ImportEntriesRequest(set_name=name) for name in names]))
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.INVALID_ARGUMENT, message)
     assert scene.catalog.stored["a"].version == 1
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        ([False], "last: the import ended without a message that sets it; nothing was imported"),
+        ([False, False], "last: the import ended without a message that sets it; nothing was imported"),
+        ([True, False], "last: a message came after the last one of the import"),
+        ([True, True], "last: a message came after the last one of the import"),
+    ],
+)
+async def test_a_stream_that_is_broken_off_imports_nothing(last: list[bool], message: str) -> None:
+    requests = [
+        hashset_pb2.ImportEntriesRequest(
+            set_name="" if number else "a", entries=[entry_to_proto(entry(number))], last=flag
+        )
+        for number, flag in enumerate(last)
+    ]
+    async with serving() as scene, grpc.aio.insecure_channel(scene.target) as channel:
+        scene.catalog.create_set("a", HarmDomain.OTHER)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await hashset_pb2_grpc.HashSetServiceStub(channel).ImportEntries(iter(requests))
+    assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.INVALID_ARGUMENT, message)
+    assert scene.catalog.contents["a"] == {}
 
 
 async def test_a_stream_that_the_caller_breaks_imports_nothing() -> None:
