@@ -218,7 +218,7 @@ def _tiff(data: bytes, max_parts: int, max_frames: int) -> Layout:
                 break
             frames += 1
             (at,) = struct.unpack_from(link_format, data, first + entries * entry_bytes)
-    except (struct.error, OverflowError, IndexError):
+    except (struct.error, OverflowError):
         frames += 1  # the directory that runs past the end of the file; the decoder will say what is left of it
     return Layout("TIFF", parts=first_parts or parts, frames=max(1, min(frames, max_frames)))
 

@@ -121,7 +121,7 @@ def test_big_tiff_pages_are_counted() -> None:
     assert surveyed(data).frames == 3
 
 
-@pytest.mark.parametrize("offset", [1, 2**31, 2**40, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("offset", [2**31, 2**40, 2**63, 2**64 - 1])
 def test_big_tiff_offsets_beyond_the_file_end_the_walk(offset: int) -> None:
     data = bytearray(images.encoded(images.photo(size=(32, 32)), "TIFF", big_tiff=True))
     (first,) = struct.unpack_from("<Q", data, 8)
