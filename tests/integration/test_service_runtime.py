@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import io
 import logging
 import os
 import signal
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.client import AsyncClient, RetryPolicy
@@ -49,11 +47,22 @@ def files_with(content: bytes, directory: Path) -> list[str]:
     return [path.name for path in files if content in path.read_bytes()]
 
 
-def large_picture() -> bytes:
-    """Return a JPEG that takes some tenths of a second to decode and hash."""
-    buffer = io.BytesIO()
-    Image.radial_gradient("L").resize((6_000, 6_000)).save(buffer, "JPEG")
-    return buffer.getvalue()
+def descendants(pid: int) -> set[int]:
+    """Return the processes that descend from ``pid``: zygote and workers."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def signal_all(pids: set[int], number: signal.Signals) -> None:
+    """Send a signal to each."""
+    for pid in pids:
+        os.kill(pid, number)
 
 
 @contextlib.asynccontextmanager
@@ -203,25 +212,45 @@ async def process(data_dir: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proc
         await running.wait()
 
 
+async def until_pending(client: AsyncClient, images: int) -> None:
+    """Return once so many images are with the workers or wait for one."""
+    while (workers := (await client.status()).workers).busy + workers.queued < images:
+        await asyncio.sleep(0.01)
+
+
 async def test_after_sigterm_every_accepted_call_is_answered(tmp_path: Path) -> None:
-    picture = large_picture()
+    stopped = asyncio.Event()
+
+    async def items() -> AsyncIterator[tuple[str, bytes]]:
+        yield "0", NO_IMAGE
+        await stopped.wait()
+        for number in range(1, 6):
+            yield str(number), NO_IMAGE
+
     async with process(tmp_path) as (running, target), AsyncClient(target, retry=RetryPolicy(attempts=1)) as client:
         await client.wait_ready()
-        stream = client.detect_stream((str(number), picture) for number in range(4))
+        stream = client.detect_stream(items())
         first = await anext(stream)
-        asking = [asyncio.create_task(client.detect(picture)) for _ in range(6)]
+        sandbox = descendants(running.pid)
+        signal_all(sandbox, signal.SIGSTOP)
+        stopped.set()
+        rest = asyncio.create_task(collect(stream))
+        asking = [asyncio.create_task(client.detect(NO_IMAGE)) for _ in range(10)]
         async with asyncio.timeout(10):
-            while (workers := (await client.status()).workers).busy + workers.queued < len(asking):  # noqa: ASYNC110  it is another process
-                await asyncio.sleep(0.01)
+            await until_pending(client, 15)
         running.send_signal(signal.SIGTERM)
-        assert not any(task.done() for task in asking[2:])
-        answers = [first, *await collect(stream)]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await running.wait()
+        assert not any(task.done() for task in (rest, *asking))
+        signal_all(sandbox, signal.SIGCONT)
+        answers = [first, *await rest]
         reports = await asyncio.gather(*asking)
         async with asyncio.timeout(20):
             assert await running.wait() == 0
-    assert sorted(answer.item_id for answer in answers) == ["0", "1", "2", "3"]
-    assert {answer.unwrap().verdict for answer in answers} == {Verdict.NO_MATCH}
-    assert {report.verdict for report in reports} == {Verdict.NO_MATCH}
+    assert sorted(answer.item_id for answer in answers) == ["0", "1", "2", "3", "4", "5"]
+    assert all(answer.report is not None for answer in answers)
+    assert {report.reason for report in reports} == {Refusal.UNSUPPORTED_FORMAT}
 
 
 async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
