@@ -112,7 +112,7 @@ async def test_a_deadline_is_a_deadline() -> None:
         with pytest.raises(DeadlineExceeded):
             client.detect(b"image", timeout_s=0.1)
         with pytest.raises(DeadlineExceeded):
-            list(client.detect_stream([("a", b"image")], timeout_s=0.1))
+            [answer.unwrap() for answer in client.detect_stream([("a", b"image")], timeout_s=0.1)]
 
     await with_client(scene, use)
     assert scene.hasher.running == 0
