@@ -145,7 +145,7 @@ class Publisher:
         return f"<Publisher of {self._index!r} in {self._directory}>"
 
     def start(self, progress: Progress = SILENT) -> None:
-        """Serve the catalog's state: from the newest snapshot that verifies, or from a new one.
+        """Serve the catalog's state: from the newest snapshot that verifies, or from a new one. Safe to call twice.
 
         Raises
         ------
@@ -160,6 +160,8 @@ class Publisher:
 
         """
         with self._syncing, self._storage():
+            if self._index.snapshot:
+                return
             self._directory.mkdir(parents=True, exist_ok=True)
             if not self._load_newer():
                 self._publish(progress)

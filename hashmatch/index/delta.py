@@ -7,7 +7,7 @@ state as an immutable value made of views. An entry that changes gets a new row 
 the delta, becomes a tombstone; an entry that is withdrawn only becomes a tombstone. Applying is two steps: everything
 is encoded and looked up first, which may fail; then it is committed, which may not. A failed apply leaves no trace.
 
-One entry costs about 400 bytes until the next snapshot. Publishing costs one view per column, whatever the size; a
+One entry costs about 500 bytes until the next snapshot. Publishing costs one view per column, whatever the size; a
 tombstone costs a copy of the list of tombstones, 4 bytes each.
 
 What this module deliberately does not do: it never changes a row, and it decides nothing about when to compact.

@@ -77,6 +77,8 @@ def test_the_first_start_builds_and_the_next_one_loads(tmp_path: Path) -> None:
         assert publisher.status().generation == "1.0"
         assert publisher.status().values == {"pdq": 5, "md5": 5}
         assert ids(index, 3) == ["e3"]
+        publisher.start()
+        assert publisher.status().generation == "1.0"
         assert repr(publisher) == f"<Publisher of <LiveIndex serving 1.0> in {directory}>"
     assert names(directory) == ["lock", "segment-0000000001-00000000000000000002.hms"]
     feed.withdraw("a", "e3")
