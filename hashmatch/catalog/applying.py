@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hashmatch.catalog.merge import ACTIVE, WITHDRAWN, Facts, Merged
+from hashmatch.catalog.merge import ACTIVE, WITHDRAWN, Facts, Merged, ValueKey
 from hashmatch.catalog.rows import from_us, now_us
 from hashmatch.catalog.schema import statements
 from hashmatch.catalog.staging import BATCH_ROWS
@@ -150,13 +150,15 @@ class _Application:
         rows = self._connection.execute(
             self._sql["known_entries"], {"set_key": self._to.set_key, "entry_ids": json.dumps(list(entry_ids))}
         )
-        by_key = {key: Merged(entry_id, key, Facts(*facts)) for entry_id, key, *facts in rows}
-        if by_key:
-            for key, algorithm, value, quality in self._connection.execute(
-                self._sql["known_values"], {"entry_keys": json.dumps(list(by_key))}
-            ):
-                by_key[key].values[algorithm, value] = quality
-        return {merged.entry_id: merged for merged in by_key.values()}
+        by_key = {row[1]: row for row in rows}
+        stored: dict[int, dict[ValueKey, int | None]] = {key: {} for key in by_key}
+        for key, algorithm, value, quality in self._connection.execute(
+            self._sql["known_values"], {"entry_keys": json.dumps(list(by_key))}
+        ):
+            stored[key][algorithm, value] = quality
+        return {
+            entry_id: Merged(entry_id, key, Facts(*facts), stored[key]) for entry_id, key, *facts in by_key.values()
+        }
 
     def take(self, merged: Merged, rows: Iterable[_Row]) -> None:
         """Merge rows about one entry, or put them aside with the reason."""
@@ -175,7 +177,8 @@ class _Application:
         facts, before, tally = merged.facts, merged.before, self.tally
         if facts is None or not merged.accepted:
             return
-        if not merged.changed:
+        fresh = merged.fresh()
+        if not fresh and facts == before:
             tally.unchanged += 1
             return
         tally.sequence += 1
@@ -188,7 +191,7 @@ class _Application:
         else:
             self._updates.append((*facts, tally.sequence, key))
             tally.updated += 1
-        self._values += [(key, algorithm, value, quality) for (algorithm, value), quality in merged.fresh.items()]
+        self._values += [(key, *item) for item in fresh]
         self._count(before, facts)
         if facts.status != (before.status if before else ACTIVE):
             self._events.append(

@@ -15,6 +15,8 @@ What this module deliberately does not do: it assigns no sequence and no version
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from hashmatch.model import EntryStatus
@@ -23,6 +25,10 @@ ACTIVE = EntryStatus.ACTIVE.value
 WITHDRAWN = EntryStatus.WITHDRAWN.value
 
 _CAUTION = {ACTIVE: 0, EntryStatus.DISPUTED.value: 1, WITHDRAWN: 2}
+
+
+ValueKey = tuple[str, bytes]
+"""Algorithm and value; an entry has each at most once."""
 
 
 class Facts(NamedTuple):
@@ -41,30 +47,35 @@ class Facts(NamedTuple):
 
 
 class Merged:
-    """One entry while the rows about it pass by: what is stored, and what they add."""
+    """One entry while the rows about it pass by: what is stored, and what holds after them."""
 
-    __slots__ = ("accepted", "before", "entry_id", "entry_key", "facts", "fresh", "values")
+    __slots__ = ("accepted", "before", "entry_id", "entry_key", "facts", "stored", "values")
 
-    def __init__(self, entry_id: str, entry_key: int | None = None, before: Facts | None = None) -> None:
+    def __init__(
+        self,
+        entry_id: str,
+        entry_key: int | None = None,
+        before: Facts | None = None,
+        stored: Mapping[ValueKey, int | None] = MappingProxyType({}),
+    ) -> None:
         self.entry_id = entry_id
         self.entry_key = entry_key
         """None for an entry that the set does not have yet."""
         self.before = before
+        self.stored = stored
         self.facts = before
         """What holds now; None for a new entry of which no row was accepted yet."""
+        self.values = dict(stored)
+        """Qualities that hold now."""
         self.accepted = False
-        self.values: dict[tuple[str, bytes], int | None] = {}
-        """``(algorithm, value)`` → quality, stored and added."""
-        self.fresh: dict[tuple[str, bytes], int | None] = {}
-        """Those of ``values`` that are new or have a new quality."""
 
     def __repr__(self) -> str:
-        return f"Merged({self.entry_id!r}, {len(self.values)} values, {len(self.fresh)} fresh)"
+        return f"Merged({self.entry_id!r}, {len(self.stored)} values stored, {len(self.values)} now)"
 
-    @property
-    def changed(self) -> bool:
-        """Whether anything is to be written."""
-        return bool(self.fresh) or self.facts != self.before
+    def fresh(self) -> list[tuple[str, bytes, int | None]]:
+        """Return the values that are new or have a new quality."""
+        stored = self.stored
+        return [(*key, now) for key, now in self.values.items() if key not in stored or stored[key] != now]
 
     def contradicts(self, given: Facts) -> bool:
         """Whether a row would have a withdrawn entry match again."""
@@ -78,8 +89,8 @@ class Merged:
     def add(self, algorithm: str, value: bytes, quality: int | None) -> None:
         """Take in a value; one that is there already takes the new quality if one is stated."""
         key = (algorithm, value)
-        if key not in self.values or (quality is not None and self.values[key] != quality):
-            self.values[key] = self.fresh[key] = quality
+        if quality is not None or key not in self.values:
+            self.values[key] = quality
 
 
 def fold(kept: Facts, given: Facts) -> Facts:

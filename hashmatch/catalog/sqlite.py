@@ -20,7 +20,6 @@ import heapq
 import itertools
 import re
 import sqlite3
-import textwrap
 import uuid
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -33,7 +32,7 @@ from hashmatch.catalog.connections import BUSY_TIMEOUT_S, Connections, mapped
 from hashmatch.catalog.rows import entries_of, event_of, now_us, set_of
 from hashmatch.catalog.schema import migrate, statements
 from hashmatch.catalog.store import IMPORT_ACTOR, TRANSITIONS, CatalogCounts, Event
-from hashmatch.catalog.validate import check_decision, check_set
+from hashmatch.catalog.validate import check_decision, check_set, shown
 from hashmatch.errors import BadInput, CatalogCorrupt, EntryNotFound, SetExists, SetNotFound
 from hashmatch.model import Change, Entry, EntryStatus, HarmDomain, HashSet, ImportResult, Rejected, SetMode
 from hashmatch.progress import SILENT, Progress
@@ -368,7 +367,7 @@ class SqliteCatalog:
                 return set_of(set_row)
             if before not in allowed:
                 raise BadInput(
-                    f"cannot {decision} {_shown(entry_id)} of {name!r}: it is {before} ({status_reason}); "
+                    f"cannot {decision} {shown(entry_id)} of {name!r}: it is {before} ({status_reason}); "
                     "reinstate it first",
                     field="entry_id",
                 )
@@ -463,7 +462,7 @@ class SqliteCatalog:
         if row is None:
             names = [other[2] for other in connection.execute(self._sql["sets"])]
             raise SetNotFound(
-                f"no hash set {_shown(name)}{_suggest(name, names)}; `hashmatch hashset list` shows all", field="name"
+                f"no hash set {shown(name)}{_suggest(name, names)}; `hashmatch hashset list` shows all", field="name"
             )
         return row
 
@@ -475,7 +474,7 @@ class SqliteCatalog:
             near = connection.execute(self._sql["entry_ids_near"], {"set_key": set_key, "entry_id": entry_id})
             ids = [other for (other,) in near if not _MADE_FROM_HASH.fullmatch(other)]
             raise EntryNotFound(
-                f"hash set {name!r} has no entry {_shown(entry_id)}{_suggest(entry_id, ids)}", field="entry_id"
+                f"hash set {name!r} has no entry {shown(entry_id)}{_suggest(entry_id, ids)}", field="entry_id"
             )
         return row
 
@@ -489,10 +488,6 @@ class SqliteCatalog:
     ) -> None:
         row = (*keys, now_us(), *who_why, *map(str, change), set_version)
         connection.execute(self._sql["insert_event"], row)
-
-
-def _shown(text: str) -> str:
-    return repr(textwrap.shorten(text, 80, placeholder="..."))
 
 
 def _suggest(wanted: str, existing: Iterable[str]) -> str:

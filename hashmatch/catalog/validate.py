@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -43,6 +42,9 @@ MAX_HASHES = 256
 
 MIN_QUALITY = 50
 """PDQ quality below which a value is refused; the reference discards 49 and less."""
+
+SHOWN_CHARS = 80
+"""How much of a stranger's text a message repeats."""
 
 _SET_NAME = re.compile(r"[a-z0-9._-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -108,8 +110,8 @@ class EntryRules:
     def _value_problem(self, item: EntryHash) -> Problem | None:
         rule = self._values.get(item.algorithm)
         if rule is None:
-            shown = textwrap.shorten(item.algorithm, 40, placeholder="...")
-            return Problem("algorithm", f"{shown!r} is not installed; known are {', '.join(sorted(self._values))}")
+            known = ", ".join(sorted(self._values))
+            return Problem("algorithm", f"{shown(item.algorithm)} is not installed; known are {known}")
         if len(item.value) != rule.size_bytes:
             return Problem(
                 "value", f"{len(item.value)} bytes are not a {item.algorithm} value: expected {rule.size_bytes}"
@@ -166,8 +168,14 @@ def _text_problem(field: str, text: str, max_chars: int) -> Problem | None:
     if not text.isprintable() and (match := _CONTROL.search(text)):
         return Problem(field, f"control character U+{ord(match[0]):04X} at {match.start()}; remove it")
     if text[0].isspace() or text[-1].isspace():
-        return Problem(field, f"{textwrap.shorten(text, 40)!r} begins or ends with a space; remove it")
+        return Problem(field, f"{shown(text)} begins or ends with a space; remove it")
     return None
+
+
+def shown(text: str) -> str:
+    """Return a stranger's text for a message: quoted, on one line, cut after 80 characters."""
+    quoted = repr(text)
+    return quoted if len(quoted) <= SHOWN_CHARS else f"{quoted[:SHOWN_CHARS]}..."
 
 
 def check_set(name: str, **texts: str) -> None:
@@ -180,9 +188,8 @@ def check_set(name: str, **texts: str) -> None:
 
     """
     if not _SET_NAME.fullmatch(name):
-        shown = textwrap.shorten(repr(name), 80, placeholder="...")
         raise BadInput(
-            f"{shown} is no name for a set: 1 to 64 lower-case letters, digits, dots, dashes and underscores",
+            f"{shown(name)} is no name for a set: 1 to 64 lower-case letters, digits, dots, dashes and underscores",
             field="name",
         )
     for field, text in texts.items():

@@ -18,7 +18,6 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote
 
@@ -27,6 +26,9 @@ from hashmatch.hashing.algorithms import table
 from hashmatch.model import Algorithm, EntryHash, EntryStatus, Label, Provenance
 
 LABELS_EXPECTED = "expected scheme=value or scheme/version=value, several joined by ;"
+
+SHOWN_CHARS = 60
+"""How much of a stranger's text a message repeats."""
 
 _RESERVED = re.compile(r"[%/=;]|^\s|\s$")
 _ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -43,8 +45,9 @@ class BadCell(Exception):
 
 
 def shown(text: object) -> str:
-    """Return a stranger's text for a message: quoted, on one line, at most 60 characters."""
-    return textwrap.shorten(ascii(text), 60, placeholder="...")
+    """Return a stranger's text for a message: quoted, on one line, cut after 60 characters."""
+    quoted = ascii(text)
+    return quoted if len(quoted) <= SHOWN_CHARS else f"{quoted[:SHOWN_CHARS]}..."
 
 
 def folded(name: str) -> str:

@@ -46,12 +46,18 @@ def test_only_a_withdrawn_entry_is_contradicted() -> None:
 
 
 def test_a_value_is_fresh_when_it_or_its_quality_is_new() -> None:
-    merged = Merged("a", 1, PLAIN)
-    merged.values["pdq", b"1"] = 60
+    merged = Merged("a", 1, PLAIN, {("pdq", b"1"): 60})
     merged.add("pdq", b"1", None)
     merged.add("pdq", b"1", 60)
-    assert not merged.changed
+    assert merged.fresh() == []
     merged.add("pdq", b"1", 70)
     merged.add("pdq", b"2", None)
-    assert merged.fresh == {("pdq", b"1"): 70, ("pdq", b"2"): None}
-    assert repr(merged) == "Merged('a', 2 values, 2 fresh)"
+    assert merged.fresh() == [("pdq", b"1", 70), ("pdq", b"2", None)]
+    assert repr(merged) == "Merged('a', 1 values stored, 2 now)"
+
+
+def test_a_value_given_twice_is_fresh_only_when_the_last_word_is_new() -> None:
+    merged = Merged("a", 1, PLAIN, {("pdq", b"1"): 99})
+    merged.add("pdq", b"1", 50)
+    merged.add("pdq", b"1", 99)
+    assert merged.fresh() == []

@@ -1,0 +1,99 @@
+"""What is exported is imported again without loss, through a catalog, in every format; and no file breaks a reader."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from hashmatch.catalog.sqlite import SqliteCatalog
+from hashmatch.catalog.validate import EntryRules
+from hashmatch.errors import BadFile
+from hashmatch.exchange.formats import FORMATS
+from hashmatch.exchange.rows import format_labels, parse_labels
+from hashmatch.hashing.algorithms import table
+from hashmatch.model import Entry, EntryHash, EntryStatus, HarmDomain, Label, Provenance, Rejected
+
+RULES = EntryRules()
+
+
+def texts(min_size: int = 0) -> st.SearchStrategy[str]:
+    awkward = st.sampled_from(list(",;\t\"'%/=\\ {}[]:=+-@é日\u00a0\u200c𝄞"))
+    return (
+        st.text(awkward | st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=12)
+        .map(str.strip)
+        .filter(lambda text: len(text) >= min_size)
+    )
+
+
+@st.composite
+def hashes(draw: st.DrawFn) -> EntryHash:
+    algorithm = table()[draw(st.sampled_from(sorted(table())))]
+    value = draw(st.binary(min_size=algorithm.size_bytes, max_size=algorithm.size_bytes))
+    return EntryHash(algorithm.name, value, draw(st.none() | st.integers(50, 100)))
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> Entry:
+    unique = draw(st.lists(hashes(), min_size=1, max_size=4, unique_by=lambda item: (item.algorithm, item.value)))
+    moment = st.datetimes(dt.datetime(1600, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001 - hypothesis wants it bare
+    return Entry(
+        draw(texts(1)),
+        tuple(sorted(unique, key=lambda item: (item.algorithm, item.value))),
+        tuple(draw(st.lists(st.builds(Label, texts(1), texts(), texts(1)), max_size=3))),
+        Provenance(draw(texts()), draw(texts()), draw(texts()), draw(moment)),
+        draw(st.sampled_from(EntryStatus)),
+        draw(texts()),
+    )
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+@given(originals=st.lists(entries(), max_size=5, unique_by=lambda entry: entry.entry_id))
+@settings(max_examples=40, deadline=None)
+def test_export_and_import_is_the_identity(name: str, originals: list[Entry]) -> None:
+    assume(all(RULES.problem(entry) is None for entry in originals))
+    chosen = FORMATS[name]
+    with tempfile.TemporaryDirectory() as folder, SqliteCatalog.open(Path(folder) / "c") as catalog:
+        for list_name in ("first", "second"):
+            catalog.create_set(list_name, HarmDomain.OTHER)
+        catalog.import_entries("first", originals)
+        stream = io.BytesIO()
+        assert chosen.write(catalog.entries("first"), stream) == len(originals)
+        stream.seek(0)
+        result = catalog.import_entries("second", chosen.read(stream))
+        assert (result.added, result.rejections) == (len(originals), ())
+        expected = sorted(originals, key=lambda entry: entry.entry_id)
+        assert list(catalog.entries("first")) == expected
+        assert list(catalog.entries("second")) == expected
+
+
+@given(labels=st.lists(st.builds(Label, texts(1), texts(), texts(1)), max_size=5).map(tuple))
+def test_labels_as_text_are_the_same_labels(labels: tuple[Label, ...]) -> None:
+    assert parse_labels(format_labels(labels)) == labels
+
+
+HEADS = {"csv": b"algorithm,value,labels,status\n", "jsonl": b'{"algorithm": "md5", '}
+LINES = st.lists(st.binary(max_size=60) | st.text(max_size=40).map(str.encode), max_size=6).map(b"\n".join)
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+@given(data=LINES, with_head=st.booleans())
+@example(data=b'"' * 200, with_head=True)
+@example(data=b"[" * 100_000, with_head=True)
+@example(data=b"{" + b'"a":{' * 50_000, with_head=True)
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_give_entries_rejections_or_bad_file(name: str, data: bytes, with_head: bool) -> None:  # noqa: FBT001
+    whole = HEADS[name] + data if with_head else data
+    try:
+        rows = list(FORMATS[name].read(io.BytesIO(whole)))
+    except BadFile:
+        return
+    lines = whole.count(b"\n") + 1
+    positions = [row.position for row in rows]
+    assert all(position is not None and 1 <= position <= lines for position in positions)
+    assert all(row.reason for row in rows if isinstance(row, Rejected))

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from hashmatch.errors import BadFile
+from hashmatch.exchange import delimited
+from hashmatch.exchange.lines import MAX_LINE_BYTES
+from hashmatch.model import Entry, EntryHash, Label, Provenance, Rejected
+
+PDQ = "0123456789abcdef" * 4
+MD5 = "0123456789abcdef" * 2
+
+
+def read(text: str) -> list[Entry | Rejected]:
+    return list(delimited.read(io.BytesIO(text.encode())))
+
+
+def only_entry(text: str) -> Entry:
+    (entry,) = read(text)
+    assert isinstance(entry, Entry)
+    return entry
+
+
+def test_the_position_is_the_line_blank_lines_counted() -> None:
+    rows = read(f"\n\nalgorithm,value\n\npdq,{PDQ}\n \npdq,x\n")
+    assert [(type(row).__name__, row.position) for row in rows] == [("Entry", 5), ("Rejected", 7)]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_the_delimiter_that_makes_most_sense_of_the_header_wins(delimiter: str) -> None:
+    header = delimiter.join(["entry_id", "md5", 'odd "name, with; all' if delimiter == "\t" else "odd"])
+    entry = only_entry(f"{header.replace(chr(34), '')}\n{delimiter.join(['a', MD5, ''])}\n")
+    assert (entry.entry_id, entry.hashes[0].hex) == ("a", MD5)
+
+
+def test_one_column_needs_no_delimiter() -> None:
+    assert only_entry(f"md5\n{MD5}\n").hashes == (EntryHash("md5", bytes.fromhex(MD5)),)
+
+
+def test_a_hash_may_stand_in_both_forms_of_a_row() -> None:
+    entry = only_entry(f"algorithm,value,md5\npdq,{PDQ},{MD5}\n")
+    assert [item.algorithm for item in entry.hashes] == ["md5", "pdq"]
+
+
+def test_the_quality_belongs_to_who_has_one() -> None:
+    entry = only_entry(f"md5,pdq,pdq-nearest512,quality\n{MD5},{PDQ},{PDQ},70\n")
+    assert [(item.algorithm, item.quality) for item in entry.hashes] == [
+        ("md5", None),
+        ("pdq", 70),
+        ("pdq-nearest512", 70),
+    ]
+    assert only_entry(f"algorithm,value,quality\nmd5,{MD5},70\n").hashes[0].quality == 70
+
+
+def test_other_columns_become_labels_unless_blank() -> None:
+    entry = only_entry(f"md5,Category,,series,labels\n{MD5},A1,note,,csv:Category=A1;iwf/3=B\n")
+    assert entry.labels == (Label("csv:Category", "", "A1"), Label("iwf", "3", "B"), Label("csv:3", "", "note"))
+
+
+def test_neighbouring_rows_share_what_they_say_of_themselves() -> None:
+    rows = read(f"md5,source\n{MD5},x\n{MD5[::-1]},x\n")
+    assert isinstance(rows[0], Entry)
+    assert isinstance(rows[1], Entry)
+    assert rows[0].provenance is rows[1].provenance
+    assert rows[0].provenance == Provenance("x")
+
+
+def test_an_over_long_line_costs_only_itself() -> None:
+    rows = read(f"algorithm,value\npdq,{PDQ}\npdq,{'f' * (3 * MAX_LINE_BYTES)}\npdq,{PDQ}\n")
+    assert [row.position for row in rows] == [2, 3, 4]
+    assert rows[1] == Rejected(3, "", f"longer than {MAX_LINE_BYTES} bytes; no entry is that long")
+
+
+def test_an_over_long_last_line_ends() -> None:
+    rows = read(f"algorithm,value\npdq,{'f' * (2 * MAX_LINE_BYTES + 7)}")
+    assert [(row.position, type(row).__name__) for row in rows] == [(2, "Rejected")]
+
+
+def test_a_line_of_the_greatest_length_is_read() -> None:
+    filling = MAX_LINE_BYTES - len(f"{MD5},\n")
+    (row,) = read(f"md5,note\n{MD5},{'x' * filling}\n")
+    assert isinstance(row, Entry)
+
+
+def test_a_bad_header_is_refused_before_the_first_row_is_asked_for() -> None:
+    with pytest.raises(BadFile, match="the file is empty"):
+        delimited.read(io.BytesIO(b"\n \n"))
+    with pytest.raises(BadFile, match="line 1: byte 0xe4 at 0 is not UTF-8"):
+        delimited.read(io.BytesIO(b"\xe4,b\n"))
+    with pytest.raises(BadFile, match=f"longer than {MAX_LINE_BYTES} bytes"):
+        delimited.read(io.BytesIO(b"x" * (MAX_LINE_BYTES + 1)))
+
+
+def test_writing_nothing_gives_a_header_that_reads_as_nothing() -> None:
+    stream = io.BytesIO()
+    assert delimited.write([], stream) == 0
+    assert stream.getvalue().decode() == ",".join(delimited.COLUMNS) + "\n"
+    assert read(stream.getvalue().decode()) == []
+
+
+def test_an_entry_of_several_hashes_is_written_as_several_rows() -> None:
+    stream = io.BytesIO()
+    entry = Entry("a", (EntryHash("md5", bytes.fromhex(MD5)), EntryHash("pdq", bytes.fromhex(PDQ), 80)))
+    assert delimited.write([entry], stream) == 1
+    assert stream.getvalue().decode().splitlines()[1:] == [f"md5,{MD5},,a,,,,,active,,", f"pdq,{PDQ},80,a,,,,,active,,"]
