@@ -15,64 +15,25 @@ What this module deliberately does not do: it notices no change by itself. Follo
 from __future__ import annotations
 
 import contextlib
-import difflib
 import heapq
-import itertools
-import re
 import sqlite3
 import uuid
-import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
 from hashmatch.catalog import applying, staging
 from hashmatch.catalog.connections import BUSY_TIMEOUT_S, Connections, mapped
 from hashmatch.catalog.rows import entries_of, event_of, now_us, set_of
 from hashmatch.catalog.schema import migrate, statements
 from hashmatch.catalog.store import IMPORT_ACTOR, TRANSITIONS, CatalogCounts, Event
-from hashmatch.catalog.validate import check_decision, check_set, shown
+from hashmatch.catalog.stream import Stream
+from hashmatch.catalog.validate import check_set, check_stated
+from hashmatch.catalog.wording import shown, suggestion
 from hashmatch.errors import BadInput, CatalogCorrupt, EntryNotFound, SetExists, SetNotFound
 from hashmatch.model import Change, Entry, EntryStatus, HarmDomain, HashSet, ImportResult, Rejected, SetMode
 from hashmatch.progress import SILENT, Progress
-
-T = TypeVar("T")
-
-_MADE_FROM_HASH = re.compile(r"[\w.-]+:[0-9a-f]{16,}")
-"""Ids made from a value; they are never suggested, because values of a list do not belong in messages."""
-
-
-class Stream(Iterator[T], Generic[T]):
-    """Values read from one moment of the catalog; the connection goes back when the stream ends or is dropped."""
-
-    def __init__(self, values: Iterator[T], release: Callable[[], None]) -> None:
-        self._values = values
-        self._release = weakref.finalize(self, release)
-        self._release.atexit = False
-
-    def __repr__(self) -> str:
-        return f"Stream({'open' if self._release.alive else 'closed'})"
-
-    def __next__(self) -> T:
-        try:
-            return next(self._values)
-        except BaseException:  # the end of the stream included: nothing more will be read
-            self.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give the connection back. Safe to call twice."""
-        self._values = iter(())
-        self._release()
 
 
 class SqliteCatalog:
@@ -193,7 +154,7 @@ class SqliteCatalog:
             No reason or no actor.
 
         """
-        check_decision(reason, actor)
+        check_stated(reason=reason, actor=actor)
         with self._connections.writing() as connection:
             row = self._row_of(connection, name)
             set_key, before = row[0], set_of(row)
@@ -249,7 +210,7 @@ class SqliteCatalog:
             The database failed; nothing was imported.
 
         """
-        check_decision(IMPORT_ACTOR, actor)
+        check_stated(actor=actor)
         self.get_set(name)
         rejections = staging.Rejections(on_rejected)
         with contextlib.closing(self._connections.connect()) as connection, mapped(self._connections.path):
@@ -356,7 +317,7 @@ class SqliteCatalog:
         return self._decide("reinstate", name, entry_id, reason, actor)
 
     def _decide(self, decision: str, name: str, entry_id: str, reason: str, actor: str) -> HashSet:
-        check_decision(reason, actor)
+        check_stated(reason=reason, actor=actor)
         allowed, after = TRANSITIONS[decision]
         with self._connections.writing() as connection:
             set_row = self._row_of(connection, name)
@@ -462,7 +423,7 @@ class SqliteCatalog:
         if row is None:
             names = [other[2] for other in connection.execute(self._sql["sets"])]
             raise SetNotFound(
-                f"no hash set {shown(name)}{_suggest(name, names)}; `hashmatch hashset list` shows all", field="name"
+                f"no hash set {shown(name)}{suggestion(name, names)}; `hashmatch hashset list` shows all", field="name"
             )
         return row
 
@@ -472,10 +433,8 @@ class SqliteCatalog:
         row: tuple[int, str, str] | None = connection.execute(self._sql["entry_by_id"], (set_key, entry_id)).fetchone()
         if row is None:
             near = connection.execute(self._sql["entry_ids_near"], {"set_key": set_key, "entry_id": entry_id})
-            ids = [other for (other,) in near if not _MADE_FROM_HASH.fullmatch(other)]
-            raise EntryNotFound(
-                f"hash set {name!r} has no entry {shown(entry_id)}{_suggest(entry_id, ids)}", field="entry_id"
-            )
+            also = suggestion(entry_id, (other for (other,) in near))
+            raise EntryNotFound(f"hash set {name!r} has no entry {shown(entry_id)}{also}", field="entry_id")
         return row
 
     def _record(
@@ -488,8 +447,3 @@ class SqliteCatalog:
     ) -> None:
         row = (*keys, now_us(), *who_why, *map(str, change), set_version)
         connection.execute(self._sql["insert_event"], row)
-
-
-def _suggest(wanted: str, existing: Iterable[str]) -> str:
-    near = difflib.get_close_matches(wanted, list(itertools.islice(existing, 1_000)), n=3)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from hashmatch.catalog.wording import shown
 from hashmatch.errors import BadInput
 from hashmatch.hashing.algorithms import table
 from hashmatch.model import MAX_QUALITY, Algorithm, AlgorithmKind, Entry, EntryHash, EntryStatus, Label
@@ -42,9 +43,6 @@ MAX_HASHES = 256
 
 MIN_QUALITY = 50
 """PDQ quality below which a value is refused; the reference discards 49 and less."""
-
-SHOWN_CHARS = 80
-"""How much of a stranger's text a message repeats."""
 
 _SET_NAME = re.compile(r"[a-z0-9._-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -172,12 +170,6 @@ def _text_problem(field: str, text: str, max_chars: int) -> Problem | None:
     return None
 
 
-def shown(text: str) -> str:
-    """Return a stranger's text for a message: quoted, on one line, cut after 80 characters."""
-    quoted = repr(text)
-    return quoted if len(quoted) <= SHOWN_CHARS else f"{quoted[:SHOWN_CHARS]}..."
-
-
 def check_set(name: str, **texts: str) -> None:
     """Check the name and the describing texts of a new set.
 
@@ -197,8 +189,8 @@ def check_set(name: str, **texts: str) -> None:
             raise BadInput(f"{field}: {found.reason}", field=field)
 
 
-def check_decision(reason: str, actor: str) -> None:
-    """Check that a decision says why and by whom.
+def check_stated(**texts: str) -> None:
+    """Check that a decision says what it must: why, and by whom.
 
     Raises
     ------
@@ -206,10 +198,8 @@ def check_decision(reason: str, actor: str) -> None:
         One is missing, too long or holds control characters.
 
     """
-    for field, text in (("reason", reason), ("actor", actor)):
+    for field, text in texts.items():
         if not text:
-            raise BadInput(
-                f"{field}: required; it is kept with the entry for as long as the catalog exists", field=field
-            )
+            raise BadInput(f"{field}: required; it is kept for as long as the catalog exists", field=field)
         if found := _text_problem(field, text, MAX_TEXT_CHARS):
             raise BadInput(f"{field}: {found.reason}", field=field)

@@ -301,6 +301,20 @@ def test_a_slow_sender_keeps_nobody_from_withdrawing(catalog: Catalog) -> None:
     assert "withdrawn on" in result.rejections[0].reason
 
 
+def test_an_entry_takes_so_many_values_and_no_more(catalog: Catalog) -> None:
+    catalog.create_set("known", HarmDomain.OTHER)
+    result = catalog.import_entries("known", [Entry("a", (md5(number),)) for number in range(300)])
+    assert (result.added, result.rejected, len(only(catalog).hashes)) == (1, 44, 256)
+    assert result.rejections[0] == Rejected(256, "value", "the entry has 256 values already, and that is the limit")
+    assert catalog.import_entries("known", [Entry("a", (md5(5),))]).unchanged == 1, "values it has are no new ones"
+
+
+def test_an_import_needs_a_name_behind_it(catalog: Catalog) -> None:
+    catalog.create_set("known", HarmDomain.OTHER)
+    with pytest.raises(BadInput, match=r"^actor: required; it is kept for as long as the catalog exists$"):
+        catalog.import_entries("known", [], actor="")
+
+
 def test_progress_is_told_per_batch(catalog: Catalog) -> None:
     catalog.create_set("known", HarmDomain.OTHER)
     watcher = _Watcher()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hashmatch.catalog import schema
+from hashmatch.catalog import connections, schema
 from hashmatch.catalog.schema import APPLICATION_ID, migrations, statements
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.errors import CatalogCorrupt, CatalogUnavailable
@@ -170,6 +170,18 @@ def test_a_catalog_that_another_process_keeps_locked_is_unavailable(tmp_path: Pa
         other.execute("ROLLBACK")
         assert catalog.create_set("more", HarmDomain.OTHER).version == 1
     other.close()
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "c"
+    filled(path, 100)
+    monkeypatch.setattr(connections, "_PRAGMAS", (*connections._PRAGMAS, "max_page_count = 60"))
+    with SqliteCatalog.open(path) as catalog:
+        rows = (Entry("", (EntryHash("md5", n.to_bytes(16, "big")),)) for n in range(5_000))
+        with pytest.raises(CatalogUnavailable, match=r"c: database or disk is full; check free space and permissions"):
+            catalog.import_entries("known", rows)
+        assert (catalog.get_set("known").version, catalog.get_set("known").entries) == (2, 100)
+        catalog.verify()
 
 
 def test_a_dropped_stream_gives_its_connection_back(tmp_path: Path) -> None:
