@@ -34,6 +34,8 @@ check: $(VENV)/.installed  ## lint, types, import layers, generated code and doc
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
+	$(BIN)/python -m hashmatch.client.generate --check
+	$(BIN)/python docs/generate.py --check
 
 format: $(VENV)/.installed  ## format the code and apply safe lint fixes
 	$(BIN)/ruff format .
@@ -41,6 +43,12 @@ format: $(VENV)/.installed  ## format the code and apply safe lint fixes
 
 proto: $(VENV)/.installed  ## write hashmatch/v1 from proto/
 	$(BIN)/python proto/generate.py
+
+client: $(VENV)/.installed  ## write the synchronous client from the asynchronous one
+	$(BIN)/python -m hashmatch.client.generate
+
+docs: $(VENV)/.installed  ## write the reference pages that come from the code
+	$(BIN)/python docs/generate.py
 
 clean:  ## remove .venv, caches and build products
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -7,8 +7,9 @@ end the sorted columns (digests by key, entry names by key) are put in order and
 the way, into ``<name>.tmp``, which is synced, renamed, and the directory synced. Killed at any moment, the process
 leaves either no file of that name or a whole one; :func:`clean_stale` removes what a killed builder left behind.
 
-Memory: one batch of ``BATCH_CHANGES`` changes as Python objects, the distinct label lists, and while sorting 24 bytes
-per entry or per row of the largest digest space, whichever is more. Nothing else grows with the stream.
+Memory: one batch of ``BATCH_CHANGES`` changes as Python objects, the distinct label lists, and then, one after another,
+24 bytes per entry while sorting names, 24 per row of a digest space, and for the tables of a perceptual space its codes
+once more and 6 bytes per row (38 for PDQ). Nothing else grows with the stream.
 
 The stream must tell each entry once, at its latest state, as ``changes(0)`` of a catalog does.
 
@@ -34,6 +35,8 @@ from hashmatch.index import layout
 from hashmatch.index.columns import Array, Ordinals, Texts, leading_keys, text_keys
 from hashmatch.index.encode import BATCH_CHANGES, Batch, Encoder
 from hashmatch.index.layout import Column, SpaceState, Table
+from hashmatch.index.multi import chunk_tables
+from hashmatch.index.plan import is_indexed
 from hashmatch.model import Algorithm, AlgorithmKind, Change
 from hashmatch.progress import SILENT, Progress
 
@@ -80,6 +83,7 @@ class _SpaceSpools:
     owners: _Spool
     algorithms: _Spool
     keys: _Spool | None
+    most: int = 0
 
 
 class _Columns:
@@ -108,6 +112,7 @@ class _Columns:
             spools.codes.append(rows.codes)
             spools.owners.append(rows.owners + np.uint32(self.entries))
             spools.algorithms.append(rows.algorithms)
+            spools.most = max(spools.most, rows.most)
             if spools.keys is not None:
                 spools.keys.append(leading_keys(rows.codes))
         self.entries += len(batch)
@@ -122,7 +127,7 @@ class _Columns:
 
     def space_states(self) -> tuple[SpaceState, ...]:
         return tuple(
-            SpaceState(space, row.kind, row.size_bytes, self._spaces[space].owners.items)
+            SpaceState(space, row.kind, row.size_bytes, self._spaces[space].owners.items, self._spaces[space].most)
             for space, row in sorted(self._algorithms.items())
             if space in self._spaces
         )
@@ -152,6 +157,8 @@ class _Columns:
             yield f"{at}/codes", spools.codes.blocks()
             yield f"{at}/owners", spools.owners.blocks()
             yield f"{at}/algorithms", spools.algorithms.blocks()
+            if is_indexed(state.rows, state.size_bytes):
+                yield from self._table_contents(state)
             return
         keys = spools.keys.mapped()
         order = np.argsort(keys, kind="stable").astype(np.uint32)
@@ -159,6 +166,19 @@ class _Columns:
         yield f"{at}/owners", _gather(spools.owners.mapped(), order)
         yield f"{at}/algorithms", _gather(spools.algorithms.mapped(), order)
         yield f"{at}/keys", _gather(keys, order)
+
+    def _table_contents(self, state: SpaceState) -> Iterator[tuple[str, _Blocks]]:
+        """Build one chunk after the other; only the codes in their permuted order are held, 8 bytes per 64 bits."""
+        offsets, filters, rows = self._spool("<u4"), self._spool("<u2"), self._spool("<u4")
+        codes = self._spaces[state.name].codes.mapped().reshape(-1, state.size_bytes)
+        for table in chunk_tables(codes):
+            offsets.append(table.offsets)
+            filters.append(table.filters)
+            rows.append(table.rows)
+        at = f"space/{state.name}"
+        yield f"{at}/offsets", offsets.blocks()
+        yield f"{at}/filters", filters.blocks()
+        yield f"{at}/rows", rows.blocks()
 
 
 def build(

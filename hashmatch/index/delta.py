@@ -50,26 +50,29 @@ class _Staged:
 class _GrowingSpace:
     """The delta's rows of one space."""
 
-    __slots__ = ("_algorithms", "_codes", "_keys", "_owners")
+    __slots__ = ("_algorithms", "_codes", "_keys", "_most", "_owners")
 
     def __init__(self, row: Algorithm) -> None:
         self._codes = Growing("|u1", row.size_bytes)
         self._owners = Growing("<u4")
         self._algorithms = Growing("|u1")
         self._keys = Growing("<u8") if row.kind is AlgorithmKind.DIGEST else None
+        self._most = 0
 
     def append(self, rows: SpaceBatch, first_owner: int) -> None:
         self._codes.append(rows.codes)
         self._owners.append(rows.owners + np.uint32(first_owner))
         self._algorithms.append(rows.algorithms)
+        self._most = max(self._most, rows.most)
         if self._keys is not None:
             self._keys.append(leading_keys(rows.codes))
 
     def view(self) -> SpaceRows:
         codes, owners, algorithms = self._codes.view(), self._owners.view(), self._algorithms.view()
         if self._keys is None:
-            return PerceptualRows(hamming_search(codes), owners, algorithms)
-        return DigestRows(digest_search(codes, self._keys.view(), is_sorted=False), owners, algorithms)
+            return PerceptualRows(hamming_search(codes), owners, algorithms, self._most)
+        digests = digest_search(codes, self._keys.view(), is_sorted=False)
+        return DigestRows(digests, owners, algorithms, self._most)
 
 
 class Delta:

@@ -64,11 +64,12 @@ class SetTable:
 
 @dataclass(frozen=True, slots=True)
 class SpaceBatch:
-    """New rows of one space; ``owners`` count from the first entry of the batch."""
+    """New rows of one space; ``owners`` count from the first entry of the batch, ``most`` is of any one of them."""
 
     codes: Bytes
     owners: Ordinals
     algorithms: Bytes
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class Encoder:
         for space, mine in rows_of.items():
             if mine.any():
                 codes = self._codes(itertools.compress(values, mine), itertools.compress(hashes, mine))
-                spaces[space] = SpaceBatch(codes, owners[mine], ordinals[mine])
+                spaces[space] = SpaceBatch(codes, owners[mine], ordinals[mine], int(np.bincount(owners[mine]).max()))
         return spaces
 
     def _admit(self, name: str) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.index.columns import Bytes, Keys, leading_keys
-from hashmatch.index.strategy import RowHits
+from hashmatch.index.strategy import RowFilter, RowHits
 
 _Rows = npt.NDArray[np.int64]
 
@@ -43,13 +43,14 @@ class SortedDigests:
     def __repr__(self) -> str:
         return f"<SortedDigests {len(self._keys)} rows>"
 
-    def equal(self, queries: Bytes) -> RowHits:
-        """Every row equal to each query, at distance 0."""
+    def equal(self, queries: Bytes, rows: RowFilter, max_rows: int) -> RowHits:
+        """Return the first ``max_rows`` rows that count and equal each query, at distance 0."""
         wanted = leading_keys(queries)
         first = np.searchsorted(self._keys, wanted, side="left")
         last = np.searchsorted(self._keys, wanted, side="right")
         near = np.flatnonzero(last > first)
-        return _verified(self._codes, queries, ((int(q), np.arange(first[q], last[q])) for q in near))
+        found = _verified(self._codes, queries, ((int(q), np.arange(first[q], last[q])) for q in near))
+        return found.counting(rows, max_rows)
 
 
 class ScannedDigests:
@@ -72,11 +73,11 @@ class ScannedDigests:
     def __repr__(self) -> str:
         return f"<ScannedDigests {len(self._keys)} rows>"
 
-    def equal(self, queries: Bytes) -> RowHits:
-        """Every row equal to each query, at distance 0."""
+    def equal(self, queries: Bytes, rows: RowFilter, max_rows: int) -> RowHits:
+        """Return the first ``max_rows`` rows that count and equal each query, at distance 0."""
         wanted = leading_keys(queries)
         candidates = ((q, np.flatnonzero(self._keys == key)) for q, key in enumerate(wanted))
-        return _verified(self._codes, queries, candidates)
+        return _verified(self._codes, queries, candidates).counting(rows, max_rows)
 
 
 def _verified(codes: Bytes, queries: Bytes, candidates: Iterator[tuple[int, _Rows]]) -> RowHits:

@@ -16,11 +16,16 @@ per query for a million 256-bit codes.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import faiss
 import numpy as np
 
 from hashmatch.index.columns import Bytes
-from hashmatch.index.strategy import RowHits
+from hashmatch.index.strategy import RowFilter, RowHits
+
+MAX_CANDIDATES = 1 << 20
+"""Bound on queries times rows in one call, so that a list that holds one hash a million times costs 0.2 GB, not 4."""
 
 
 class FlatSearch:
@@ -42,12 +47,20 @@ class FlatSearch:
         rows, size_bytes = self._codes.shape
         return f"<FlatSearch {rows} rows of {8 * size_bytes} bits>"
 
-    def range(self, queries: Bytes, max_distance: int) -> RowHits:
-        """Every row within ``max_distance`` bits, inclusive, of each query."""
+    def range(self, queries: Bytes, max_distance: int, rows: RowFilter, max_rows: int) -> RowHits:
+        """Of the rows that count within ``max_distance`` bits, inclusive, return the ``max_rows`` nearest per query."""
+        if not len(self._codes) or not len(queries) or max_distance < 0:
+            return RowHits.none()
+        step = max(1, MAX_CANDIDATES // len(self._codes))
+        parts = []
+        for start in range(0, len(queries), step):
+            hits = self._within(queries[start : start + step], max_distance).counting(rows, max_rows)
+            parts.append(replace(hits, query=hits.query + start))
+        return RowHits.join(parts)
+
+    def _within(self, queries: Bytes, max_distance: int) -> RowHits:
         n, size_bytes = self._codes.shape
         m = len(queries)
-        if not n or not m or max_distance < 0:
-            return RowHits.none()
         strict_radius = min(max_distance, 8 * size_bytes) + 1
         queries = np.ascontiguousarray(queries)
         result = faiss.RangeSearchResult(m)

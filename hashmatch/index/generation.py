@@ -8,9 +8,9 @@ state, however many others are published meanwhile. Its name is ``"<snapshot>.<c
 and the position in the catalog's change feed relative to the snapshot's. Two processes that say the same name have the
 same contents, and names only grow.
 
-A search asks the strategies for rows within reach, then drops tombstones and foreign sets, keeps per query and entry
-the nearest value, and only then cuts to ``max_hits``: no filter can cost recall. Queries go through in blocks, so the
-intermediate arrays stay small when a list holds the same hash a million times.
+A search asks the strategies of both layers for the nearest rows that count, enough of them for ``max_hits`` entries
+even where an entry has several values, keeps per query and entry the nearest value, and only then cuts to ``max_hits``:
+no filter and no bound can cost recall.
 
 What this module deliberately does not do: it does not publish, lock or count generations; that is ``live.py``.
 """
@@ -28,13 +28,8 @@ from hashmatch.index.columns import Bytes, Ordinals
 from hashmatch.index.layout import SetState
 from hashmatch.index.part import Part
 from hashmatch.index.segment import Segment
+from hashmatch.index.strategy import RowFilter
 from hashmatch.model import Algorithm, EntryRef, Found, Query, SearchResult
-
-MAX_CANDIDATES = 1 << 20
-"""Bound on queries times rows in one pass, so that a list that holds one hash a million times costs 0.2 GB, not 4."""
-
-MAX_QUERIES = 64
-"""Queries in one pass over a small part."""
 
 _Mask = npt.NDArray[np.bool_]
 _Ints = npt.NDArray[np.int64]
@@ -122,6 +117,10 @@ class _Hits:
         )
 
     @classmethod
+    def none(cls) -> _Hits:
+        return cls(*(np.empty(0, dtype=np.int64) for _ in cls.__slots__))
+
+    @classmethod
     def join(cls, parts: Sequence[_Hits]) -> _Hits:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
 
@@ -141,11 +140,11 @@ def search(
     truncated = False
     refs: dict[tuple[int, int], EntryRef] = {}
     for group in groups:
-        for hits in _candidates(generation, group, allowed):
-            kept = _nearest_values(hits)
-            within = _rank_in_query(kept) < max_hits
-            truncated |= not bool(within.all())
-            found += _found(generation, group.space, kept.take(within), refs)
+        hits, cut = _candidates(generation, group, allowed, max_hits)
+        kept = _nearest_values(hits)
+        within = _rank_in_query(kept) < max_hits
+        truncated |= cut or not bool(within.all())
+        found += _found(generation, group.space, kept.take(within), refs)
     found.sort(key=lambda item: (item.distance, item.entry.set_name, item.entry.entry_id, item.query))
     return SearchResult(generation.name, tuple(found), truncated)
 
@@ -171,61 +170,41 @@ def _grouped(queries: Sequence[Query], algorithms: Mapping[str, Algorithm]) -> l
     return groups
 
 
-def _allowed(generation: Generation, sets: frozenset[str] | None) -> _Mask | None:
-    """Which set ordinals may be found, shape (sets,); None for all."""
+def _allowed(generation: Generation, sets: frozenset[str] | None) -> Bytes:
+    """Which set ordinals may be found; uint8, shape (sets,), or (0,) for all."""
     if sets is None:
-        return None
+        return np.empty(0, dtype=np.uint8)
     unknown = sorted(sets - generation.set_names())
     if unknown:
         raise SetNotFound(
             f"no hash set named {unknown[0]!r} is being served; `hashmatch hashset list` shows those that are",
             field="sets",
         )
-    return np.array([state.name in sets for state in generation.sets], dtype=np.bool_)
+    return np.array([state.name in sets for state in generation.sets], dtype=np.uint8)
 
 
-def _candidates(generation: Generation, group: _Group, allowed: _Mask | None) -> Iterator[_Hits]:
-    """Hits that count, a block of queries at a time, both layers together."""
-    spaces = [rows for layer in generation.layers if (rows := layer.part.spaces.get(group.space)) is not None]
-    step = max(1, min(MAX_QUERIES, MAX_CANDIDATES // max(1, sum(len(rows.owners) for rows in spaces))))
-    for start in range(0, len(group.numbers), step):
-        block = slice(start, start + step)
-        parts = []
-        for ordinal, layer in enumerate(generation.layers):
-            rows = layer.part.spaces.get(group.space)
-            if rows is None:
-                continue
-            hits = rows.within(group.codes[block], group.max_distance)
-            if len(hits):
-                owners = rows.owners[hits.row].astype(np.int64)
-                found = _Hits(
-                    query=group.numbers[block][hits.query],
+def _candidates(generation: Generation, group: _Group, allowed: Bytes, max_hits: int) -> tuple[_Hits, bool]:
+    """Nearest rows that count, of both layers, at least ``max_hits`` entries of each; and whether any were left out."""
+    parts = [_Hits.none()]
+    cut = False
+    for ordinal, layer in enumerate(generation.layers):
+        rows = layer.part.spaces.get(group.space)
+        if rows is None:
+            continue
+        counting = RowFilter(rows.owners, layer.part.entries.sets, layer.dead, allowed)
+        hits = rows.within(group.codes, group.max_distance, counting, max_hits * rows.most)
+        cut |= hits.cut
+        if len(hits):
+            parts.append(
+                _Hits(
+                    query=group.numbers[hits.query],
                     distance=hits.distance,
                     layer=np.full(len(hits), ordinal, dtype=np.int64),
-                    owner=owners,
+                    owner=rows.owners[hits.row].astype(np.int64),
                     row=hits.row,
                 )
-                parts.append(found.take(_counting(layer, owners, allowed)))
-        if parts:
-            yield _Hits.join(parts)
-
-
-def _counting(layer: Layer, owners: _Ints, allowed: _Mask | None) -> _Mask:
-    """Which of ``owners`` are no tombstones and in a set that was asked for."""
-    counting = ~_contains(layer.dead, owners)
-    if allowed is not None:
-        counting &= allowed[layer.part.entries.sets[owners]]
-    return counting
-
-
-def _contains(ascending: Ordinals, wanted: _Ints) -> _Mask:
-    """Which of ``wanted`` are in ``ascending``."""
-    if not len(ascending):
-        return np.zeros(len(wanted), dtype=np.bool_)
-    places = np.searchsorted(ascending, wanted)
-    places[places == len(ascending)] = 0
-    found: _Mask = ascending[places] == wanted
-    return found
+            )
+    return _Hits.join(parts), cut
 
 
 def _nearest_values(hits: _Hits) -> _Hits:

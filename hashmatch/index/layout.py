@@ -30,6 +30,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hashmatch.errors import SegmentCorrupt
+from hashmatch.index.plan import is_indexed, table_shapes
 from hashmatch.model import AlgorithmKind, HarmDomain, HashSet, SetMode
 
 MAGIC = b"\x89HMSEG\r\n"
@@ -43,7 +44,7 @@ NO_CHECKSUM = "0" * (2 * CHECKSUM_BYTES)
 """Stands in a table whose columns are not written yet."""
 
 _PREFIX = struct.Struct(f"<8sII{CHECKSUM_BYTES}s")
-_ITEM_BYTES = {"|u1": 1, "<u4": 4, "<u8": 8}
+_ITEM_BYTES = {"|u1": 1, "<u2": 2, "<u4": 4, "<u8": 8}
 
 
 def checksum() -> hashlib.blake2b:
@@ -74,12 +75,16 @@ class SetState:
 
 @dataclass(frozen=True, slots=True)
 class SpaceState:
-    """One comparison space of a segment: how its values compare, how long they are and how many there are."""
+    """One comparison space of a segment: how its values compare, how long they are and how many there are.
+
+    ``most`` is the largest number of values that one entry has.
+    """
 
     name: str
     kind: AlgorithmKind
     size_bytes: int
     rows: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,13 @@ def expected_columns(table: Table, id_bytes: int, label_bytes: int) -> tuple[Col
         ]
         if space.kind is AlgorithmKind.DIGEST:
             columns.append(Column(f"{at}/keys", "<u8", (space.rows,)))
+        elif is_indexed(space.rows, space.size_bytes):
+            shapes = table_shapes(space.rows, space.size_bytes)
+            columns += [
+                Column(f"{at}/offsets", "<u4", shapes.offsets),
+                Column(f"{at}/filters", "<u2", shapes.filters),
+                Column(f"{at}/rows", "<u4", shapes.rows),
+            ]
     return tuple(columns)
 
 
@@ -220,7 +232,7 @@ def _table(plain: dict[str, Any]) -> Table:
         ),
         algorithms=tuple(map(str, plain["algorithms"])),
         spaces=tuple(
-            SpaceState(s["name"], AlgorithmKind(s["kind"]), int(s["size_bytes"]), int(s["rows"]))
+            SpaceState(s["name"], AlgorithmKind(s["kind"]), int(s["size_bytes"]), int(s["rows"]), int(s["most"]))
             for s in plain["spaces"]
         ),
         columns=tuple(

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hashmatch.index.columns import Bytes, Ordinals, Texts
-from hashmatch.index.strategy import DigestSearch, HammingSearch, RowHits
+from hashmatch.index.strategy import DigestSearch, HammingSearch, RowFilter, RowHits
 from hashmatch.model import EntryStatus, Label
 
 STATUSES = (EntryStatus.ACTIVE, EntryStatus.DISPUTED)
@@ -30,15 +30,17 @@ class PerceptualRows:
 
     ``owners`` : uint32, shape (n,), ordinal of the entry.
     ``algorithms`` : uint8, shape (n,), index into ``Part.algorithms``.
+    ``most`` is the largest number of values that one entry has here.
     """
 
     search: HammingSearch
     owners: Ordinals
     algorithms: Bytes
+    most: int
 
-    def within(self, queries: Bytes, max_distance: int) -> RowHits:
-        """Rows within ``max_distance`` bits, inclusive, of each query."""
-        return self.search.range(queries, max_distance)
+    def within(self, queries: Bytes, max_distance: int, rows: RowFilter, max_rows: int) -> RowHits:
+        """Rows that count within ``max_distance`` bits, inclusive, the ``max_rows`` nearest of each query."""
+        return self.search.range(queries, max_distance, rows, max_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,11 @@ class DigestRows:
     search: DigestSearch
     owners: Ordinals
     algorithms: Bytes
+    most: int
 
-    def within(self, queries: Bytes, max_distance: int) -> RowHits:
-        """Rows equal to each query. Digests have no distance: no ``max_distance`` widens the search."""
-        return self.search.equal(queries) if max_distance >= 0 else RowHits.none()
+    def within(self, queries: Bytes, max_distance: int, rows: RowFilter, max_rows: int) -> RowHits:
+        """Rows that count and equal each query. Digests have no distance: no ``max_distance`` widens the search."""
+        return self.search.equal(queries, rows, max_rows) if max_distance >= 0 else RowHits.none()
 
 
 SpaceRows = PerceptualRows | DigestRows

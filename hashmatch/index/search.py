@@ -14,12 +14,16 @@ from __future__ import annotations
 from hashmatch.index.columns import Bytes, Keys
 from hashmatch.index.equal import ScannedDigests, SortedDigests
 from hashmatch.index.flat import FlatSearch
+from hashmatch.index.multi import MultiIndexSearch, Tables
 from hashmatch.index.strategy import DigestSearch, HammingSearch
 
 
-def hamming_search(codes: Bytes) -> HammingSearch:
-    """Choose the strategy for a column of perceptual codes, ``codes`` : uint8, shape (n, bytes), C order."""
-    return FlatSearch(codes)
+def hamming_search(codes: Bytes, tables: Tables | None = None) -> HammingSearch:
+    """Choose the strategy for a column of perceptual codes, ``codes`` : uint8, shape (n, bytes), C order.
+
+    ``tables`` are those of the column, where it has any; the delta has none, since its rows change too often.
+    """
+    return FlatSearch(codes) if tables is None else MultiIndexSearch(codes, tables)
 
 
 def digest_search(codes: Bytes, keys: Keys, *, is_sorted: bool) -> DigestSearch:

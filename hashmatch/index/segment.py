@@ -28,6 +28,7 @@ from hashmatch.errors import SegmentCorrupt
 from hashmatch.index import layout
 from hashmatch.index.columns import Ordinals, Texts, text_keys
 from hashmatch.index.layout import SetState, SpaceState, Table
+from hashmatch.index.multi import Tables
 from hashmatch.index.part import DigestRows, EntryTable, Part, PerceptualRows, SpaceRows
 from hashmatch.index.search import digest_search, hamming_search
 from hashmatch.model import AlgorithmKind
@@ -147,5 +148,9 @@ def _space_rows(space: SpaceState, columns: _Columns) -> SpaceRows:
     at = f"space/{space.name}"
     codes, owners, algorithms = columns[f"{at}/codes"], columns[f"{at}/owners"], columns[f"{at}/algorithms"]
     if space.kind is AlgorithmKind.DIGEST:
-        return DigestRows(digest_search(codes, columns[f"{at}/keys"], is_sorted=True), owners, algorithms)
-    return PerceptualRows(hamming_search(codes), owners, algorithms)
+        digests = digest_search(codes, columns[f"{at}/keys"], is_sorted=True)
+        return DigestRows(digests, owners, algorithms, space.most)
+    tables = None
+    if f"{at}/offsets" in columns:
+        tables = Tables(columns[f"{at}/offsets"], columns[f"{at}/filters"], columns[f"{at}/rows"])
+    return PerceptualRows(hamming_search(codes, tables), owners, algorithms, space.most)

@@ -24,7 +24,8 @@ from numba import types
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
-uint8, float32, int64, boolean, void = types.uint8, types.float32, types.int64, types.boolean, types.void
+uint8, uint16, uint32, uint64 = types.uint8, types.uint16, types.uint32, types.uint64
+float32, int64, boolean, void = types.float32, types.int64, types.boolean, types.void
 
 
 def writable(item: types.Type, dimensions: int = 1) -> types.Array:

@@ -175,7 +175,7 @@ def _divide(sums: Floats, out: Floats) -> None:
 
 
 @kernel(void, readonly(uint8, 2), boolean, *[writable(float32, n) for n in (3, 2, 2, 1, 2)])
-def filter_rows(  # noqa: PLR0917  (kernels take positions)
+def filter_rows(
     rows: Pixels,
     double_luma: bool,  # noqa: FBT001  (kernels take positions)
     strips: Floats,

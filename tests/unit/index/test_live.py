@@ -15,8 +15,8 @@ from hashmatch.errors import (
     SetNotFound,
     UnknownAlgorithm,
 )
+from hashmatch.index import flat, live
 from hashmatch.index import generation as generations
-from hashmatch.index import live
 from hashmatch.index.live import TRANSITIONS, Event, IndexStatus, LiveIndex, State
 from hashmatch.model import Algorithm, AlgorithmKind, Change, EntryHash, EntryStatus, Query, SearchResult, SetMode
 from tests.support.feed import FakeFeed
@@ -266,9 +266,9 @@ def test_many_queries_are_searched_in_passes(feed: FakeFeed, tmp_path: Path, mon
     index = serving(feed, tmp_path)
     asked = [query("pdq", seed % 8, 2) for seed in range(130)]
     whole = answers(index.search(asked, sets=None, max_hits=9))
-    monkeypatch.setattr(generations, "MAX_CANDIDATES", 15)
+    monkeypatch.setattr(flat, "MAX_CANDIDATES", 15)
     assert answers(index.search(asked, sets=None, max_hits=9)) == whole
-    monkeypatch.setattr(generations, "MAX_CANDIDATES", 1)
+    monkeypatch.setattr(flat, "MAX_CANDIDATES", 1)
     assert answers(index.search(asked, sets=None, max_hits=9)) == whole
     assert {number for number, *_ in whole} == set(range(130))
 

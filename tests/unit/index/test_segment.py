@@ -13,7 +13,9 @@ from hashmatch.index import build as building
 from hashmatch.index import layout
 from hashmatch.index.build import build, clean_stale
 from hashmatch.index.columns import Texts
+from hashmatch.index.plan import LEAST_ROWS
 from hashmatch.index.segment import Segment
+from hashmatch.index.strategy import RowFilter
 from hashmatch.model import Change, Entry, EntryHash, EntryStatus, HarmDomain, Label, SetMode
 from tests.support.feed import FakeFeed
 from tests.support.index import TABLE, entry, segment_of, value
@@ -32,6 +34,11 @@ def small_feed() -> FakeFeed:
     feed.put("first", [entry("disputed", value("sha1", 5), status=EntryStatus.DISPUTED)])
     feed.withdraw("first", "e3")
     return feed
+
+
+def every_row(segment: Segment, space: str = "pdq") -> RowFilter:
+    nothing = np.empty(0, dtype=np.uint32)
+    return RowFilter(segment.part.spaces[space].owners, segment.part.entries.sets, nothing, np.empty(0, dtype=np.uint8))
 
 
 def names_of(segment: Segment) -> list[str]:
@@ -66,7 +73,9 @@ def test_everything_comes_back(tmp_path: Path) -> None:
 def test_withdrawn_entries_are_left_out(tmp_path: Path) -> None:
     segment = segment_of(small_feed(), tmp_path / "segment")
     assert "e3" not in names_of(segment)
-    found = segment.part.spaces["pdq"].within(np.frombuffer(value("pdq", 3).value, np.uint8).reshape(1, -1), 0)
+    found = segment.part.spaces["pdq"].within(
+        np.frombuffer(value("pdq", 3).value, np.uint8).reshape(1, -1), 0, every_row(segment), 10
+    )
     assert len(found) == 0
 
 
@@ -230,7 +239,7 @@ def test_a_removed_file_is_searched_until_its_last_reader_goes(tmp_path: Path) -
     segment = segment_of(small_feed(), tmp_path / "segment")
     segment.path.unlink()
     query = np.frombuffer(value("pdq", 4).value, np.uint8).reshape(1, -1)
-    assert len(segment.part.spaces["pdq"].within(query, 0)) == 1
+    assert len(segment.part.spaces["pdq"].within(query, 0, every_row(segment), 10)) == 1
 
 
 # --- building ----------------------------------------------------------------------------------------------------
@@ -318,3 +327,19 @@ def test_progress_is_reported_once_per_batch(tmp_path: Path, monkeypatch: pytest
     assert seen[0] == ("building the index", None, "entries")
     assert seen[-1] == "finished"
     assert sum(step for step in seen if isinstance(step, int)) == len(changes)
+
+
+def test_a_large_space_is_searched_through_tables_and_a_small_one_is_not(tmp_path: Path) -> None:
+    feed = FakeFeed()
+    feed.create_set("first")
+    feed.put("first", [entry(f"e{i}", value("pdq", i), value("phash", i)) for i in range(LEAST_ROWS)])
+    feed.put("first", [entry("three values", *(value("pdq", 10_000 + i) for i in range(3)), value("wide", 1))])
+    segment = segment_of(feed, tmp_path / "segment")
+    described = {name: repr(rows.search) for name, rows in segment.part.spaces.items()}
+    assert described["pdq"] == f"<MultiIndexSearch {LEAST_ROWS + 3} rows of 256 bits, 7-bit keys>"
+    assert described["phash"] == f"<MultiIndexSearch {LEAST_ROWS} rows of 64 bits, 7-bit keys>"
+    assert described["wide"].startswith("<FlatSearch 1 rows")
+    assert {name: rows.most for name, rows in segment.part.spaces.items()} == {"pdq": 3, "phash": 1, "wide": 1}
+    asked = np.frombuffer(b"".join(value("pdq", i).value for i in (0, 7, 10_001)), np.uint8).reshape(3, -1)
+    found = segment.part.spaces["pdq"].within(asked, 0, every_row(segment), 10)
+    assert (found.row.tolist(), found.distance.tolist()) == ([0, 7, LEAST_ROWS + 1], [0, 0, 0])

@@ -1,0 +1,205 @@
+"""Search through tables of 16-bit chunks: exact, and by orders of magnitude faster than comparing every code.
+
+Theory of operation
+-------------------
+:func:`chunk_tables` sorts the rows once per chunk; :class:`MultiIndexSearch` asks them with the plan for the radius at
+hand, or lets the flat strategy answer where the plan says that a scan is cheaper: small columns, wide radii, k-NN.
+The kernels read the codes where FAISS reads them, in the mapped file; the tables are columns of the same file.
+
+A call needs scratch space for its probes, and arrays for its result. The scratch belongs to the calling thread and is
+used again, so a search allocates nothing that grows with the list.
+
+What this module deliberately does not do: it plans nothing (``plan.py``) and measures nothing (``kernels``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hashmatch.index.columns import Bytes, Keys, Ordinals
+from hashmatch.index.flat import FlatSearch
+from hashmatch.index.plan import WORD_BYTES, Plan, key_bits_for, plan, table_shapes
+from hashmatch.index.strategy import RowFilter, RowHits
+from hashmatch.kernels import multi_index
+
+_PASSED: Final = 4_096
+"""Rows that passed a filter and wait to be measured together; 32 kB."""
+Planner = Callable[[int, int, int, int], Plan | None]
+_SCATTER: dict[int, Keys] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What :func:`hashmatch.kernels.multi_index.build_chunk` wrote for every chunk.
+
+    ``offsets`` : uint32, shape (m, 2 ** key_bits + 1). ``filters`` : uint16, shape (m, n + PAD). ``rows`` : uint32,
+    shape (m, n + PAD). Read-only ok.
+    """
+
+    offsets: Ordinals
+    filters: npt.NDArray[np.uint16]
+    rows: Ordinals
+
+    @property
+    def key_bits(self) -> int:
+        """Bits of a chunk that choose the bucket."""
+        return int(self.offsets.shape[1] - 1).bit_length() - 1
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of all three."""
+        return self.offsets.nbytes + self.filters.nbytes + self.rows.nbytes
+
+
+def chunk_tables(codes: Bytes) -> Iterator[Tables]:
+    """Build the tables of a column one chunk at a time, each with a first dimension of 1; the arrays are used again.
+
+    Parameters
+    ----------
+    codes : uint8, shape (n, bytes), C order, read-only ok
+        bytes a multiple of 8; n < 2 ** 32.
+
+    """
+    n, size_bytes = codes.shape
+    shapes = table_shapes(n, size_bytes)
+    table = Tables(
+        np.empty((1, shapes.offsets[1]), dtype=np.uint32),
+        np.empty((1, shapes.filters[1]), dtype=np.uint16),
+        np.empty((1, shapes.rows[1]), dtype=np.uint32),
+    )
+    permuted = permuted_words(codes)
+    for chunk in range(shapes.offsets[0]):
+        multi_index.build_chunk(permuted, chunk, key_bits_for(n), table.offsets[0], table.filters[0], table.rows[0])
+        yield table
+
+
+def build_tables(codes: Bytes) -> Tables:
+    """Build the tables of a column in memory; see :func:`chunk_tables`."""
+    shapes = table_shapes(*codes.shape)
+    tables = Tables(
+        np.empty(shapes.offsets, dtype=np.uint32),
+        np.empty(shapes.filters, dtype=np.uint16),
+        np.empty(shapes.rows, dtype=np.uint32),
+    )
+    for chunk, table in enumerate(chunk_tables(codes)):
+        tables.offsets[chunk], tables.filters[chunk], tables.rows[chunk] = table.offsets, table.filters, table.rows
+    return tables
+
+
+def permuted_words(codes: Bytes) -> Keys:
+    """Return the codes with their bits reordered; uint64, shape (n, bytes / 8)."""
+    permuted = np.empty((len(codes), codes.shape[1] // WORD_BYTES), dtype=np.uint64)
+    multi_index.permute(codes, scatter_table(8 * codes.shape[1]), permuted)
+    return permuted
+
+
+def scatter_table(bits: int) -> Keys:
+    """Return the table that reorders the bits of codes of this length; made once."""
+    if bits not in _SCATTER:
+        _SCATTER[bits] = multi_index.scatter_table(bits)
+    return _SCATTER[bits]
+
+
+class _Scratch(threading.local):
+    """Arrays that a thread uses again and again; see the parameters of the kernel."""
+
+    def __init__(self) -> None:
+        self.passed = np.empty(_PASSED, dtype=np.int64)
+        self.buckets = np.empty((2, 1, 2), dtype=np.int64)
+
+    def buckets_for(self, probes: int) -> npt.NDArray[np.int64]:
+        """Room for the buckets of two chunks."""
+        if self.buckets.shape[1] < probes:
+            self.buckets = np.empty((2, probes, 2), dtype=np.int64)
+        return self.buckets
+
+
+class MultiIndexSearch:
+    """Ask the tables of one column.
+
+    Parameters
+    ----------
+    codes : uint8, shape (n, bytes), C order, 8-byte aligned, read-only ok
+        Not copied.
+    tables
+        Of these codes.
+    choose
+        Plans a search from (bits, key bits, rows, radius); None means: scan.
+
+    """
+
+    __slots__ = ("_choose", "_codes", "_flat", "_scatter", "_scratch", "_tables", "_words")
+
+    def __init__(self, codes: Bytes, tables: Tables, *, choose: Planner = plan) -> None:
+        self._choose = choose
+        self._codes = codes
+        self._words: Keys = codes.view(np.uint64)
+        self._tables = tables
+        self._scatter = scatter_table(8 * codes.shape[1])
+        self._scratch = _Scratch()
+        self._flat = FlatSearch(codes)
+
+    def __repr__(self) -> str:
+        rows, size_bytes = self._codes.shape
+        return f"<MultiIndexSearch {rows} rows of {8 * size_bytes} bits, {self._tables.key_bits}-bit keys>"
+
+    def range(self, queries: Bytes, max_distance: int, rows: RowFilter, max_rows: int) -> RowHits:
+        """Of the rows that count within ``max_distance`` bits, inclusive, return the ``max_rows`` nearest per query."""
+        if not len(queries) or max_distance < 0:
+            return RowHits.none()
+        n, bits = len(self._codes), 8 * self._codes.shape[1]
+        chosen = self._choose(bits, self._tables.key_bits, n, min(max_distance, bits))
+        if chosen is None:
+            return self._flat.range(queries, max_distance, rows, max_rows)
+        return self._through_tables(queries, chosen, rows, min(max_rows, n))
+
+    def nearest(self, queries: Bytes, k: int) -> RowHits:
+        """Return the ``min(k, rows)`` nearest rows of each query; of equally distant rows the lower ones."""
+        return self._flat.nearest(queries, k)
+
+    def _through_tables(self, queries: Bytes, chosen: Plan, rows: RowFilter, max_rows: int) -> RowHits:
+        count = len(queries)
+        queries = np.ascontiguousarray(queries)
+        permuted = permuted_words(queries)
+        heaps = np.empty((count, max_rows), dtype=np.int64)
+        held = np.empty(count, dtype=np.int64)
+        cut = np.empty(count, dtype=np.bool_)
+        multi_index.search(
+            queries.view(np.uint64),
+            permuted,
+            self._words,
+            self._scatter,
+            self._tables.offsets,
+            self._tables.filters,
+            self._tables.rows,
+            chosen.thresholds,
+            chosen.probes,
+            chosen.probe_ends,
+            self._tables.key_bits,
+            chosen.radius,
+            chosen.budget,
+            rows.owners,
+            rows.sets,
+            rows.dead,
+            rows.allowed,
+            heaps,
+            held,
+            cut,
+            self._scratch.buckets_for(len(chosen.probes)),
+            self._scratch.passed,
+            np.empty(count, dtype=np.int64),
+        )
+        filled = np.arange(max_rows) < held[:, None]
+        items = heaps[filled]
+        return RowHits(
+            np.repeat(np.arange(count, dtype=np.int64), held),
+            items & multi_index.ROW_MASK,
+            items >> multi_index.ROW_BITS,
+            bool(cut.any()),
+        )
