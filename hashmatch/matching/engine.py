@@ -45,9 +45,6 @@ from hashmatch.model import (
 _QUALITY_ALGORITHM = "pdq"
 """Always computed: its quality gates every other perceptual hash."""
 
-_VIEWS_PER_ENTRY = 4
-"""An entry is found by about two views of a picture (both PDQ dialects); asking for more leaves room to deduplicate."""
-
 
 class Hasher(Protocol):
     """Turns an untrusted image into hashes. Refusals are values; only overload and unavailability are errors."""
@@ -60,7 +57,7 @@ class Index(Protocol):
     """Finds known hashes. Every method answers from one whole generation."""
 
     def search(self, queries: Sequence[Query], *, sets: frozenset[str] | None, max_hits: int) -> SearchResult:
-        """Return what is within reach, nearest first. Raises IndexNotLoaded."""
+        """Return what is within reach, nearest first, ``max_hits`` entries per query at most. Raises IndexNotLoaded."""
 
     def set_names(self) -> frozenset[str]:
         """Names of the sets in the current generation."""
@@ -196,8 +193,7 @@ class Engine:
 
     def _search(self, queries: tuple[Query, ...], sets: frozenset[str] | None) -> SearchResult:
         """Search; when the answer was cut short, make sure that shadow sets did not crowd out those that decide."""
-        limit = self._max_hits * _VIEWS_PER_ENTRY
-        result = self._index.search(queries, sets=sets, max_hits=limit)
+        result = self._index.search(queries, sets=sets, max_hits=self._max_hits)
         if not result.truncated:
             return result
         refs = {found.entry.set_name: found.entry.mode for found in result.found}
@@ -205,7 +201,7 @@ class Engine:
         if not shadow:
             return result
         rest = (self._index.set_names() if sets is None else sets) - shadow
-        enforced = self._index.search(queries, sets=rest, max_hits=limit)
+        enforced = self._index.search(queries, sets=rest, max_hits=self._max_hits)
         return dataclasses.replace(enforced, found=enforced.found + result.found, truncated=True)
 
     def _check_sets(self, sets: frozenset[str] | None) -> None:
