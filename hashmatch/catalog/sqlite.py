@@ -196,7 +196,7 @@ class SqliteCatalog:
         progress : Progress
             Watches two pieces of work, reading and storing.
         on_rejected : callable, optional
-            Gets every rejected row; the result keeps the first ``REJECTIONS_KEPT``.
+            Gets every rejected row, those that contradict a withdrawal after the commit; the result keeps the first.
         actor : str
             Who imports; named in the history of entries that arrive disputed or withdrawn.
 
@@ -253,7 +253,8 @@ class SqliteCatalog:
         """
         connection = self._connections.take_reader()
         try:
-            set_key = self._row_of(connection, name)[0]
+            with mapped(self._connections.path):
+                set_key = self._row_of(connection, name)[0]
         except BaseException:
             self._connections.give_back(connection)
             raise
