@@ -39,6 +39,7 @@ COMMANDS = {
     "hash": "hashmatch.cli.hash:hash_",
     "detect": "hashmatch.cli.detect:detect",
     "hashset": "hashmatch.cli.hashset:hashset",
+    "bench": "hashmatch.cli.bench:bench",
     "status": "hashmatch.cli.status:status",
     "config": "hashmatch.cli.config_show:config",
 }
