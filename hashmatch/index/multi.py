@@ -26,7 +26,7 @@ from hashmatch.index.columns import Bytes, Keys, Ordinals
 from hashmatch.index.flat import FlatSearch
 from hashmatch.index.plan import WORD_BYTES, Plan, key_bits_for, plan, table_shapes
 from hashmatch.index.strategy import RowFilter, RowHits
-from hashmatch.kernels import multi_index
+from hashmatch.kernels import chunks, multi_index
 
 _PASSED: Final = 4_096
 """Rows that passed a filter and wait to be measured together; 32 kB."""
@@ -36,7 +36,7 @@ _SCATTER: dict[int, Keys] = {}
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What :func:`hashmatch.kernels.multi_index.build_chunk` wrote for every chunk.
+    """What :func:`hashmatch.kernels.chunks.build_chunk` wrote for every chunk.
 
     ``offsets`` : uint32, shape (m, 2 ** key_bits + 1). ``filters`` : uint16, shape (m, n + PAD). ``rows`` : uint32,
     shape (m, n + PAD). Read-only ok.
@@ -75,7 +75,7 @@ def chunk_tables(codes: Bytes) -> Iterator[Tables]:
     )
     permuted = permuted_words(codes)
     for chunk in range(shapes.offsets[0]):
-        multi_index.build_chunk(permuted, chunk, key_bits_for(n), table.offsets[0], table.filters[0], table.rows[0])
+        chunks.build_chunk(permuted, chunk, key_bits_for(n), table.offsets[0], table.filters[0], table.rows[0])
         yield table
 
 
@@ -95,14 +95,14 @@ def build_tables(codes: Bytes) -> Tables:
 def permuted_words(codes: Bytes) -> Keys:
     """Return the codes with their bits reordered; uint64, shape (n, bytes / 8)."""
     permuted = np.empty((len(codes), codes.shape[1] // WORD_BYTES), dtype=np.uint64)
-    multi_index.permute(codes, scatter_table(8 * codes.shape[1]), permuted)
+    chunks.permute(codes, scatter_table(8 * codes.shape[1]), permuted)
     return permuted
 
 
 def scatter_table(bits: int) -> Keys:
     """Return the table that reorders the bits of codes of this length; made once."""
     if bits not in _SCATTER:
-        _SCATTER[bits] = multi_index.scatter_table(bits)
+        _SCATTER[bits] = chunks.scatter_table(bits)
     return _SCATTER[bits]
 
 
@@ -164,36 +164,23 @@ class MultiIndexSearch:
         return self._flat.nearest(queries, k)
 
     def _through_tables(self, queries: Bytes, chosen: Plan, rows: RowFilter, max_rows: int) -> RowHits:
-        count = len(queries)
+        count, pairs = len(queries), (len(queries), len(chosen.thresholds))
         queries = np.ascontiguousarray(queries)
-        permuted = permuted_words(queries)
-        heaps = np.empty((count, max_rows), dtype=np.int64)
-        held = np.empty(count, dtype=np.int64)
+        keys, words = np.empty(pairs, dtype=np.int64), np.empty(pairs, dtype=np.uint16)
+        chunks.cut(permuted_words(queries), self._tables.key_bits, keys, words)
+        heaps, held = np.empty((count, max_rows), dtype=np.int64), np.empty(count, dtype=np.int64)
         cut = np.empty(count, dtype=np.bool_)
+        buckets, passed = self._scratch.buckets_for(len(chosen.masks)), self._scratch.passed
         multi_index.search(
-            queries.view(np.uint64),
-            permuted,
-            self._words,
-            self._scatter,
-            self._tables.offsets,
-            self._tables.filters,
-            self._tables.rows,
-            chosen.thresholds,
-            chosen.probes,
-            chosen.probe_ends,
-            self._tables.key_bits,
+            (queries.view(np.uint64), keys, words),
+            (self._words, self._scatter),
+            (self._tables.offsets, self._tables.filters, self._tables.rows),
+            (chosen.thresholds, chosen.masks, chosen.ends),
             chosen.radius,
             chosen.budget,
-            rows.owners,
-            rows.sets,
-            rows.dead,
-            rows.allowed,
-            heaps,
-            held,
-            cut,
-            self._scratch.buckets_for(len(chosen.probes)),
-            self._scratch.passed,
-            np.empty(count, dtype=np.int64),
+            (rows.owners, rows.sets, rows.dead, rows.allowed),
+            (heaps, held, cut),
+            (buckets, passed, np.empty(count, dtype=np.int64)),
         )
         filled = np.arange(max_rows) < held[:, None]
         items = heaps[filled]

@@ -25,7 +25,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels.multi_index import CHUNK_BITS, PAD, ROW_COST
+from hashmatch.kernels.chunks import CHUNK_BITS, PAD
+from hashmatch.kernels.multi_index import ROW_COST
 
 PROBE_NS: Final = 6.0
 """Looking up one bucket: two reads of ``offsets``, one line of ``filters``, mostly from the shared cache."""
@@ -50,14 +51,14 @@ BUDGET_SCANS: Final = 1
 class Plan:
     """What :func:`hashmatch.kernels.multi_index.search` needs to know of a radius.
 
-    ``thresholds`` : int64, shape (m,). ``probes`` : uint32, shape (p,). ``probe_ends`` : int64, shape (largest
-    threshold + 2,). ``budget`` in the kernel's unit.
+    ``thresholds`` : int64, shape (m,). ``masks`` : uint32, shape (p,). ``ends`` : int64, shape (e,), as in
+    the kernel, e = largest threshold + 2. ``budget`` in the kernel's unit.
     """
 
     radius: int
     thresholds: npt.NDArray[np.int64]
-    probes: npt.NDArray[np.uint32]
-    probe_ends: npt.NDArray[np.int64]
+    masks: npt.NDArray[np.uint32]
+    ends: npt.NDArray[np.int64]
     budget: int
 
 
@@ -142,10 +143,10 @@ def probing(bits: int, key_bits: int, radius: int, *, budget: int) -> Plan | Non
     largest = int(thresholds.max())
     if probe_count(key_bits, largest) > MAX_PROBES:
         return None
-    probes = [
+    masks = [
         sum(1 << bit for bit in chosen)
         for apart in range(largest + 1)
         for chosen in itertools.combinations(range(key_bits), apart)
     ]
     ends = [0, *(probe_count(key_bits, apart) for apart in range(largest + 1))]
-    return Plan(radius, thresholds, np.array(probes, dtype=np.uint32), np.array(ends, dtype=np.int64), budget)
+    return Plan(radius, thresholds, np.array(masks, dtype=np.uint32), np.array(ends, dtype=np.int64), budget)

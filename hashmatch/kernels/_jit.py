@@ -38,6 +38,11 @@ def readonly(item: types.Type, dimensions: int = 1) -> types.Array:
     return types.Array(item, dimensions, "C", readonly=True)
 
 
+def group(*members: types.Type) -> types.Type:
+    """Type of a tuple of arrays that belong together."""
+    return types.Tuple(members)  # type: ignore[no-untyped-call]
+
+
 def kernel(returns: types.Type, *arguments: types.Type) -> Callable[[Kernel], Kernel]:
     """Compile a function for exactly one signature, at once.
 

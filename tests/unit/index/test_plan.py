@@ -34,9 +34,9 @@ def test_keys_grow_with_the_column_up_to_a_whole_chunk(rows: int, bits: int) -> 
 def test_probes_are_all_keys_within_the_threshold_in_order_of_their_bits() -> None:
     made = plan(256, 12, 1_000_000, 45)
     assert made is not None
-    assert len(set(made.probes.tolist())) == len(made.probes) == probe_count(12, 2)
+    assert len(set(made.masks.tolist())) == len(made.masks) == probe_count(12, 2)
     for apart in range(3):
-        block = made.probes[made.probe_ends[apart] : made.probe_ends[apart + 1]]
+        block = made.masks[made.ends[apart] : made.ends[apart + 1]]
         assert len(block) == math.comb(12, apart)
         assert {int(mask).bit_count() for mask in block} == {apart}
 
@@ -44,7 +44,7 @@ def test_probes_are_all_keys_within_the_threshold_in_order_of_their_bits() -> No
 def test_a_plan_for_radius_0_looks_up_one_key() -> None:
     made = plan(256, 12, 100_000, 0)
     assert made is not None
-    assert made.probes.tolist() == [0]
+    assert made.masks.tolist() == [0]
     assert sorted(made.thresholds.tolist()) == [-1] * 15 + [0]
 
 

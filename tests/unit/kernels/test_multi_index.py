@@ -6,13 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hashmatch.index.multi import Tables, build_tables, scatter_table
+from hashmatch.index.multi import Tables, build_tables, permuted_words, scatter_table
 from hashmatch.index.plan import Plan, probing
-from hashmatch.kernels import multi_index
+from hashmatch.kernels import chunks, multi_index
 
 Codes = npt.NDArray[np.uint8]
 NOTHING = np.empty(0, dtype=np.uint32)
-NONE = np.empty(0, dtype=np.uint8)
 
 
 def random_codes(rng: np.random.Generator, rows: int, bits: int) -> Codes:
@@ -39,35 +38,23 @@ def plan_for(bits: int, key_bits: int, radius: int, budget: int) -> Plan:
 def search(
     codes: Codes, tables: Tables, queries: Codes, plan: Plan, max_hits: int = 100_000
 ) -> list[tuple[list[tuple[int, int]], bool]]:
-    count = len(queries)
-    permuted = np.empty((count, queries.shape[1] // 8), dtype=np.uint64)
-    multi_index.permute(queries, scatter_table(8 * codes.shape[1]), permuted)
+    count, pairs = len(queries), (len(queries), len(plan.thresholds))
+    keys, words = np.empty(pairs, dtype=np.int64), np.empty(pairs, dtype=np.uint16)
+    chunks.cut(permuted_words(queries), tables.key_bits, keys, words)
     heaps, held = np.empty((count, max_hits), dtype=np.int64), np.empty(count, dtype=np.int64)
     cut = np.empty(count, dtype=np.bool_)
+    buckets = np.empty((2, len(plan.masks), 2), dtype=np.int64)
+    passed, spent = np.empty(4 * chunks.PAD, dtype=np.int64), np.empty(count, dtype=np.int64)
     multi_index.search(
-        queries.view(np.uint64),
-        permuted,
-        codes.view(np.uint64),
-        scatter_table(8 * codes.shape[1]),
-        tables.offsets,
-        tables.filters,
-        tables.rows,
-        plan.thresholds,
-        plan.probes,
-        plan.probe_ends,
-        tables.key_bits,
+        (queries.view(np.uint64), keys, words),
+        (codes.view(np.uint64), scatter_table(8 * codes.shape[1])),
+        (tables.offsets, tables.filters, tables.rows),
+        (plan.thresholds, plan.masks, plan.ends),
         plan.radius,
         plan.budget,
-        NOTHING,
-        NOTHING,
-        NOTHING,
-        NONE,
-        heaps,
-        held,
-        cut,
-        np.empty((2, len(plan.probes), 2), dtype=np.int64),
-        np.empty(4 * multi_index.PAD, dtype=np.int64),
-        np.empty(count, dtype=np.int64),
+        (NOTHING, NOTHING, NOTHING, np.empty(0, dtype=np.uint8)),
+        (heaps, held, cut),
+        (buckets, passed, spent),
     )
     answers = []
     for q in range(count):
@@ -117,9 +104,9 @@ def test_only_the_nearest_are_kept_and_ties_go_to_the_lower_row(budget: int) -> 
 
 
 def shares_all_chunks_but_one(rng: np.random.Generator, rows: int) -> Codes:
-    order = multi_index.permutation(256)
+    order = chunks.permutation(256)
     bits = np.tile(np.unpackbits(random_codes(rng, 1, 256)[0], bitorder="little"), (rows, 1))
-    bits[:, order[: multi_index.CHUNK_BITS]] = rng.integers(0, 2, (rows, multi_index.CHUNK_BITS))
+    bits[:, order[: chunks.CHUNK_BITS]] = rng.integers(0, 2, (rows, chunks.CHUNK_BITS))
     return np.packbits(bits, axis=1, bitorder="little")
 
 
@@ -161,22 +148,21 @@ def test_a_batch_answers_like_its_queries_one_by_one() -> None:
 
 @pytest.mark.parametrize("bits", [64, 128, 256, 512, 1_152])
 def test_the_permutation_moves_every_bit_to_its_own_place(bits: int) -> None:
-    order = multi_index.permutation(bits)
+    order = chunks.permutation(bits)
     assert sorted(order.tolist()) == list(range(bits))
     codes = random_codes(np.random.default_rng(bits), 5, bits)
-    permuted = np.empty((5, bits // 64), dtype=np.uint64)
-    multi_index.permute(codes, scatter_table(bits), permuted)
+    permuted = permuted_words(codes)
     expected = np.unpackbits(codes, axis=1, bitorder="little")[:, order]
     assert np.array_equal(np.unpackbits(permuted.view(np.uint8), axis=1, bitorder="little"), expected)
 
 
 def test_chunks_of_a_row_of_pdq_bits_come_from_all_over() -> None:
-    order = multi_index.permutation(256).reshape(16, 16)
+    order = chunks.permutation(256).reshape(16, 16)
     assert min(len({bit // 16 for bit in chunk}) for chunk in order) >= 12
     assert min(len({bit % 16 for bit in chunk}) for chunk in order) == 16
 
 
 def test_bits_wrap_round_at_the_end() -> None:
     permuted = np.array([[0b1011, 0, 0, 0xF << 60]], dtype=np.uint64)
-    assert multi_index.bits_at(permuted, 0, 252, 8) == 0b1011_1111
-    assert multi_index.bits_at(permuted, 0, 256, 4) == 0b1011
+    assert chunks.bits_at(permuted, 0, 252, 8) == 0b1011_1111
+    assert chunks.bits_at(permuted, 0, 256, 4) == 0b1011

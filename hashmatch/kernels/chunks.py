@@ -1,0 +1,162 @@
+"""Cut codes into chunks of 16 bits, and sort all rows once per chunk: the tables of the multi-index search.
+
+Theory of operation
+-------------------
+A code's bits are put into a fixed order that scatters neighbours (:func:`permutation`) and cut into m chunks of 16. For
+each chunk there is a table of all rows, sorted by the chunk's first ``key_bits`` bits: ``offsets`` says where a key's
+bucket begins, ``filters`` holds of each row the 16 bits that follow the key, ``rows`` its number. ``multi_index.py``
+searches them; docs/explain/search.md explains why these bits are enough to miss nothing.
+
+What this module deliberately does not do: it does not choose ``key_bits`` (``index/plan.py``), and it does not search.
+
+Source: Norouzi, Punjani, Fleet, "Fast exact search in Hamming space with multi-index hashing", TPAMI 36(6), 2014.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hashmatch.kernels import _simd
+from hashmatch.kernels._jit import int64, kernel, readonly, uint8, uint16, uint32, uint64, void, writable
+
+Words = npt.NDArray[np.uint64]
+Numbers = npt.NDArray[np.int64]
+
+CHUNK_BITS: Final = 16
+FILTER_BITS: Final = 16
+PAD: Final = _simd.LANES
+"""Items behind the last row of ``filters`` and ``rows``, so that a whole compare never leaves the array."""
+_WORD_BITS: Final = 64
+
+
+def permutation(bits: int) -> Numbers:
+    """Return the order in which the bits of a code are cut into chunks; int64, shape (bits,).
+
+    A step of about 0.382 of the length, the golden section, that shares no factor with it: bits of one chunk come from
+    rows and columns far apart, so that the correlation inside PDQ's rows does not fill a few buckets.
+    """
+    step = round(bits * (3 - math.sqrt(5)) / 2)
+    while math.gcd(step, bits) != 1:
+        step += 1
+    return np.arange(bits, dtype=np.int64) * step % bits
+
+
+def scatter_table(bits: int) -> Words:
+    """Where the bits of each byte of a code go.
+
+    Returns
+    -------
+    uint64, shape (bits / 8, 256, bits / 64)
+        The permuted code is the OR of ``table[i, code[i]]`` over its bytes.
+
+    """
+    target = np.empty(bits, dtype=np.int64)
+    target[permutation(bits)] = np.arange(bits)
+    table = np.zeros((bits // 8, 256, bits // _WORD_BITS), dtype=np.uint64)
+    values = np.arange(256)
+    for byte in range(bits // 8):
+        for bit in range(8):
+            word, place = divmod(int(target[8 * byte + bit]), _WORD_BITS)
+            table[byte, (values >> bit) & 1 == 1, word] |= np.uint64(1) << np.uint64(place)
+    return table
+
+
+@kernel(void, readonly(uint8, 2), readonly(uint64, 3), writable(uint64, 2))
+def permute(codes: npt.NDArray[np.uint8], table: Words, permuted: Words) -> None:
+    """Reorder the bits of every code.
+
+    Parameters
+    ----------
+    codes : uint8, shape (n, bytes), C order, read-only ok
+    table : uint64, shape (bytes, 256, words)
+        From :func:`scatter_table`.
+    permuted : uint64, shape (n, words), written
+
+    """
+    size, words = codes.shape[1], permuted.shape[1]
+    for i in range(codes.shape[0]):
+        for w in range(words):
+            permuted[i, w] = 0
+        for byte in range(size):
+            for w in range(words):
+                permuted[i, w] |= table[byte, codes[i, byte], w]
+
+
+@kernel(int64, readonly(uint64, 2), int64, int64, int64)
+def bits_at(permuted: Words, row: int, start: int, count: int) -> int:
+    """``count`` bits (1..32) of a permuted code from position ``start``, wrapping round at its end."""
+    words = permuted.shape[1]
+    word, shift = start // _WORD_BITS % words, start % _WORD_BITS
+    bits = permuted[row, word] >> np.uint64(shift)
+    if shift + count > _WORD_BITS:
+        bits |= permuted[row, (word + 1) % words] << np.uint64(_WORD_BITS - shift)
+    return int(np.int64(bits & ((np.uint64(1) << np.uint64(count)) - np.uint64(1))))
+
+
+@kernel(void, readonly(uint64, 2), int64, int64, writable(uint32), writable(uint16), writable(uint32))
+def build_chunk(
+    permuted: Words,
+    chunk: int,
+    key_bits: int,
+    offsets: npt.NDArray[np.uint32],
+    filters: npt.NDArray[np.uint16],
+    rows: npt.NDArray[np.uint32],
+) -> None:
+    """Build the table of one chunk: a counting sort of all rows by key, equal keys in row order.
+
+    Parameters
+    ----------
+    permuted : uint64, shape (n, words), read-only ok
+    chunk, key_bits
+        Which chunk, and how many of its bits choose the bucket (1..16).
+    offsets : uint32, shape (2 ** key_bits + 1,), written
+    filters : uint16, shape (n + PAD,), written
+    rows : uint32, shape (n + PAD,), written
+
+    """
+    n, start = permuted.shape[0], chunk * CHUNK_BITS
+    buckets = offsets.shape[0] - 1
+    for b in range(buckets + 1):
+        offsets[b] = 0
+    for row in range(n):
+        offsets[bits_at(permuted, row, start, key_bits) + 1] += np.uint32(1)
+    for b in range(buckets):
+        offsets[b + 1] += offsets[b]
+    for row in range(n):
+        key = bits_at(permuted, row, start, key_bits)
+        place = offsets[key]
+        offsets[key] = place + np.uint32(1)
+        filters[place] = np.uint16(bits_at(permuted, row, start + key_bits, FILTER_BITS))
+        rows[place] = np.uint32(row)
+    for b in range(buckets, 0, -1):
+        offsets[b] = offsets[b - 1]
+    offsets[0] = 0
+    for place in range(n, filters.shape[0]):
+        filters[place] = 0
+        rows[place] = 0
+
+
+@kernel(void, readonly(uint64, 2), int64, writable(int64, 2), writable(uint16, 2))
+def cut(permuted: Words, key_bits: int, keys: Numbers, words: npt.NDArray[np.uint16]) -> None:
+    """Key and filter word of every chunk of every query.
+
+    Parameters
+    ----------
+    permuted : uint64, shape (q, words), read-only ok
+        From :func:`permute`.
+    key_bits
+        As the tables were built.
+    keys : int64, shape (q, m), written
+    words : uint16, shape (q, m), written
+        The ``FILTER_BITS`` bits behind the key.
+
+    """
+    for q in range(permuted.shape[0]):
+        for chunk in range(keys.shape[1]):
+            start = chunk * CHUNK_BITS
+            keys[q, chunk] = bits_at(permuted, q, start, key_bits)
+            words[q, chunk] = np.uint16(bits_at(permuted, q, start + key_bits, FILTER_BITS))
