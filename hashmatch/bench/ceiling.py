@@ -35,7 +35,7 @@ from hashmatch.bench.column import Column, heaps_found
 from hashmatch.bench.systems import ALL_AT_ONCE, Skipped, System, Task
 from hashmatch.index.columns import Bytes
 from hashmatch.index.multi import scatter_table
-from hashmatch.kernels import multi_index
+from hashmatch.kernels import chunks
 
 SOURCES = Path(__file__).resolve().parents[2] / "native_bench" / "ceiling"
 BUILD_TIMEOUT_S = 60.0
@@ -125,8 +125,8 @@ def memory_bounds(task: Task) -> Mapping[str, float]:
     bounds = {"stream_gb_per_s": words.nbytes / stream_s / 1e9, "scan_us": stream_s * 1e6}
     if plan is None or tables is None:
         return bounds
-    in_flight = max(1, int(plan.probe_ends[int(plan.thresholds.max()) + 1]))
-    probes = sum(int(plan.probe_ends[int(threshold) + 1]) for threshold in plan.thresholds)
+    in_flight = max(1, int(plan.ends[int(plan.thresholds.max()) + 1]))
+    probes = sum(int(plan.ends[int(threshold) + 1]) for threshold in plan.thresholds)
     per_bucket = task.entries / 2**tables.key_bits
     filter_lines = probes * (1 + per_bucket * tables.filters.itemsize / LINE_BYTES)
     reads = 1 << 19
@@ -162,7 +162,7 @@ def _addresses(column: Column, radius: int) -> Any:
         raise Skipped(f"radius {radius} is planned as a scan")
     arrays = (
         column.codes, scatter_table(8 * column.codes.shape[1]), tables.offsets, tables.filters, tables.rows,
-        plan.thresholds, plan.probes, plan.probe_ends,
+        plan.thresholds, plan.masks, plan.ends,
     )  # fmt: skip
     struct = _Tables(
         *(array.ctypes.data for array in arrays),
@@ -194,8 +194,8 @@ def _library() -> Any:
     library.ceiling_chase.argtypes = [address, number, number, ctypes.c_uint64]
     for function in (library.ceiling_stream, library.ceiling_lines, library.ceiling_chase):
         function.restype = ctypes.c_uint64
-    if multi_index.PAD != 32:  # noqa: PLR2004 - ceiling.h says LANES 32
-        raise Skipped(f"ceiling.h compares 32 filters at once, the kernel {multi_index.PAD}")
+    if chunks.PAD != 32:  # noqa: PLR2004 - ceiling.h says LANES 32
+        raise Skipped(f"ceiling.h compares 32 filters at once, the kernel {chunks.PAD}")
     return library
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from hashmatch.errors import BadInput
 from hashmatch.index.columns import Bytes
-from hashmatch.kernels import multi_index
+from hashmatch.kernels import chunks
 
 BITS = 256
 SIZE_BYTES = BITS // 8
@@ -138,7 +138,7 @@ def entries_of(  # noqa: PLR0911 - one return per distribution
 
 def _shared(entries: int, rng: np.random.Generator) -> Bytes:
     """Codes that differ in the bits of the index's last chunk only."""
-    places = multi_index.permutation(BITS)[-multi_index.CHUNK_BITS :]
+    places = chunks.permutation(BITS)[-chunks.CHUNK_BITS :]
     bits = np.repeat(rng.integers(0, 2, (1, BITS), dtype=np.uint8), entries, axis=0)
     bits[:, places] = rng.integers(0, 2, (entries, len(places)), dtype=np.uint8)
     return np.packbits(bits, axis=1, bitorder="little")

@@ -21,11 +21,11 @@ import numpy as np
 
 from hashmatch.bench.answers import Found
 from hashmatch.index.columns import Bytes
-from hashmatch.index.multi import Tables, build_tables, scatter_table
+from hashmatch.index.multi import Tables, build_tables, permuted_words, scatter_table
 from hashmatch.index.plan import Plan, is_indexed, plan
 from hashmatch.index.search import hamming_search
 from hashmatch.index.strategy import HammingSearch, RowFilter
-from hashmatch.kernels import multi_index
+from hashmatch.kernels import chunks, multi_index
 
 PASSED = 4096
 """Items of the kernel's scratch array, as in the engine."""
@@ -99,17 +99,21 @@ class Column:
         assert planned is not None  # noqa: S101 - the caller asked
         assert tables is not None  # noqa: S101
         count, words = len(queries), self.codes.view(np.uint64)
-        heaps = np.empty((count, self.max_hits), dtype=np.int64)
-        held, cut, spent = np.empty(count, np.int64), np.empty(count, np.bool_), np.empty(count, np.int64)
-        permuted = np.empty((count, words.shape[1]), dtype=np.uint64)
-        shared = (words, scatter_table(8 * self.codes.shape[1]), tables.offsets, tables.filters, tables.rows)
-        constants = (
-            planned.thresholds, planned.probes, planned.probe_ends, tables.key_bits, planned.radius, planned.budget,
-        )  # fmt: skip
-        buckets, passed = np.empty((2, len(planned.probes), 2), np.int64), np.empty(PASSED, np.int64)
-        every = self._every_row
-        rows = (every.owners, every.sets, every.dead, every.allowed)
-        _one_by_one()(queries, permuted, shared, constants, rows, (heaps, held, cut), (buckets, passed, spent))
+        pairs, every = (count, len(planned.thresholds)), self._every_row
+        keys, following = np.empty(pairs, dtype=np.int64), np.empty(pairs, dtype=np.uint16)
+        chunks.cut(permuted_words(queries), tables.key_bits, keys, following)
+        heaps, held = np.empty((count, self.max_hits), dtype=np.int64), np.empty(count, dtype=np.int64)
+        cut, spent = np.empty(count, dtype=np.bool_), np.empty(count, dtype=np.int64)
+        _one_by_one()(
+            (queries.view(np.uint64), keys, following),
+            (words, scatter_table(8 * self.codes.shape[1])),
+            (tables.offsets, tables.filters, tables.rows),
+            (planned.thresholds, planned.masks, planned.ends),
+            (planned.radius, planned.budget),
+            (every.owners, every.sets, every.dead, every.allowed),
+            (heaps, held, cut),
+            (np.empty((2, len(planned.masks), 2), dtype=np.int64), np.empty(PASSED, dtype=np.int64), spent),
+        )
         return heaps, held, cut
 
 
@@ -124,23 +128,18 @@ def heaps_found(result: Any, queries: int) -> Found:
 @functools.cache
 def _one_by_one() -> Any:
     """Compile the loop; not cached on disk, where a change of the kernel would go unnoticed."""
-    permute, search = multi_index.permute, multi_index.search
+    search = multi_index.search
 
     @numba.njit(nogil=True)
-    def loop(queries, permuted, shared, constants, rows, result, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0917
-        codes, table, offsets, filters, numbers = shared
-        thresholds, probes, probe_ends, key_bits, radius, budget = constants
-        owners, sets, dead, allowed = rows
-        heaps, held, cut = result
+    def loop(queries, column, tables, probing, limits, counting, best, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0917
+        codes, keys, words = queries
+        heaps, held, cut = best
         buckets, passed, spent = scratch
-        words = queries.view(np.uint64)
-        for q in range(queries.shape[0]):
+        for q in range(codes.shape[0]):
             one = slice(q, q + 1)
-            permute(queries[one], table, permuted[one])
             search(
-                words[one], permuted[one], codes, table, offsets, filters, numbers, thresholds, probes, probe_ends,
-                key_bits, radius, budget, owners, sets, dead, allowed, heaps[one], held[one], cut[one], buckets, passed,
-                spent[one],
+                (codes[one], keys[one], words[one]), column, tables, probing, limits[0], limits[1], counting,
+                (heaps[one], held[one], cut[one]), (buckets, passed, spent[one]),
             )  # fmt: skip
 
     return loop

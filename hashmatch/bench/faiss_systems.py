@@ -21,7 +21,7 @@ import faiss
 import numpy as np
 
 from hashmatch.bench.answers import Found
-from hashmatch.bench.machine import resident_bytes
+from hashmatch.bench.machine import grown_bytes, resident_bytes
 from hashmatch.bench.systems import Skipped, System, Task
 from hashmatch.index.columns import Bytes
 
@@ -134,13 +134,13 @@ def ivf(task: Task) -> list[System]:
     return [System("faiss_ivf", ask, nearest_found, exact=False, build_s=build_s, size_bytes=size, tune=tune)]
 
 
-def _built(index: Any, task: Task) -> tuple[Any, float, int]:
+def _built(index: Any, task: Task) -> tuple[Any, float, int | None]:
     """Train and fill an index; return it with the seconds and the bytes that this took."""
     before, begin = resident_bytes(), time.perf_counter()
     if not index.is_trained:
         index.train(task.codes)
     index.add(task.codes)
-    return index, time.perf_counter() - begin, max(resident_bytes() - before, task.codes.nbytes)
+    return index, time.perf_counter() - begin, grown_bytes(before, task.codes.nbytes)
 
 
 def _reasonable(task: Task, entries: int) -> None:

@@ -11,6 +11,7 @@ What this module deliberately does not do: it names no host and no user.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import time
@@ -24,6 +25,7 @@ import numpy as np
 LIBRARIES = ("hashmatch", "numpy", "numba", "llvmlite", "faiss-cpu", "usearch")
 QUIET_SPREAD = 0.05
 """A spread of the noise check below this is a quiet machine; idle virtual machines show 0.01 to 0.03."""
+LEAST_GROWTH_BYTES = 3_000_000
 _REPETITIONS = 200
 
 
@@ -82,9 +84,20 @@ def available_bytes() -> int:
 
 
 def resident_bytes() -> int:
-    """Memory of this process that lies in RAM."""
+    """Memory of this process that lies in RAM, after what was freed has been given back."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
     said = _text("/proc/self/statm")
     return int(said.split()[1]) * os.sysconf("SC_PAGE_SIZE") if said else 0
+
+
+def grown_bytes(before: int, codes_bytes: int) -> int | None:
+    """By how much the process has grown since ``before``, for an index over so many bytes of codes.
+
+    None for a small list, where the allocator's own appetite drowns it.
+    """
+    return max(resident_bytes() - before, codes_bytes) if codes_bytes >= LEAST_GROWTH_BYTES else None
 
 
 def _vector_bits() -> int | None:

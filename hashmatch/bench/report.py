@@ -67,9 +67,10 @@ def figure(value: float | None) -> str:
     return f"{value:.1f}" if magnitude >= 10 else f"{value:.2f}"  # noqa: PLR2004
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table, the first column left, the others right."""
-    lines = ["| " + " | ".join(head) + " |", "|" + "|".join([" --- ", *(" ---: " for _ in head[1:])]) + "|"]
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: Sequence[int] = (0,)) -> str:
+    """Return a Markdown table: columns of ``words`` to the left, columns of figures to the right."""
+    lines = ["| " + " | ".join(head) + " |"]
+    lines.append("|" + "|".join(" --- " if at in words else " ---: " for at in range(len(head))) + "|")
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
 
 
@@ -91,7 +92,7 @@ def _machine(results: Results) -> str:
         ("noise before", _noise(said["noise_before"])),
         ("noise after", _noise(results["noise"]["noise_after"]) if "noise" in results else DASH),
     ]
-    return "## Machine\n\n" + table(("", ""), rows).replace(" ---: ", " --- ")
+    return "## Machine\n\n" + table(("", ""), rows, words=(0, 1))
 
 
 def _noise(said: _ROW) -> str:
@@ -107,7 +108,9 @@ def _goals(checked: Sequence[Checked]) -> str:
         met = {True: "yes", False: "**no**", None: "open"}[row.met]
         rows.append((row.goal.what, row.goal.text(), measured, met, beside))
     kept = sum(row.met is True for row in checked)
-    return f"## Goals: {kept} of {len(checked)} met\n\n" + table(("", "goal", "measured", "met", "beside it"), rows)
+    return f"## Goals: {kept} of {len(checked)} met\n\n" + table(
+        ("", "goal", "measured", "met", "beside it"), rows, words=(0, 3, 4)
+    )
 
 
 def _sizes(results: Results) -> Iterator[str]:
@@ -207,7 +210,11 @@ def _tradeoff(rows: Sequence[_ROW]) -> str:
     lines = [
         (f"`{row['system']}`", row["setting"], figure(row["us_per_query"]), f"{row['recall']:.3f}") for row in rows
     ]
-    return "## Recall against time\n\n" + table(("system", "setting", "µs/query", "recall"), lines) if lines else ""
+    return (
+        "## Recall against time\n\n" + table(("system", "setting", "µs/query", "recall"), lines, words=(0, 1))
+        if lines
+        else ""
+    )
 
 
 def _threads(row: _ROW | None) -> str:

@@ -125,7 +125,7 @@ def _views(bench: Bench, scale: Scale) -> dict[str, object]:
 
 def _threads(bench: Bench, progress: Progress) -> dict[str, object]:
     cores = len(os.sched_getaffinity(0))
-    names = {"ours", "ours_batch120", "faiss_flat"}
+    names = {"ours", "ours_loop", "ours_batch8", "ours_batch120", "faiss_flat"}
     systems = [system for system in bench.systems if system.name in names]
     rates = threads.scaling(systems, bench.queries, RADIUS, cores, progress)
     return {"entries": len(bench.codes), "queries_per_s": rates}

@@ -21,7 +21,7 @@ from hashmatch.bench.systems import System
 from hashmatch.index.columns import Bytes
 from hashmatch.progress import SILENT, Progress
 
-ROUND_S = 0.3
+ROUND_S = 0.2
 ROUNDS = 7
 
 

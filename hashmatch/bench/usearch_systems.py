@@ -12,7 +12,7 @@ import numpy as np
 
 from hashmatch.bench.answers import Found
 from hashmatch.bench.faiss_systems import NEAREST
-from hashmatch.bench.machine import resident_bytes
+from hashmatch.bench.machine import grown_bytes, resident_bytes
 from hashmatch.bench.systems import Skipped, System, Task
 from hashmatch.index.columns import Bytes
 
@@ -55,7 +55,7 @@ def hnsw(task: Task) -> list[System]:
     before, begin = resident_bytes(), time.perf_counter()
     index = library.Index(ndim=256, metric=library.MetricKind.Hamming, dtype=library.ScalarKind.B1)
     index.add(np.arange(task.entries), task.codes, threads=1)
-    build_s, size = time.perf_counter() - begin, max(resident_bytes() - before, task.codes.nbytes)
+    build_s, size = time.perf_counter() - begin, grown_bytes(before, task.codes.nbytes)
 
     def ask(queries: Bytes, radius: int) -> object:
         del radius

@@ -91,7 +91,7 @@ def search(  # noqa: PLR0917 - click passes options by name
 ) -> ExitCode:
     """Time one exact search by Hamming distance, ours and others', with recall checked first.
 
-    Distributions: uniform, correlated, photos (made from the pictures in HASHMATCH_EXTRA_DATA), ball, shared, identical,
+    Distributions: uniform, correlated, photos (from the pictures in HASHMATCH_EXTRA_DATA), ball, shared, identical,
     zero. Systems: ours, faiss_flat, faiss_multihash, faiss_hash, faiss_hnsw, faiss_ivf, usearch_exact, usearch_hnsw,
     c_probe, c_scan; those that are not installed or would take minutes are skipped with the reason.
     """
