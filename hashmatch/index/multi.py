@@ -73,9 +73,12 @@ def chunk_tables(codes: Bytes) -> Iterator[Tables]:
         np.empty((1, shapes.filters[1]), dtype=np.uint16),
         np.empty((1, shapes.rows[1]), dtype=np.uint32),
     )
-    permuted = permuted_words(codes)
+    permuted = np.empty((n, size_bytes // WORD_BYTES), dtype=np.uint64)
+    chunks.permute(codes, scatter_table(8 * size_bytes), permuted)
+    keys, words = np.empty(n, dtype=np.uint16), np.empty(n, dtype=np.uint16)
     for chunk in range(shapes.offsets[0]):
-        chunks.build_chunk(permuted, chunk, key_bits_for(n), table.offsets[0], table.filters[0], table.rows[0])
+        chunks.cut(permuted, chunk, key_bits_for(n), keys, words)
+        chunks.build_chunk(keys, words, table.offsets[0], table.filters[0], table.rows[0])
         yield table
 
 
@@ -92,13 +95,6 @@ def build_tables(codes: Bytes) -> Tables:
     return tables
 
 
-def permuted_words(codes: Bytes) -> Keys:
-    """Return the codes with their bits reordered; uint64, shape (n, bytes / 8)."""
-    permuted = np.empty((len(codes), codes.shape[1] // WORD_BYTES), dtype=np.uint64)
-    chunks.permute(codes, scatter_table(8 * codes.shape[1]), permuted)
-    return permuted
-
-
 def scatter_table(bits: int) -> Keys:
     """Return the table that reorders the bits of codes of this length; made once."""
     if bits not in _SCATTER:
@@ -107,17 +103,32 @@ def scatter_table(bits: int) -> Keys:
 
 
 class _Scratch(threading.local):
-    """Arrays that a thread uses again and again; see the parameters of the kernel."""
+    """Arrays that a thread uses again for calls of the same shape; what they are is said in the kernel."""
 
     def __init__(self) -> None:
-        self.passed = np.empty(_PASSED, dtype=np.int64)
-        self.buckets = np.empty((2, 1, 2), dtype=np.int64)
+        self._shape: tuple[int, int, int, int, int] | None = None
 
-    def buckets_for(self, probes: int) -> npt.NDArray[np.int64]:
-        """Room for the buckets of two chunks."""
-        if self.buckets.shape[1] < probes:
-            self.buckets = np.empty((2, probes, 2), dtype=np.int64)
-        return self.buckets
+    def fit(self, count: int, words: int, max_rows: int, chosen: Plan) -> None:
+        """Make the arrays for ``count`` queries of ``words`` 64-bit words."""
+        m, probes = len(chosen.thresholds), len(chosen.masks)
+        shape = (count, words, max_rows, m, probes)
+        if shape == self._shape:
+            return
+        self._shape = shape
+        self.permuted = np.empty((count, words), dtype=np.uint64)
+        self.keys = np.empty((m, count), dtype=np.uint16)
+        self.words = np.empty((m, count), dtype=np.uint16)
+        self.best = (
+            np.empty((count, max_rows), dtype=np.int64),
+            np.empty(count, dtype=np.int64),
+            np.empty(count, dtype=np.int64),
+        )
+        self.scratch = (
+            np.empty(4 * probes, dtype=np.uint64),
+            np.empty(_PASSED, dtype=np.int64),
+            np.empty(count, dtype=np.int64),
+        )
+        self.found = np.empty((3, count * max_rows), dtype=np.int64)
 
 
 class MultiIndexSearch:
@@ -164,29 +175,21 @@ class MultiIndexSearch:
         return self._flat.nearest(queries, k)
 
     def _through_tables(self, queries: Bytes, chosen: Plan, rows: RowFilter, max_rows: int) -> RowHits:
-        count, pairs = len(queries), (len(queries), len(chosen.thresholds))
         queries = np.ascontiguousarray(queries)
-        keys, words = np.empty(pairs, dtype=np.int64), np.empty(pairs, dtype=np.uint16)
-        chunks.cut(permuted_words(queries), self._tables.key_bits, keys, words)
-        heaps, held = np.empty((count, max_rows), dtype=np.int64), np.empty(count, dtype=np.int64)
-        cut = np.empty(count, dtype=np.bool_)
-        buckets, passed = self._scratch.buckets_for(len(chosen.masks)), self._scratch.passed
-        multi_index.search(
-            (queries.view(np.uint64), keys, words),
+        own = self._scratch
+        own.fit(len(queries), self._words.shape[1], max_rows, chosen)
+        chunks.prepare(queries, self._scatter, self._tables.key_bits, own.permuted, own.keys, own.words)
+        total = multi_index.search(
+            (queries.view(np.uint64), own.keys, own.words),
             (self._words, self._scatter),
             (self._tables.offsets, self._tables.filters, self._tables.rows),
             (chosen.thresholds, chosen.masks, chosen.ends),
             chosen.radius,
             chosen.budget,
             (rows.owners, rows.sets, rows.dead, rows.allowed),
-            (heaps, held, cut),
-            (buckets, passed, np.empty(count, dtype=np.int64)),
+            own.best,
+            own.scratch,
+            own.found,
         )
-        filled = np.arange(max_rows) < held[:, None]
-        items = heaps[filled]
-        return RowHits(
-            np.repeat(np.arange(count, dtype=np.int64), held),
-            items & multi_index.ROW_MASK,
-            items >> multi_index.ROW_BITS,
-            bool(cut.any()),
-        )
+        query, row, distance = own.found[:, :total].copy()
+        return RowHits(query, row, distance, bool(own.best[2].any()))

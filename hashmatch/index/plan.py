@@ -39,7 +39,7 @@ SCAN_NS: Final = 0.25
 MAX_PROBES: Final = 1 << 16
 """Probes of one chunk beyond which nothing is planned; the scan is cheaper long before."""
 ROWS_PER_BUCKET: Final = 16
-"""Aim of :func:`key_bits_for`: about half a cache line of filters, so that a bucket is one line and one compare."""
+"""Aim of :func:`key_bits_for`: half a cache line of filters, so that a bucket is mostly one line and one compare."""
 LEAST_ROWS: Final = 2_048
 """Below this a scan takes about two microseconds, which no index beats by enough to be worth its memory."""
 WORD_BYTES: Final = 8
@@ -63,8 +63,8 @@ class Plan:
 
 
 def key_bits_for(rows: int) -> int:
-    """Bits of a chunk that choose the bucket, 1..16, for about ``ROWS_PER_BUCKET`` rows in each."""
-    return min(CHUNK_BITS, max(1, (max(rows, 1) // ROWS_PER_BUCKET).bit_length() - 1))
+    """Bits of a chunk that choose the bucket, 1..16, for at most ``ROWS_PER_BUCKET`` rows in each, on average."""
+    return min(CHUNK_BITS, max(1, (rows // ROWS_PER_BUCKET - 1).bit_length()))
 
 
 @dataclass(frozen=True, slots=True)

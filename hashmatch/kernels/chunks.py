@@ -1,11 +1,11 @@
-"""Cut codes into chunks of 16 bits, and sort all rows once per chunk: the tables of the multi-index search.
+"""The tables of the multi-index search: all rows, sorted once per chunk of 16 bits.
 
 Theory of operation
 -------------------
 A code's bits are put into a fixed order that scatters neighbours (:func:`permutation`) and cut into m chunks of 16. For
 each chunk there is a table of all rows, sorted by the chunk's first ``key_bits`` bits: ``offsets`` says where a key's
 bucket begins, ``filters`` holds of each row the 16 bits that follow the key, ``rows`` its number. ``multi_index.py``
-searches them; docs/explain/search.md explains why these bits are enough to miss nothing.
+searches the tables; docs/explain/search.md explains why these bits are enough to miss nothing.
 
 What this module deliberately does not do: it does not choose ``key_bits`` (``index/plan.py``), and it does not search.
 
@@ -24,7 +24,7 @@ from hashmatch.kernels import _simd
 from hashmatch.kernels._jit import int64, kernel, readonly, uint8, uint16, uint32, uint64, void, writable
 
 Words = npt.NDArray[np.uint64]
-Numbers = npt.NDArray[np.int64]
+Halves = npt.NDArray[np.uint16]
 
 CHUNK_BITS: Final = 16
 FILTER_BITS: Final = 16
@@ -33,7 +33,7 @@ PAD: Final = _simd.LANES
 _WORD_BITS: Final = 64
 
 
-def permutation(bits: int) -> Numbers:
+def permutation(bits: int) -> npt.NDArray[np.int64]:
     """Return the order in which the bits of a code are cut into chunks; int64, shape (bits,).
 
     A step of about 0.382 of the length, the golden section, that shares no factor with it: bits of one chunk come from
@@ -45,7 +45,7 @@ def permutation(bits: int) -> Numbers:
     return np.arange(bits, dtype=np.int64) * step % bits
 
 
-def scatter_table(bits: int) -> Words:
+def scatter_table(bits: int) -> npt.NDArray[np.uint64]:
     """Where the bits of each byte of a code go.
 
     Returns
@@ -97,66 +97,75 @@ def bits_at(permuted: Words, row: int, start: int, count: int) -> int:
     return int(np.int64(bits & ((np.uint64(1) << np.uint64(count)) - np.uint64(1))))
 
 
-@kernel(void, readonly(uint64, 2), int64, int64, writable(uint32), writable(uint16), writable(uint32))
+@kernel(void, readonly(uint64, 2), int64, int64, writable(uint16), writable(uint16))
+def cut(permuted: Words, chunk: int, key_bits: int, keys: Halves, words: Halves) -> None:
+    """Key and filter word of one chunk of every code.
+
+    Parameters
+    ----------
+    permuted : uint64, shape (n, words), read-only ok
+        From :func:`permute`.
+    chunk, key_bits
+        Which chunk, and how many of its bits make the key.
+    keys, words : uint16, shape (n,), written
+        The key, and the 16 bits behind it.
+
+    """
+    start = chunk * CHUNK_BITS
+    for row in range(permuted.shape[0]):
+        keys[row] = np.uint16(bits_at(permuted, row, start, key_bits))
+        words[row] = np.uint16(bits_at(permuted, row, start + key_bits, FILTER_BITS))
+
+
+@kernel(
+    void, readonly(uint8, 2), readonly(uint64, 3), int64, writable(uint64, 2), writable(uint16, 2), writable(uint16, 2)
+)
+def prepare(
+    codes: npt.NDArray[np.uint8], table: Words, key_bits: int, permuted: Words, keys: Halves, words: Halves
+) -> None:
+    """Reorder and cut queries: :func:`permute`, then :func:`cut` for every chunk.
+
+    ``permuted`` : uint64, shape (q, words); ``keys``, ``words`` : uint16, shape (m, q); all written.
+    """
+    permute(codes, table, permuted)
+    for chunk in range(keys.shape[0]):
+        cut(permuted, chunk, key_bits, keys[chunk], words[chunk])
+
+
+@kernel(void, readonly(uint16), readonly(uint16), writable(uint32), writable(uint16), writable(uint32))
 def build_chunk(
-    permuted: Words,
-    chunk: int,
-    key_bits: int,
+    keys: Halves,
+    words: Halves,
     offsets: npt.NDArray[np.uint32],
-    filters: npt.NDArray[np.uint16],
+    filters: Halves,
     rows: npt.NDArray[np.uint32],
 ) -> None:
     """Build the table of one chunk: a counting sort of all rows by key, equal keys in row order.
 
     Parameters
     ----------
-    permuted : uint64, shape (n, words), read-only ok
-    chunk, key_bits
-        Which chunk, and how many of its bits choose the bucket (1..16).
+    keys, words : uint16, shape (n,), read-only ok
+        Key and filter word of each row, from :func:`cut`.
     offsets : uint32, shape (2 ** key_bits + 1,), written
     filters : uint16, shape (n + PAD,), written
     rows : uint32, shape (n + PAD,), written
 
     """
-    n, start = permuted.shape[0], chunk * CHUNK_BITS
     buckets = offsets.shape[0] - 1
     for b in range(buckets + 1):
         offsets[b] = 0
-    for row in range(n):
-        offsets[bits_at(permuted, row, start, key_bits) + 1] += np.uint32(1)
+    for row in range(keys.shape[0]):
+        offsets[keys[row] + 1] += np.uint32(1)
     for b in range(buckets):
         offsets[b + 1] += offsets[b]
-    for row in range(n):
-        key = bits_at(permuted, row, start, key_bits)
-        place = offsets[key]
-        offsets[key] = place + np.uint32(1)
-        filters[place] = np.uint16(bits_at(permuted, row, start + key_bits, FILTER_BITS))
+    for row in range(keys.shape[0]):
+        place = offsets[keys[row]]
+        offsets[keys[row]] = place + np.uint32(1)
+        filters[place] = words[row]
         rows[place] = np.uint32(row)
     for b in range(buckets, 0, -1):
         offsets[b] = offsets[b - 1]
     offsets[0] = 0
-    for place in range(n, filters.shape[0]):
+    for place in range(keys.shape[0], filters.shape[0]):
         filters[place] = 0
         rows[place] = 0
-
-
-@kernel(void, readonly(uint64, 2), int64, writable(int64, 2), writable(uint16, 2))
-def cut(permuted: Words, key_bits: int, keys: Numbers, words: npt.NDArray[np.uint16]) -> None:
-    """Key and filter word of every chunk of every query.
-
-    Parameters
-    ----------
-    permuted : uint64, shape (q, words), read-only ok
-        From :func:`permute`.
-    key_bits
-        As the tables were built.
-    keys : int64, shape (q, m), written
-    words : uint16, shape (q, m), written
-        The ``FILTER_BITS`` bits behind the key.
-
-    """
-    for q in range(permuted.shape[0]):
-        for chunk in range(keys.shape[1]):
-            start = chunk * CHUNK_BITS
-            keys[q, chunk] = bits_at(permuted, q, start, key_bits)
-            words[q, chunk] = np.uint16(bits_at(permuted, q, start + key_bits, FILTER_BITS))

@@ -24,19 +24,20 @@ by row number, whatever order they were found in.
 Arrays that belong together are passed as tuples, named here once:
 
 ======== ===========================================================================================================
-queries  ``codes`` uint64 (q, words), not permuted; ``keys`` int64 (q, m) and ``words`` uint16 (q, m), from ``cut``
+asked    ``codes`` uint64 (q, words), not permuted; ``keys`` uint16 and ``words`` uint16, both (m, q), from ``prepare``
 column   ``codes`` uint64 (n, words), not permuted; ``scatter`` uint64 (bytes, 256, words), from ``scatter_table``
 tables   ``offsets`` uint32 (m, 2 ** key_bits + 1); ``filters`` uint16 and ``rows`` uint32, both (m, n + PAD)
 probing  ``thresholds`` int64 (m,), -1 leaves a chunk out; ``masks`` uint32 (p,), XORed onto a key, in order of their
          number of bits; ``ends`` int64: ``masks[ends[e]:ends[e + 1]]`` have e bits
 counting ``owners`` uint32 (n,), entry of each row; ``sets`` uint32 (entries,); ``dead`` uint32, ascending, entries that
          no longer count; ``allowed`` uint8 (sets,), 1 for sets that may be seen, or (0,) when all may
-best     ``heaps`` int64 (q, max_hits); ``held`` int64 (q,), items in each; ``cut`` bool (q,), whether any had to be
-         left out. The result; need not be cleared
-scratch  ``buckets`` int64 (2, p, 2); ``passed`` int64, at least 4 * LANES; ``spent`` int64 (q,)
+best     ``heaps`` int64 (q, max_hits); ``held`` int64 (q,), items in each; ``cut`` int64 (q,), 1 when any was left out
+scratch  ``buckets`` uint64 (4 * p,); ``passed`` int64, at least 4 * LANES; ``spent`` int64 (q,)
+found    int64 (3, q * max_hits): query, row and distance of the result
 ======== ===========================================================================================================
 
-q < 2 ** 23, m <= 256, n < 2 ** 32. All but ``best`` and ``scratch`` may be read-only.
+q < 2 ** 23, m <= 256, n < 2 ** 32. Indexes that are never negative are unsigned: Numba then leaves out the arithmetic
+that makes ``a[-1]`` work.
 
 What this module deliberately does not do: it chooses no thresholds (``index/plan.py``), allocates nothing, and knows
 rows, not entries.
@@ -69,14 +70,15 @@ from hashmatch.kernels._jit import (
 
 Words = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
+Halves = npt.NDArray[np.uint16]
 Ordinals = npt.NDArray[np.uint32]
-Queries = tuple[Words, Numbers, npt.NDArray[np.uint16]]
+Asked = tuple[Words, Halves, Halves]
 Column = tuple[Words, Words]
-Tables = tuple[Ordinals, npt.NDArray[np.uint16], Ordinals]
+Tables = tuple[Ordinals, Halves, Ordinals]
 Probing = tuple[Numbers, Ordinals, Numbers]
 Counting = tuple[Ordinals, Ordinals, Ordinals, npt.NDArray[np.uint8]]
-Best = tuple[Numbers, Numbers, npt.NDArray[np.bool_]]
-Scratch = tuple[Numbers, Numbers, Numbers]
+Best = tuple[Numbers, Numbers, Numbers]
+Scratch = tuple[Words, Numbers, Numbers]
 
 ROW_BITS: Final = 40
 """Low bits of a heap item that hold the row; the distance stands above them."""
@@ -90,15 +92,16 @@ _CHUNKS_PER_WORD: Final = 4
 _PLACE_BITS: Final = 32
 _CHUNK_MASK: Final = 0xFF
 _PLACE_MASK: Final = (1 << _PLACE_BITS) - 1
-_LANES: Final = _simd.LANES
+_ONE: Final = np.uint64(1)
+_LANES: Final = np.uint64(_simd.LANES)
 
-_QUERIES = group(readonly(uint64, 2), readonly(int64, 2), readonly(uint16, 2))
+_ASKED = group(readonly(uint64, 2), readonly(uint16, 2), readonly(uint16, 2))
 _COLUMN = group(readonly(uint64, 2), readonly(uint64, 3))
 _TABLES = group(readonly(uint32, 2), readonly(uint16, 2), readonly(uint32, 2))
 _PROBING = group(readonly(int64), readonly(uint32), readonly(int64))
 _COUNTING = group(readonly(uint32), readonly(uint32), readonly(uint32), readonly(uint8))
-_BEST = group(writable(int64, 2), writable(int64), writable(boolean))
-_SCRATCH = group(writable(int64, 3), writable(int64), writable(int64))
+_BEST = group(writable(int64, 2), writable(int64), writable(int64))
+_SCRATCH = group(writable(uint64), writable(int64), writable(int64))
 
 
 @kernel(int64, readonly(uint64, 2), int64, readonly(uint64, 2), int64)
@@ -106,7 +109,7 @@ def distance(queries: Words, query: int, codes: Words, row: int) -> int:
     """Count the bits in which a query and a row differ; both uint64, shape (·, words)."""
     total = 0
     for w in range(codes.shape[1]):
-        total += _simd.population_count(queries[query, w] ^ codes[row, w])
+        total += _simd.population_count(queries[np.uint64(query), w] ^ codes[np.uint64(row), w])
     return total
 
 
@@ -139,7 +142,7 @@ def offer(best: Best, query: int, item: int) -> None:
             child = (child - 1) // 2
         heaps[query, child] = item
         return
-    cut[query] = True
+    cut[query] = 1
     if item >= heaps[query, 0]:
         return
     parent = 0
@@ -154,14 +157,14 @@ def offer(best: Best, query: int, item: int) -> None:
     heaps[query, parent] = item
 
 
-@kernel(void, _QUERIES, int64, _COLUMN, int64, _COUNTING, _BEST)
-def scan(queries: Queries, query: int, column: Column, radius: int, counting: Counting, best: Best) -> None:
+@kernel(void, _ASKED, int64, _COLUMN, int64, _COUNTING, _BEST)
+def scan(asked: Asked, query: int, column: Column, radius: int, counting: Counting, best: Best) -> None:
     """Measure every row against one query."""
     _, held, cut = best
     held[query] = 0
-    cut[query] = False
+    cut[query] = 0
     for row in range(column[0].shape[0]):
-        bits = distance(queries[0], query, column[0], row)
+        bits = distance(asked[0], query, column[0], row)
         if bits <= radius and counts(counting, row):
             offer(best, query, bits << ROW_BITS | row)
 
@@ -196,9 +199,9 @@ def first_found_at(codes: Words, query: int, column: Column, row: int, threshold
     return chunk == last and bool(before <= thresholds[last]) and bool(before + opening <= together)
 
 
-@kernel(void, _QUERIES, _COLUMN, readonly(uint32, 2), readonly(int64), int64, _COUNTING, writable(int64), int64, _BEST)
+@kernel(void, _ASKED, _COLUMN, readonly(uint32, 2), readonly(int64), int64, _COUNTING, writable(int64), int64, _BEST)
 def verify(
-    queries: Queries,
+    asked: Asked,
     column: Column,
     rows: Ordinals,
     thresholds: Numbers,
@@ -221,56 +224,55 @@ def verify(
         passed[n] += row - place
     for n in range(count):
         query, row = passed[n] >> ROW_BITS, passed[n] & _PLACE_MASK
-        bits = distance(queries[0], query, codes, row)
-        if bits > radius or (cut[query] and (bits << ROW_BITS | row) >= heaps[query, 0]):
+        bits = distance(asked[0], query, codes, row)
+        if bits > radius or (cut[query] != 0 and (bits << ROW_BITS | row) >= heaps[query, 0]):
             continue
         chunk = passed[n] >> _PLACE_BITS & _CHUNK_MASK
-        if counts(counting, row) and first_found_at(queries[0], query, column, row, thresholds, chunk):
+        if counts(counting, row) and first_found_at(asked[0], query, column, row, thresholds, chunk):
             offer(best, query, bits << ROW_BITS | row)
 
 
-@kernel(void, _TABLES, _PROBING, int64, int64, int64)
-def fetch_offsets(tables: Tables, probing: Probing, chunk: int, threshold: int, key: int) -> None:
+@kernel(void, _ASKED, _TABLES, _PROBING, int64, int64)
+def fetch_offsets(asked: Asked, tables: Tables, probing: Probing, chunk: int, query: int) -> None:
     """Ask for the offsets of every bucket that will be looked into."""
     offsets, _, _ = tables
-    _, masks, ends = probing
-    for p in range(ends[threshold + 1]):
-        _simd.prefetch(offsets, chunk * offsets.shape[1] + (key ^ np.int64(masks[p])))
+    thresholds, masks, ends = probing
+    key, first = np.uint32(asked[1][chunk, query]), chunk * offsets.shape[1]
+    for p in range(ends[thresholds[chunk] + 1]):
+        _simd.prefetch(offsets, first + np.int64(key ^ masks[p]))
 
 
-@kernel(int64, _TABLES, _PROBING, int64, int64, int64, writable(int64, 3), int64, int64)
+@kernel(int64, _ASKED, _TABLES, _PROBING, int64, int64, writable(uint64), uint64)
 def open_buckets(
-    tables: Tables,
-    probing: Probing,
-    chunk: int,
-    threshold: int,
-    key: int,
-    buckets: Numbers,
-    side: int,
-    allowance: int,
+    asked: Asked, tables: Tables, probing: Probing, chunk: int, query: int, buckets: Words, at: np.uint64
 ) -> int:
-    """Note where every bucket begins and ends, ask for its filters, and return what comparing them will cost.
+    """Note where every bucket begins and ends, ask for its filters, and return how many rows they hold.
 
-    ``buckets[side]`` is written; once the cost is above ``allowance`` nothing more is fetched.
+    ``buckets[at + 2 * p]`` and the item behind it are written.
     """
     offsets, filters, _ = tables
-    _, masks, ends = probing
-    cost: int = 0
-    for p in range(ends[threshold + 1]):
-        bucket = key ^ np.int64(masks[p])
-        begin, end = np.int64(offsets[chunk, bucket]), np.int64(offsets[chunk, bucket + 1])
-        buckets[side, p, 0], buckets[side, p, 1] = begin, end
-        cost += int(end - begin) * SCAN_COST
-        place = begin
-        while place < end + _LANES and cost <= allowance:
-            _simd.prefetch(filters, chunk * filters.shape[1] + min(place, end))
-            place += _LANES
-    return cost
+    thresholds, masks, ends = probing
+    key, line = np.uint32(asked[1][chunk, query]), np.uint64(chunk)
+    first = chunk * filters.shape[1]
+    total = np.uint64(0)
+    for p in range(ends[thresholds[chunk] + 1]):
+        bucket = np.uint64(key ^ masks[p])
+        begin, end = np.uint64(offsets[line, bucket]), np.uint64(offsets[line, bucket + _ONE])
+        place = at + _ONE * np.uint64(2 * p)
+        buckets[place], buckets[place + _ONE] = begin, end
+        total += end - begin
+        # Most buckets are one line or two; asking for both ends costs less than a branch that cannot be predicted.
+        _simd.prefetch(filters, first + np.int64(begin))
+        _simd.prefetch(filters, first + np.int64(end))
+        if end - begin > _LANES + _LANES:
+            for inner in range(begin + _LANES, end, _LANES):
+                _simd.prefetch(filters, first + np.int64(inner))
+    return int(np.int64(total))
 
 
-@kernel(int64, _QUERIES, _COLUMN, _TABLES, _PROBING, int64, _COUNTING, _BEST, _SCRATCH, int64, int64, int64)
+@kernel(int64, _ASKED, _COLUMN, _TABLES, _PROBING, int64, _COUNTING, _BEST, _SCRATCH, int64, int64, uint64, int64)
 def compare_buckets(
-    queries: Queries,
+    asked: Asked,
     column: Column,
     tables: Tables,
     probing: Probing,
@@ -280,43 +282,78 @@ def compare_buckets(
     scratch: Scratch,
     chunk: int,
     query: int,
+    at: np.uint64,
     waiting: int,
 ) -> int:
     """Compare the filters of one pair's buckets; what passes joins the ``waiting`` items of ``passed``.
 
     When ``passed`` is full its items are verified. Returns how many wait now.
     """
-    words = queries[2]
     _, filters, rows = tables
     thresholds, _, ends = probing
     buckets, passed, spent = scratch
-    pair = chunk * words.shape[0] + query
+    word, room = asked[2][chunk, query], passed.shape[0] - _simd.LANES
+    first, origin = chunk * filters.shape[1], query << ROW_BITS | chunk << _PLACE_BITS
     together = thresholds[chunk] + thresholds[(chunk + 1) % thresholds.shape[0]] + 1
+    began = waiting
     for apart in range(min(thresholds[chunk], together) + 1):
         limit = np.uint16(together - apart)
         for p in range(ends[apart], ends[apart + 1]):
-            place, end = buckets[pair & 1, p, 0], buckets[pair & 1, p, 1]
-            while place < end:
-                near = _simd.near_lanes(filters, chunk * filters.shape[1] + place, words[query, chunk], limit)
-                if end - place < _LANES:
-                    near &= np.uint32((1 << (end - place)) - 1)
+            place = buckets[at + np.uint64(2 * p)]
+            end = buckets[at + np.uint64(2 * p + 1)]
+            while True:
+                near = _simd.near_lanes(filters, first + np.int64(place), word, limit)
+                near &= np.uint32((_ONE << min(end - place, _LANES)) - _ONE)
                 while near != 0:
-                    found = place + _simd.lowest_lane(near)
+                    found = np.int64(place) + _simd.lowest_lane(near)
                     near &= near - np.uint32(1)
                     _simd.prefetch(rows, chunk * rows.shape[1] + found)
-                    passed[waiting] = query << ROW_BITS | chunk << _PLACE_BITS | found
+                    passed[np.uint64(waiting)] = origin | found
                     waiting += 1
-                    spent[query] += ROW_COST
+                if waiting > room:
+                    verify(asked, column, rows, thresholds, radius, counting, passed, waiting, best)
+                    spent[query] += (waiting - began) * ROW_COST
+                    waiting, began = 0, 0
                 place += _LANES
-                if waiting > passed.shape[0] - _LANES:
-                    verify(queries, column, rows, thresholds, radius, counting, passed, waiting, best)
-                    waiting = 0
+                if place >= end:
+                    break
+    spent[query] += (waiting - began) * ROW_COST
     return waiting
 
 
-@kernel(void, _QUERIES, _COLUMN, _TABLES, _PROBING, int64, int64, _COUNTING, _BEST, _SCRATCH)
-def search(
-    queries: Queries,
+@kernel(int64, _BEST, writable(int64, 2))
+def collect(best: Best, found: Numbers) -> int:
+    """Write what the heaps hold, query by query, nearest first; return how much.
+
+    ``found`` : int64, shape (3, at least the sum of ``held``): query, row, distance. The heaps end up sorted.
+    """
+    heaps, held, _ = best
+    total = 0
+    for q in range(heaps.shape[0]):
+        for last in range(held[q] - 1, -1, -1):
+            item, heaps[q, 0] = heaps[q, 0], heaps[q, last]
+            parent, moved = 0, heaps[q, 0]
+            while 2 * parent + 1 < last:
+                child = 2 * parent + 1
+                if child + 1 < last and heaps[q, child + 1] > heaps[q, child]:
+                    child += 1
+                if heaps[q, child] <= moved:
+                    break
+                heaps[q, parent] = heaps[q, child]
+                parent = child
+            heaps[q, parent] = moved
+            heaps[q, last] = item
+        for n in range(held[q]):
+            found[0, total] = q
+            found[1, total] = heaps[q, n] & ROW_MASK
+            found[2, total] = heaps[q, n] >> ROW_BITS
+            total += 1
+    return total
+
+
+@kernel(int64, _ASKED, _COLUMN, _TABLES, _PROBING, int64, int64, _COUNTING, _BEST, _SCRATCH, writable(int64, 2))
+def search(  # noqa: C901, PLR0912  one pipeline with three positions
+    asked: Asked,
     column: Column,
     tables: Tables,
     probing: Probing,
@@ -325,36 +362,48 @@ def search(
     counting: Counting,
     best: Best,
     scratch: Scratch,
-) -> None:
-    """Find the nearest rows within ``radius`` of every query; the tuples are described at the head of this file.
+    found: Numbers,
+) -> int:
+    """Find the nearest rows within ``radius`` of every query; the arrays are described at the head of this file.
 
     ``radius`` is in bits, inclusive, and sum (threshold + 1) = radius + 1. ``budget`` is what one query may spend
-    before it is scanned instead.
+    before it is scanned instead. Returns how much of ``found`` was written: query by query, nearest first.
     """
-    codes, keys, _ = queries
-    thresholds = probing[0]
-    _, held, cut = best
+    thresholds, masks, _ = probing
+    _, held, cut_short = best
     buckets, passed, spent = scratch
-    count, waiting = codes.shape[0], 0
+    count, chunks, waiting = asked[0].shape[0], thresholds.shape[0], 0
+    side = np.uint64(2 * masks.shape[0])
     for q in range(count):
-        held[q], cut[q], spent[q] = 0, False, 0
-    pairs = thresholds.shape[0] * count
-    for pair in range(-2, pairs):
-        chunk, q = (pair + 2) // count, (pair + 2) % count
-        if pair + 2 < pairs and thresholds[chunk] >= 0 and spent[q] <= budget:
-            fetch_offsets(tables, probing, chunk, thresholds[chunk], keys[q, chunk])
-        chunk, q = (pair + 1) // count, (pair + 1) % count
-        if 0 <= pair + 1 < pairs and thresholds[chunk] >= 0 and spent[q] <= budget:
-            side, allowance = pair + 1 & 1, budget - spent[q]
-            spent[q] += open_buckets(
-                tables, probing, chunk, thresholds[chunk], keys[q, chunk], buckets, side, allowance
-            )
-        chunk, q = pair // count, pair % count
-        if pair >= 0 and thresholds[chunk] >= 0 and spent[q] <= budget:
-            waiting = compare_buckets(
-                queries, column, tables, probing, radius, counting, best, scratch, chunk, q, waiting
-            )
-    verify(queries, column, tables[2], thresholds, radius, counting, passed, waiting, best)
+        held[q], cut_short[q], spent[q] = 0, 0, 0
+    # Three positions in the same sequence of pairs, one step apart: offsets asked for, buckets opened, compared.
+    far_chunk, far_query, near_chunk, near_query, chunk, query = 0, 0, 0, 0, 0, 0
+    for step in range(chunks * count + 2):
+        if far_chunk < chunks:
+            if thresholds[far_chunk] >= 0 and spent[far_query] <= budget:
+                fetch_offsets(asked, tables, probing, far_chunk, far_query)
+            far_query += 1
+            if far_query == count:
+                far_chunk, far_query = far_chunk + 1, 0
+        if step >= 1 and near_chunk < chunks:
+            if thresholds[near_chunk] >= 0 and spent[near_query] <= budget:
+                at = np.uint64(step & 1) * side
+                rows = open_buckets(asked, tables, probing, near_chunk, near_query, buckets, at)
+                spent[near_query] += rows * SCAN_COST
+            near_query += 1
+            if near_query == count:
+                near_chunk, near_query = near_chunk + 1, 0
+        if step >= 2:  # noqa: PLR2004  two steps behind the first position
+            if thresholds[chunk] >= 0 and spent[query] <= budget:
+                at = np.uint64(step - 1 & 1) * side
+                waiting = compare_buckets(
+                    asked, column, tables, probing, radius, counting, best, scratch, chunk, query, at, waiting
+                )
+            query += 1
+            if query == count:
+                chunk, query = chunk + 1, 0
+    verify(asked, column, tables[2], thresholds, radius, counting, passed, waiting, best)
     for q in range(count):
         if spent[q] > budget:
-            scan(queries, q, column, radius, counting, best)
+            scan(asked, q, column, radius, counting, best)
+    return collect(best, found)

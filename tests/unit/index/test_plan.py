@@ -25,7 +25,8 @@ def test_the_fields_radius_probes_every_chunk_within_one_bit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "bits"), [(0, 1), (1, 1), (31, 1), (64, 2), (4_096, 8), (100_000, 12), (1_000_000, 15), (10_000_000, 16)]
+    ("rows", "bits"),
+    [(0, 1), (1, 1), (31, 1), (64, 2), (65, 2), (4_096, 8), (100_000, 13), (1_000_000, 16), (10_000_000, 16)],
 )
 def test_keys_grow_with_the_column_up_to_a_whole_chunk(rows: int, bits: int) -> None:
     assert key_bits_for(rows) == bits

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hashmatch.index.multi import Tables, build_tables, permuted_words, scatter_table
+from hashmatch.index.multi import Tables, build_tables, scatter_table
 from hashmatch.index.plan import Plan, probing
 from hashmatch.kernels import chunks, multi_index
 
@@ -38,15 +38,15 @@ def plan_for(bits: int, key_bits: int, radius: int, budget: int) -> Plan:
 def search(
     codes: Codes, tables: Tables, queries: Codes, plan: Plan, max_hits: int = 100_000
 ) -> list[tuple[list[tuple[int, int]], bool]]:
-    count, pairs = len(queries), (len(queries), len(plan.thresholds))
-    keys, words = np.empty(pairs, dtype=np.int64), np.empty(pairs, dtype=np.uint16)
-    chunks.cut(permuted_words(queries), tables.key_bits, keys, words)
-    heaps, held = np.empty((count, max_hits), dtype=np.int64), np.empty(count, dtype=np.int64)
-    cut = np.empty(count, dtype=np.bool_)
-    buckets = np.empty((2, len(plan.masks), 2), dtype=np.int64)
-    passed, spent = np.empty(4 * chunks.PAD, dtype=np.int64), np.empty(count, dtype=np.int64)
-    multi_index.search(
-        (queries.view(np.uint64), keys, words),
+    count, m, words = len(queries), len(plan.thresholds), codes.shape[1] // 8
+    permuted = np.empty((count, words), dtype=np.uint64)
+    keys, halves = np.empty((m, count), dtype=np.uint16), np.empty((m, count), dtype=np.uint16)
+    chunks.prepare(queries, scatter_table(8 * codes.shape[1]), tables.key_bits, permuted, keys, halves)
+    heaps = np.empty((count, max_hits), dtype=np.int64)
+    held, cut, spent = (np.empty(count, dtype=np.int64) for _ in range(3))
+    found = np.empty((3, count * min(max_hits, len(codes))), dtype=np.int64)
+    total = multi_index.search(
+        (queries.view(np.uint64), keys, halves),
         (codes.view(np.uint64), scatter_table(8 * codes.shape[1])),
         (tables.offsets, tables.filters, tables.rows),
         (plan.thresholds, plan.masks, plan.ends),
@@ -54,14 +54,14 @@ def search(
         plan.budget,
         (NOTHING, NOTHING, NOTHING, np.empty(0, dtype=np.uint8)),
         (heaps, held, cut),
-        (buckets, passed, spent),
+        (np.empty(4 * len(plan.masks), dtype=np.uint64), np.empty(4 * chunks.PAD, dtype=np.int64), spent),
+        found,
     )
-    answers = []
-    for q in range(count):
-        items = sorted(int(item) for item in heaps[q, : held[q]])
-        hits = [(item >> multi_index.ROW_BITS, item & multi_index.ROW_MASK) for item in items]
-        answers.append((hits, bool(cut[q])))
-    return answers
+    query, row, distance = found[:, :total].tolist()
+    return [
+        ([(d, r) for q, r, d in zip(query, row, distance, strict=True) if q == number], bool(cut[number]))
+        for number in range(count)
+    ]
 
 
 def queries_beside(rng: np.random.Generator, codes: Codes) -> Codes:
@@ -151,7 +151,8 @@ def test_the_permutation_moves_every_bit_to_its_own_place(bits: int) -> None:
     order = chunks.permutation(bits)
     assert sorted(order.tolist()) == list(range(bits))
     codes = random_codes(np.random.default_rng(bits), 5, bits)
-    permuted = permuted_words(codes)
+    permuted = np.empty((5, bits // 64), dtype=np.uint64)
+    chunks.permute(codes, scatter_table(bits), permuted)
     expected = np.unpackbits(codes, axis=1, bitorder="little")[:, order]
     assert np.array_equal(np.unpackbits(permuted.view(np.uint8), axis=1, bitorder="little"), expected)
 
