@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +24,10 @@ from hashmatch.errors import BadHash
 
 MAX_QUALITY = 100
 """Best quality of a hash; PDQ's scale, on which the field discards 49 and below."""
+
+
+_SHOWN = 80
+"""Characters of a bad value that an error message quotes: one line of a terminal."""
 
 
 class AlgorithmKind(enum.StrEnum):
@@ -72,7 +75,7 @@ class Algorithm:
         except ValueError:
             value = b""
         if len(value) != self.size_bytes or len(stripped) != 2 * self.size_bytes:
-            shown = textwrap.shorten(stripped, 80, placeholder="...")
+            shown = stripped if len(stripped) <= _SHOWN else stripped[: _SHOWN - 3] + "..."
             expected = f"expected {2 * self.size_bytes} hex digits, got {len(stripped)} characters"
             raise BadHash(f"{shown!r} is not a {self.name} value: {expected}", field="value")
         return value
