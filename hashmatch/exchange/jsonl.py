@@ -9,6 +9,10 @@ Two shapes are read, told apart by the key ``hashes``:
 * a flat row, one hash: ``{"algorithm": "pdq", "value": "f8f8...", "quality": 100, "entry_id": "a"}``, which is also
   what ``hashmatch hash --json`` prints. The keys in which that describes the picture are ignored, by name.
 
+Rows of one file, next to each other, become one entry: rows without an entry_id that agree in ``path`` are given the
+SHA-256 among them as their id, and the catalog joins what has one id. Without a SHA-256 each row stays an entry of its
+own, since a perceptual value is no identity: flat pictures share theirs.
+
 Keys have the names of the CSV columns. A key that is in neither list is refused with its name: a misspelt ``quality``
 must not silently become "no quality". A line that cannot be read is a rejected row, and the next one is read.
 
@@ -17,9 +21,11 @@ What this module deliberately does not do: it reads no JSON document that spans 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from hashmatch.errors import BadFile
@@ -53,6 +59,13 @@ IGNORED_KEYS = frozenset(
 """How ``hashmatch hash --json`` describes the picture; no part of a list."""
 
 
+IDENTIFYING_ALGORITHM = "sha256"
+"""The digest that names a file."""
+
+MAX_ROWS_PER_FILE = 1_000
+"""Rows held back to find their SHA-256; eight frames of six algorithms and three digests are 51."""
+
+
 def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
     """Read a list; its first line with anything on it is read before this returns.
 
@@ -82,15 +95,42 @@ def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
 
 
 def _rows(lines: Iterable[tuple[int, str | Rejected]]) -> Iterator[Entry | Rejected]:
+    for path, rows_of_file in itertools.groupby(_located(lines), key=operator.itemgetter(0)):
+        if path is None:
+            yield from (row for _, row in rows_of_file)
+        while path is not None and (some := [row for _, row in itertools.islice(rows_of_file, MAX_ROWS_PER_FILE)]):
+            yield from _joined(some)
+
+
+def _located(lines: Iterable[tuple[int, str | Rejected]]) -> Iterator[tuple[str | None, Entry | Rejected]]:
+    """Read each line; with the file that it speaks of, if it names one and no entry."""
     installed = rows.algorithms_by_folded_name()
     for number, line in lines:
         if isinstance(line, Rejected):
-            yield line
+            yield None, line
         elif line and not line.isspace():
+            path = None
             try:
-                yield _entry(number, _object(line), installed)
+                found = _object(line)
+                if isinstance(found.get("path"), str) and not found.get("entry_id"):
+                    path = found["path"]
+                yield path, _entry(number, found, installed)
             except BadCell as bad:
-                yield Rejected(number, bad.field, bad.reason)
+                yield path, Rejected(number, bad.field, bad.reason)
+
+
+def _joined(some: Sequence[Entry | Rejected]) -> Iterator[Entry | Rejected]:
+    """Give rows of one file the id of their SHA-256, if there is exactly one."""
+    digests = {
+        item.hex
+        for row in some
+        if isinstance(row, Entry)
+        for item in row.hashes
+        if item.algorithm == IDENTIFYING_ALGORITHM
+    }
+    entry_id = f"{IDENTIFYING_ALGORITHM}:{digests.pop()}" if len(digests) == 1 else ""
+    for row in some:
+        yield dataclasses.replace(row, entry_id=entry_id) if isinstance(row, Entry) else row
 
 
 def _object(line: str) -> dict[str, Any]:

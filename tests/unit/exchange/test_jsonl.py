@@ -49,6 +49,34 @@ def test_what_describes_the_picture_is_ignored_but_not_in_an_entry() -> None:
     assert (bad.field, bad.reason[:18]) == ("path", "unknown key 'path'")
 
 
+def rows_of(path: str, *hashes: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"path": path, "algorithm": name, "value": value} for name, value in hashes]
+
+
+def test_rows_of_one_file_are_one_entry_named_by_its_sha_256() -> None:
+    digest, other = "ab" * 32, "cd" * 32
+    rows = [
+        *rows_of("a.jpg", ("pdq", PDQ), ("phash", "a9d0f07eaf5742a0"), ("sha256", digest)),
+        *rows_of("b.jpg", ("pdq", PDQ)),
+        *rows_of("c.jpg", ("sha256", digest), ("sha256", other)),
+        {"algorithm": "pdq", "value": PDQ},
+        {"path": "d.jpg", "entry_id": "named", "algorithm": "sha256", "value": digest},
+        *rows_of("a.jpg", ("sha256", other)),
+    ]
+    ids = [row.entry_id for row in read(*rows) if isinstance(row, Entry)]
+    assert ids == [f"sha256:{digest}"] * 3 + [""] * 4 + ["named", f"sha256:{other}"]
+
+
+def test_a_refused_row_of_a_file_does_not_keep_the_others_apart() -> None:
+    digest = "ab" * 32
+    first, second = rows_of("a.jpg", ("pdq", PDQ), ("sha256", digest))
+    one, bad, two = read(first, first | {"value": "no hash"}, second)
+    assert isinstance(bad, Rejected)
+    assert isinstance(one, Entry)
+    assert isinstance(two, Entry)
+    assert one.entry_id == two.entry_id == f"sha256:{digest}"
+
+
 def test_a_strangers_text_is_shortened_in_messages() -> None:
     (bad,) = read({"algorithm": "x" * 100_000, "value": PDQ})
     assert isinstance(bad, Rejected)
