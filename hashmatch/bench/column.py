@@ -21,7 +21,7 @@ import numpy as np
 
 from hashmatch.bench.answers import Found
 from hashmatch.index.columns import Bytes
-from hashmatch.index.multi import Tables, build_tables, permuted_words, scatter_table
+from hashmatch.index.multi import Tables, build_tables, scatter_table
 from hashmatch.index.plan import Plan, is_indexed, plan
 from hashmatch.index.search import hamming_search
 from hashmatch.index.strategy import HammingSearch, RowFilter
@@ -98,23 +98,29 @@ class Column:
         planned, tables = self.plan(radius), self.tables
         assert planned is not None  # noqa: S101 - the caller asked
         assert tables is not None  # noqa: S101
-        count, words = len(queries), self.codes.view(np.uint64)
-        pairs, every = (count, len(planned.thresholds)), self._every_row
-        keys, following = np.empty(pairs, dtype=np.int64), np.empty(pairs, dtype=np.uint16)
-        chunks.cut(permuted_words(queries), tables.key_bits, keys, following)
-        heaps, held = np.empty((count, self.max_hits), dtype=np.int64), np.empty(count, dtype=np.int64)
-        cut, spent = np.empty(count, dtype=np.bool_), np.empty(count, dtype=np.int64)
+        count, chunk_count, most = len(queries), len(planned.thresholds), min(self.max_hits, len(self.codes))
+        words, every = self.codes.view(np.uint64), self._every_row
+        prepared = (
+            np.empty((1, words.shape[1]), dtype=np.uint64),
+            np.empty((chunk_count, 1), dtype=np.uint16),
+            np.empty((chunk_count, 1), dtype=np.uint16),
+        )
+        best = (np.empty((count, most), np.int64), np.empty(count, np.int64), np.empty(count, np.int64))
+        scratch = (np.empty(4 * len(planned.masks), np.uint64), np.empty(PASSED, np.int64), np.empty(1, np.int64))
         _one_by_one()(
-            (queries.view(np.uint64), keys, following),
+            queries,
+            queries.view(np.uint64),
+            prepared,
             (words, scatter_table(8 * self.codes.shape[1])),
             (tables.offsets, tables.filters, tables.rows),
             (planned.thresholds, planned.masks, planned.ends),
-            (planned.radius, planned.budget),
+            (tables.key_bits, planned.radius, planned.budget),
             (every.owners, every.sets, every.dead, every.allowed),
-            (heaps, held, cut),
-            (np.empty((2, len(planned.masks), 2), dtype=np.int64), np.empty(PASSED, dtype=np.int64), spent),
+            best,
+            scratch,
+            np.empty((3, most), dtype=np.int64),
         )
-        return heaps, held, cut
+        return best
 
 
 def heaps_found(result: Any, queries: int) -> Found:
@@ -128,18 +134,18 @@ def heaps_found(result: Any, queries: int) -> Found:
 @functools.cache
 def _one_by_one() -> Any:
     """Compile the loop; not cached on disk, where a change of the kernel would go unnoticed."""
-    search = multi_index.search
+    prepare, search = chunks.prepare, multi_index.search
 
     @numba.njit(nogil=True)
-    def loop(queries, column, tables, probing, limits, counting, best, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0917
-        codes, keys, words = queries
+    def loop(codes, words, prepared, column, tables, probing, limits, counting, best, scratch, found):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0917
+        permuted, keys, following = prepared
         heaps, held, cut = best
-        buckets, passed, spent = scratch
         for q in range(codes.shape[0]):
             one = slice(q, q + 1)
+            prepare(codes[one], column[1], limits[0], permuted, keys, following)
             search(
-                (codes[one], keys[one], words[one]), column, tables, probing, limits[0], limits[1], counting,
-                (heaps[one], held[one], cut[one]), (buckets, passed, spent[one]),
+                (words[one], keys, following), column, tables, probing, limits[1], limits[2], counting,
+                (heaps[one], held[one], cut[one]), scratch, found,
             )  # fmt: skip
 
     return loop

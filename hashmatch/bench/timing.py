@@ -32,7 +32,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to measure; the defaults take about a second per way and give an interval of ranks 7 to 19 of 25."""
+    """How long to measure; the defaults take about a second per way and give an interval of ranks 8 to 18 of 25."""
 
     rounds: int = 25
     round_s: float = 0.02

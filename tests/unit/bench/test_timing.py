@@ -1,0 +1,94 @@
+"""Medians, their intervals, and taking turns."""
+
+from __future__ import annotations
+
+import gc
+import math
+import random
+import statistics
+import time
+
+import pytest
+
+from hashmatch.bench.timing import CONFIDENCE, Effort, Timing, Way, measure, median_interval
+
+TINY = Effort(rounds=5, round_s=0.0005)
+
+
+@pytest.mark.parametrize(("count", "rank"), [(6, 1), (9, 2), (15, 4), (25, 8), (50, 18), (100, 40)])
+def test_the_ends_are_the_ranks_of_the_tables(count: int, rank: int) -> None:
+    """Ranks of 95 % intervals for a median as Hollander, Wolfe and Chicken tabulate them."""
+    samples = [float(at) for at in range(1, count + 1)]
+    random.Random(count).shuffle(samples)
+    assert median_interval(samples) == (rank, statistics.median(samples), count + 1 - rank)
+
+
+@pytest.mark.parametrize("count", range(6, 60))
+def test_the_interval_is_the_narrowest_that_holds_its_confidence(count: int) -> None:
+    low, _, high = median_interval([float(at) for at in range(1, count + 1)])
+
+    def missed(rank: int) -> float:
+        return 2.0 * sum(math.comb(count, below) for below in range(rank)) / float(2**count)
+
+    assert high == count + 1 - low
+    assert missed(int(low)) <= 1 - CONFIDENCE < missed(int(low) + 1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_few_samples_give_their_extremes(count: int) -> None:
+    samples = [float(at) for at in range(count)]
+    assert median_interval(samples) == (0.0, statistics.median(samples), count - 1.0)
+
+
+def test_ways_take_turns_forwards_and_backwards_through_the_queries() -> None:
+    calls: list[tuple[str, int, int]] = []
+
+    def way(name: str) -> Way:
+        def run(begin: int, end: int) -> None:
+            calls.append((name, begin, end))
+            time.sleep(0.0004)
+
+        return Way(name, run)
+
+    timings = measure([way("a"), way("b")], 8, Effort(rounds=4, round_s=0.0001))
+    rounds = calls[-8:]
+    assert [name for name, _, _ in rounds] == ["a", "b", "b", "a", "a", "b", "b", "a"]
+    assert [begin for name, begin, _ in rounds if name == "a"] == [0, 1, 2, 3]
+    assert all(timing.samples == 4 and timing.queries == 1 for timing in timings.values())
+    assert all(timing.low_us >= 400 for timing in timings.values())
+
+
+def test_slices_are_whole_batches_and_stay_inside_the_pool() -> None:
+    slices: set[tuple[int, int]] = set()
+    way = Way("batches", lambda begin, end: slices.add((begin, end)), step=8)
+    assert measure([way], 100, TINY)["batches"].queries % 8 == 0
+    assert all(0 <= begin < end <= 100 and (end - begin) % 8 == 0 for begin, end in slices)
+
+
+def test_a_pool_smaller_than_a_batch_is_one_slice() -> None:
+    slices: set[tuple[int, int]] = set()
+    measure([Way("batches", lambda begin, end: slices.add((begin, end)), step=120)], 7, TINY)
+    assert slices == {(0, 7)}
+
+
+def test_cpu_share_tells_working_from_waiting() -> None:
+    def work(begin: int, end: int) -> None:
+        del begin, end
+        sum(range(20_000))
+
+    timings = measure([Way("work", work), Way("wait", lambda _begin, _end: time.sleep(0.002))], 4, TINY)
+    assert timings["wait"].cpu_share < 0.5
+    assert timings["wait"].cpu_share < timings["work"].cpu_share <= 1
+
+
+def test_the_collector_rests_while_timing_and_only_then() -> None:
+    seen: list[bool] = []
+    measure([Way("a", lambda _begin, _end: seen.append(gc.isenabled()))], 1, TINY)
+    assert seen[-TINY.rounds :] == [False] * TINY.rounds
+    assert gc.isenabled()
+
+
+def test_timings_are_in_microseconds_per_query() -> None:
+    timing = measure([Way("a", lambda begin, end: time.sleep(0.001 * (end - begin)))], 2, Effort(5, 0.002))["a"]
+    assert isinstance(timing, Timing)
+    assert 1_000 <= timing.low_us <= timing.median_us <= timing.high_us < 20_000
