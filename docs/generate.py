@@ -23,7 +23,7 @@ from pathlib import Path
 import click
 
 from hashmatch import config, errors, model
-from hashmatch.cli import config_show, detect, hash, hashset, main, paths, serve, status, transfer  # noqa: A004
+from hashmatch.cli import bench, config_show, detect, hash, hashset, main, paths, serve, status, transfer  # noqa: A004
 from hashmatch.matching import policy
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -50,6 +50,7 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     ),
     "hashset show": (("Keys of a line of `--entries N --json`, after that of the set", hashset.ENTRY_FIELDS),),
     "hashset history": (("Keys of a line of `--json`: one per decision", hashset.EVENT_FIELDS),),
+    "bench search": (("Keys of the object that `--json` prints", bench.SEARCH_FIELDS),),
     "status": (("Keys of the line that `--json` prints", status.FIELDS),),
     "config show": (("Keys of a line of `--json`: one per setting", config_show.FIELDS),),
 }
