@@ -39,7 +39,10 @@ _SPAWN_TIMEOUT_S = 20.0
 _REPORT_TIMEOUT_S = 2.0
 """How long to wait for word of a process that is known to be dead or dying."""
 
-_PASSED_ENVIRONMENT = ("HOME", "LANG", "LD_LIBRARY_PATH", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
+_PASSED_ENVIRONMENT = (
+    *("HOME", "LANG", "LD_LIBRARY_PATH", "XDG_CACHE_HOME"),
+    *("NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"),
+)
 """What an interpreter needs to find its libraries and compiled kernels; no setting of hashmatch, no secret."""
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """The zygote forks, so no library may start a thread in it."""

@@ -142,13 +142,15 @@ def commands(group: click.Group, *names: str) -> list[tuple[str, ...]]:
 
 def test_the_commands_are_those_of_the_design() -> None:
     assert {" ".join(names) for names in commands(cli)} == {
-        *("serve", "hash", "detect", "status", "config", "config show", "hashset"),
+        *("serve", "hash", "detect", "status", "config", "config show", "hashset", "bench", "bench search"),
         *(f"hashset {name}" for name in ("create", "import", "export", "list", "show", "mode")),
         *(f"hashset {name}" for name in ("withdraw", "dispute", "reinstate", "history")),
     }
 
 
-@pytest.mark.parametrize("names", [pair for pair in commands(cli) if pair not in {("config",), ("hashset",)}])
+@pytest.mark.parametrize(
+    "names", [pair for pair in commands(cli) if pair not in {("config",), ("hashset",), ("bench",)}]
+)
 def test_every_command_explains_itself_with_an_example(
     names: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
