@@ -126,7 +126,7 @@ class _Scratch(threading.local):
         self.scratch = (
             np.empty(4 * probes, dtype=np.uint64),
             np.empty(_PASSED, dtype=np.int64),
-            np.empty(count, dtype=np.int64),
+            np.empty(count + 1, dtype=np.int64),
         )
         self.found = np.empty((3, count * max_rows), dtype=np.int64)
 

@@ -32,7 +32,7 @@ probing  ``thresholds`` int64 (m,), -1 leaves a chunk out; ``masks`` uint32 (p,)
 counting ``owners`` uint32 (n,), entry of each row; ``sets`` uint32 (entries,); ``dead`` uint32, ascending, entries that
          no longer count; ``allowed`` uint8 (sets,), 1 for sets that may be seen, or (0,) when all may
 best     ``heaps`` int64 (q, max_hits); ``held`` int64 (q,), items in each; ``cut`` int64 (q,), 1 when any was left out
-scratch  ``buckets`` uint64 (4 * p,); ``passed`` int64, at least 4 * LANES; ``spent`` int64 (q,)
+scratch  ``buckets`` uint64 (4 * p,); ``passed`` int64, at least 4 * LANES; ``spent`` int64 (q + 1,)
 found    int64 (3, q * max_hits): query, row and distance of the result
 ======== ===========================================================================================================
 
@@ -270,15 +270,11 @@ def open_buckets(
     return int(np.int64(total))
 
 
-@kernel(int64, _ASKED, _COLUMN, _TABLES, _PROBING, int64, _COUNTING, _BEST, _SCRATCH, int64, int64, uint64, int64)
+@kernel(int64, _ASKED, _TABLES, _PROBING, _SCRATCH, int64, int64, uint64, int64)
 def compare_buckets(
     asked: Asked,
-    column: Column,
     tables: Tables,
     probing: Probing,
-    radius: int,
-    counting: Counting,
-    best: Best,
     scratch: Scratch,
     chunk: int,
     query: int,
@@ -287,21 +283,26 @@ def compare_buckets(
 ) -> int:
     """Compare the filters of one pair's buckets; what passes joins the ``waiting`` items of ``passed``.
 
-    When ``passed`` is full its items are verified. Returns how many wait now.
+    Returns how many wait now. Starts with bucket ``spent[q]``, the item behind the queries', and leaves there -1, or
+    where to go on when ``passed`` is full. (It calls nothing itself: handing arrays on would cost more than comparing.)
     """
     _, filters, rows = tables
     thresholds, _, ends = probing
     buckets, passed, spent = scratch
+    count, began = asked[0].shape[0], waiting
     word, room = asked[2][chunk, query], passed.shape[0] - _simd.LANES
     first, origin = chunk * filters.shape[1], query << ROW_BITS | chunk << _PLACE_BITS
     together = thresholds[chunk] + thresholds[(chunk + 1) % thresholds.shape[0]] + 1
-    began = waiting
     for apart in range(min(thresholds[chunk], together) + 1):
         limit = np.uint16(together - apart)
-        for p in range(ends[apart], ends[apart + 1]):
-            place = buckets[at + np.uint64(2 * p)]
-            end = buckets[at + np.uint64(2 * p + 1)]
+        for p in range(max(ends[apart], spent[count]), ends[apart + 1]):
+            place, end = buckets[at + np.uint64(2 * p)], buckets[at + np.uint64(2 * p + 1)]
             while True:
+                if waiting > room:
+                    buckets[at + np.uint64(2 * p)] = place
+                    spent[count] = p
+                    spent[query] += (waiting - began) * ROW_COST
+                    return waiting
                 near = _simd.near_lanes(filters, first + np.int64(place), word, limit)
                 near &= np.uint32((_ONE << min(end - place, _LANES)) - _ONE)
                 while near != 0:
@@ -310,13 +311,10 @@ def compare_buckets(
                     _simd.prefetch(rows, chunk * rows.shape[1] + found)
                     passed[np.uint64(waiting)] = origin | found
                     waiting += 1
-                if waiting > room:
-                    verify(asked, column, rows, thresholds, radius, counting, passed, waiting, best)
-                    spent[query] += (waiting - began) * ROW_COST
-                    waiting, began = 0, 0
                 place += _LANES
                 if place >= end:
                     break
+    spent[count] = -1
     spent[query] += (waiting - began) * ROW_COST
     return waiting
 
@@ -396,9 +394,12 @@ def search(  # noqa: C901, PLR0912  one pipeline with three positions
         if step >= 2:  # noqa: PLR2004  two steps behind the first position
             if thresholds[chunk] >= 0 and spent[query] <= budget:
                 at = np.uint64(step - 1 & 1) * side
-                waiting = compare_buckets(
-                    asked, column, tables, probing, radius, counting, best, scratch, chunk, query, at, waiting
-                )
+                spent[count] = 0
+                while spent[count] >= 0:
+                    if waiting > passed.shape[0] - _simd.LANES:
+                        verify(asked, column, tables[2], thresholds, radius, counting, passed, waiting, best)
+                        waiting = 0
+                    waiting = compare_buckets(asked, tables, probing, scratch, chunk, query, at, waiting)
             query += 1
             if query == count:
                 chunk, query = chunk + 1, 0

@@ -43,7 +43,7 @@ def search(
     keys, halves = np.empty((m, count), dtype=np.uint16), np.empty((m, count), dtype=np.uint16)
     chunks.prepare(queries, scatter_table(8 * codes.shape[1]), tables.key_bits, permuted, keys, halves)
     heaps = np.empty((count, max_hits), dtype=np.int64)
-    held, cut, spent = (np.empty(count, dtype=np.int64) for _ in range(3))
+    held, cut, spent = (np.empty(count + 1, dtype=np.int64) for _ in range(3))
     found = np.empty((3, count * min(max_hits, len(codes))), dtype=np.int64)
     total = multi_index.search(
         (queries.view(np.uint64), keys, halves),
