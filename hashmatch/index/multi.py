@@ -192,4 +192,4 @@ class MultiIndexSearch:
             own.found,
         )
         query, row, distance = own.found[:, :total].copy()
-        return RowHits(query, row, distance, bool(own.best[2].any()))
+        return RowHits(query, row, distance, bool(own.scratch[2][-1]))

@@ -365,7 +365,8 @@ def search(  # noqa: C901, PLR0912  one pipeline with three positions
     """Find the nearest rows within ``radius`` of every query; the arrays are described at the head of this file.
 
     ``radius`` is in bits, inclusive, and sum (threshold + 1) = radius + 1. ``budget`` is what one query may spend
-    before it is scanned instead. Returns how much of ``found`` was written: query by query, nearest first.
+    before it is scanned instead. Returns how much of ``found`` was written: query by query, nearest first. The item of
+    ``spent`` behind the queries' is left 1 when any query had to leave something out, else 0.
     """
     thresholds, masks, _ = probing
     _, held, cut_short = best
@@ -404,7 +405,9 @@ def search(  # noqa: C901, PLR0912  one pipeline with three positions
             if query == count:
                 chunk, query = chunk + 1, 0
     verify(asked, column, tables[2], thresholds, radius, counting, passed, waiting, best)
+    spent[count] = 0
     for q in range(count):
         if spent[q] > budget:
             scan(asked, q, column, radius, counting, best)
+        spent[count] |= cut_short[q]
     return collect(best, found)
