@@ -106,7 +106,7 @@ class Column:
             np.empty((chunk_count, 1), dtype=np.uint16),
         )
         best = (np.empty((count, most), np.int64), np.empty(count, np.int64), np.empty(count, np.int64))
-        scratch = (np.empty(4 * len(planned.masks), np.uint64), np.empty(PASSED, np.int64), np.empty(1, np.int64))
+        scratch = (np.empty(4 * len(planned.masks), np.uint64), np.empty(PASSED, np.int64), np.empty(2, np.int64))
         _one_by_one()(
             queries,
             queries.view(np.uint64),
