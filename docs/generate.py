@@ -170,6 +170,8 @@ def errors_page() -> Iterator[str]:
     yield ""
     reasons = (*member_docs(model.Refusal), *member_docs(paths.SkipReason))
     yield from table(("reason", "meaning"), ((f"`{member.value}`", text) for member, text in reasons))
+    yield from ("", "## Rules", "", "The `rule` of a report and of each hit: what in the policy decided.", "")
+    yield from table(("rule", "meaning"), ((f"`{name}`", text) for name, text in policy.RULES.items()))
 
 
 def exit_codes() -> Iterator[str]:
