@@ -246,7 +246,7 @@ def _live(row: _ROW | None) -> str:
     if row is None:
         return ""
     lines = [
-        ("build from a change feed, sorted and synced", f"{row['segment_build_s']:.2f} s"),
+        ("build from a change feed of Python objects, sorted and synced", f"{row['segment_build_s']:.2f} s"),
         ("segment, ids included", f"{row['segment_bytes_per_entry']:.0f} bytes per entry"),
         ("open", f"{row['open_ms']:.1f} ms"),
         ("open and verify every checksum", f"{row['open_verified_ms']:.1f} ms"),
