@@ -39,7 +39,7 @@ def readonly(item: types.Type, dimensions: int = 1) -> types.Array:
 
 
 def group(*members: types.Type) -> types.Type:
-    """Type of a tuple of arrays that belong together."""
+    """Type of a tuple: arrays that belong together, or several results."""
     return types.Tuple(members)  # type: ignore[no-untyped-call]
 
 

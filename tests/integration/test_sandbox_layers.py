@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 
 
-def run(layer: str, attack: str, argument: str = "", cwd: Path = ROOT) -> subprocess.CompletedProcess[bytes]:
+def run(layer: str, attack: str, cwd: Path, argument: str = "") -> subprocess.CompletedProcess[bytes]:
+    """Run one attack behind one layer; ``cwd`` is where a core file would land."""
     command = [sys.executable, "-m", "tests.support.sandbox_layers", layer, attack, argument]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, timeout=60, check=False)
@@ -26,7 +28,8 @@ def run(layer: str, attack: str, argument: str = "", cwd: Path = ROOT) -> subpro
 
 def found(layer: str, attack: str, argument: str = "") -> str:
     """Say what the attack met: its own words, or the signal that ended it."""
-    done = run(layer, attack, argument)
+    with tempfile.TemporaryDirectory() as scratch:
+        done = run(layer, attack, Path(scratch), argument)
     return signal.Signals(-done.returncode).name if done.returncode < 0 else done.stdout.decode()
 
 
