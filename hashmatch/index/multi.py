@@ -145,27 +145,29 @@ class MultiIndexSearch:
 
     """
 
-    __slots__ = ("_choose", "_codes", "_flat", "_scatter", "_scratch", "_tables", "_words")
+    __slots__ = ("_choose", "_codes", "_column", "_flat", "_key_bits", "_scatter", "_scratch", "_tables", "_words")
 
     def __init__(self, codes: Bytes, tables: Tables, *, choose: Planner = plan) -> None:
         self._choose = choose
         self._codes = codes
         self._words: Keys = codes.view(np.uint64)
-        self._tables = tables
+        self._tables = (tables.offsets, tables.filters, tables.rows)
+        self._key_bits = tables.key_bits
         self._scatter = scatter_table(8 * codes.shape[1])
+        self._column = (self._words, self._scatter)
         self._scratch = _Scratch()
         self._flat = FlatSearch(codes)
 
     def __repr__(self) -> str:
         rows, size_bytes = self._codes.shape
-        return f"<MultiIndexSearch {rows} rows of {8 * size_bytes} bits, {self._tables.key_bits}-bit keys>"
+        return f"<MultiIndexSearch {rows} rows of {8 * size_bytes} bits, {self._key_bits}-bit keys>"
 
     def range(self, queries: Bytes, max_distance: int, rows: RowFilter, max_rows: int) -> RowHits:
         """Of the rows that count within ``max_distance`` bits, inclusive, return the ``max_rows`` nearest per query."""
         if not len(queries) or max_distance < 0:
             return RowHits.none()
         n, bits = len(self._codes), 8 * self._codes.shape[1]
-        chosen = self._choose(bits, self._tables.key_bits, n, min(max_distance, bits))
+        chosen = self._choose(bits, self._key_bits, n, min(max_distance, bits))
         if chosen is None:
             return self._flat.range(queries, max_distance, rows, max_rows)
         return self._through_tables(queries, chosen, rows, min(max_rows, n))
@@ -178,11 +180,11 @@ class MultiIndexSearch:
         queries = np.ascontiguousarray(queries)
         own = self._scratch
         own.fit(len(queries), self._words.shape[1], max_rows, chosen)
-        chunks.prepare(queries, self._scatter, self._tables.key_bits, own.permuted, own.keys, own.words)
+        chunks.prepare(queries, self._scatter, self._key_bits, own.permuted, own.keys, own.words)
         total = multi_index.search(
             (queries.view(np.uint64), own.keys, own.words),
-            (self._words, self._scatter),
-            (self._tables.offsets, self._tables.filters, self._tables.rows),
+            self._column,
+            self._tables,
             (chosen.thresholds, chosen.masks, chosen.ends),
             chosen.radius,
             chosen.budget,
@@ -191,5 +193,7 @@ class MultiIndexSearch:
             own.scratch,
             own.found,
         )
+        if not total:
+            return RowHits.none()
         query, row, distance = own.found[:, :total].copy()
         return RowHits(query, row, distance, bool(own.scratch[2][-1]))

@@ -69,8 +69,7 @@ class RowHits:
     @classmethod
     def none(cls) -> RowHits:
         """Nothing found."""
-        empty = np.empty(0, dtype=np.int64)
-        return cls(empty, empty, empty)
+        return _NOTHING
 
     @classmethod
     def join(cls, parts: Sequence[RowHits]) -> RowHits:
@@ -94,6 +93,10 @@ class RowHits:
         query, row, distance = query[order], row[order], distance[order]
         near = np.arange(len(query)) - np.searchsorted(query, query, side="left") < max_rows
         return RowHits(query[near], row[near], distance[near], self.cut or not bool(near.all()))
+
+
+_NO_ROWS = np.empty(0, dtype=np.int64)
+_NOTHING = RowHits(_NO_ROWS, _NO_ROWS, _NO_ROWS)
 
 
 class HammingSearch(Protocol):
