@@ -11,6 +11,9 @@ picture that hashes.
 :meth:`Reader.frames` then yields the first frame and an evenly spaced sample of later ones, each upright and in RGB.
 It only ever steps forward, and the steps are bounded by frames and by pixels.
 
+The pixels of a sound JPEG come from TurboJPEG (``turbo``), which is faster and gives the same ones; Pillow reads its
+header, and decodes whatever TurboJPEG has the slightest objection to.
+
 The plug-in classes of Pillow are called directly, one per allowed format. ``Image.open`` would offer the file to
 whatever openers are registered, and turns a JPEG with a multi-picture index into another class with another parser.
 
@@ -48,6 +51,7 @@ from PIL import (
 )
 
 from hashmatch.config import DecodeConfig
+from hashmatch.hashing import turbo
 from hashmatch.hashing.gates import Refused, check_size
 from hashmatch.hashing.layout import Layout
 from hashmatch.hashing.mend import NEEDS_MENDING, mended
@@ -193,7 +197,9 @@ def _first_frame(
     refused = check_size(*image.size, layout, config)
     if refused:
         return refused
-    first = _decoded(image, options)
+    first = None if salvage or layout.format != "JPEG" else _fast_jpeg(image, source, options)
+    if first is None:
+        first = _decoded(image, options)
     if salvage and _is_blank(first):
         return Refused(Refusal.CORRUPT, f"the {layout.format} file is damaged and nothing of its picture is left")
     frame_count = layout.frames if layout.frames is not None else getattr(image, "n_frames", 1)
@@ -206,6 +212,15 @@ def _first_frame(
         first=first,
         image=image,
     )
+
+
+def _fast_jpeg(image: ImageFile.ImageFile, source: bytes, options: HashOptions) -> Image.Image | None:
+    """RGB picture of a sound JPEG, upright or as stored; None where Pillow has to decide."""
+    pixels = turbo.decode(source, image.mode, image.size)
+    if pixels is None:
+        return None
+    turn = None if options.ignore_orientation else _UPRIGHT.get(_orientation(image))
+    return turbo.ArrayPicture(pixels if turn is None else turbo.turned(pixels, turn))
 
 
 def _decoded(image: ImageFile.ImageFile, options: HashOptions) -> Image.Image:
