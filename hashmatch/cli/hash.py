@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
@@ -27,10 +27,11 @@ from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output, Results, Styled
 from hashmatch.cli.paths import STDIN, Found, Skipped, check, read, read_stdin, walk
 from hashmatch.config import Config
-from hashmatch.errors import ExitCode
+from hashmatch.errors import BadInput, ExitCode
 from hashmatch.model import AlgorithmKind, Digests, HashOptions, Picture
 
 if TYPE_CHECKING:
+    from hashmatch.hashing.conformance import Compared
     from hashmatch.progress import Progress
 
 FIELDS: Mapping[str, str] = MappingProxyType(
@@ -59,6 +60,19 @@ SKIPPED_FIELDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Keys of one row of ``hash --json`` for a file that could not be looked at."""
+
+CONFORMANCE_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "picture": "what was drawn",
+        "algorithm": "`pdq` or `pdq-nearest512`",
+        "conforms": "whether nothing differs",
+        "pixels_match": "whether the picture is the one that the expected values are of",
+        "hash_bits": "bits by which the hash differs",
+        "quality_off": "computed quality less the expected one",
+        "wrong_orientations": "names of the other seven orientations whose hash differs",
+    }
+)
+"""Keys of one row of ``hash --conformance --json``."""
 
 Record = dict[str, object]
 
@@ -100,13 +114,15 @@ class Looked:
         "hashmatch hash photos/ --algorithm pdq,sha256 --json > hashes.jsonl",
         "curl -s https://example.org/a.png | hashmatch hash - --json",
         "hashmatch hash photos/ --json | hashmatch hashset import known - --format jsonl --domain other --create",
+        "hashmatch hash --conformance",
     ),
 )
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1)
 @click.option("--algorithm", metavar="NAME,...", help="Algorithms, separated by commas; default: all installed.")
 @click.option("--dihedral", is_flag=True, help="Also the PDQ values of the seven other rotations and reflections.")
 @click.option("--ignore-orientation", is_flag=True, help="Hash the pixels as stored, whatever EXIF says is up.")
 @click.option("--first-frame", is_flag=True, help="Only the first frame of an animation.")
+@click.option("--conformance", is_flag=True, help="Hash no file: check the PDQ of this machine on known pictures.")
 @pass_options
 def hash_(
     options: GlobalOptions,
@@ -116,6 +132,7 @@ def hash_(
     dihedral: bool,
     ignore_orientation: bool,
     first_frame: bool,
+    conformance: bool,
 ) -> ExitCode:
     """Print the hashes of image files.
 
@@ -123,8 +140,14 @@ def hash_(
     --json there is one line per file, algorithm and frame. A file that cannot be decoded is a line with "error", its
     digests are printed all the same. A file larger than decode.max_bytes is not read at all.
 
-    Exit codes: 0 all hashed, 3 something was skipped, 2 bad input.
+    Exit codes: 0 all hashed, 3 something was skipped, 2 bad input, 5 not conforming.
     """
+    if conformance:
+        if paths:
+            raise BadInput("--conformance draws its own pictures and takes no PATH", field="path")
+        return print_conformance(Output(options))
+    if not paths:
+        raise click.MissingParameter(param_type="argument", param_hint="'PATH...'")
     check(paths)
     picture_options = HashOptions(
         dihedral=dihedral, ignore_orientation=ignore_orientation, first_frame_only=first_frame
@@ -134,6 +157,34 @@ def hash_(
     max_bytes = config.decode.max_bytes
     job = Job(paths, wanted, max_bytes, workers_of(config.sandbox), read_stdin(paths, max_bytes))
     return asyncio.run(_run(job, config, Output(options)))
+
+
+def print_conformance(output: Output, compared: Iterable[Compared] | None = None) -> ExitCode:
+    """Print a row per known picture and dialect; ``compared`` are the rows, computed now when None."""
+    from hashmatch.hashing.conformance import compare
+
+    wrong = 0
+    with output.results("picture", "algorithm", "hash", "quality", "orientations", "conforms") as results:
+        for row in compare() if compared is None else compared:
+            wrong += not row.conforms
+            results.add({name: getattr(row, name) for name in CONFORMANCE_FIELDS}, *_conformance_cells(row))
+    output.remark(
+        f"{wrong} of {results.count} values differ from PDQ: do not use hashes from this machine"
+        if wrong
+        else f"all {results.count} values are PDQ's, in hash, quality and all eight orientations"
+    )
+    return ExitCode.INTEGRITY if wrong else ExitCode.CLEAN
+
+
+def _conformance_cells(row: Compared) -> tuple[str | Styled, ...]:
+    said = [
+        f"{row.hash_bits} bits off" if row.hash_bits else "equal",
+        f"{row.quality_off:+} off" if row.quality_off else "equal",
+        ", ".join(row.wrong_orientations) or "equal",
+        "yes" if row.conforms else ("no" if row.pixels_match else "no: other pixels"),
+    ]
+    shown = said if row.conforms else [text if text == "equal" else Styled(text, "bold red") for text in said]
+    return row.picture, row.algorithm, *shown
 
 
 def choose(names: str | None, options: HashOptions) -> Wanted:

@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from hashmatch.hashing.patterns import KINDS, picture
 from hashmatch.kernels import _pdq_bits
 from hashmatch.kernels.pdq import pdq, pdq_nearest512
 from tests.oracle import pdq as twin
-from tests.vectors.pdq.pictures import KINDS, picture
 
 sides = st.one_of(
     st.integers(1, 700), st.integers(1, 12), st.sampled_from([64, 127, 128, 129, 256, 384, 385, 512, 513, 640])

@@ -32,9 +32,13 @@ FILES = {"os", "io", "pathlib", "tempfile", "shutil", "mmap", "sqlite3", "loggin
 NETWORK = {"socket", "urllib", "http", "grpc"}
 PROCESSES = {"subprocess", "multiprocessing", "threading", "asyncio", "ctypes"}
 IMPURE = FILES | NETWORK | PROCESSES | {"time", "random", "PIL", "faiss", "numba"}
-HASHING_OUTSIDE = frozenset({"hashmatch.hashing.algorithms", "hashmatch.hashing.digests"})
-"""What of ``hashmatch.hashing`` parses nothing: a table of names, and hashlib."""
+HASHING_OUTSIDE = frozenset(
+    f"hashmatch.hashing.{name}" for name in ("algorithms", "digests", "conformance", "patterns")
+)
+"""What of ``hashmatch.hashing`` parses nothing: a table of names, hashlib, and pictures made of whole numbers."""
 MAY_DECODE = frozenset({"hashmatch.sandbox.worker", "hashmatch.sandbox.zygote"})
+MEASURES = ("hashmatch.bench", "hashmatch.cli.bench")
+"""Makes its pictures itself or takes those of a folder that its user names, and never sees a list: no service."""
 
 
 def top(module: str) -> str:
@@ -86,7 +90,8 @@ def only_the_sandbox_decodes(graph: grimp.ImportGraph) -> Iterator[str]:
     outside = {"hashmatch.hashing", *HASHING_OUTSIDE}
     parsers = {module for module in modules(graph, "hashmatch.hashing") if module not in outside} | {"PIL"}
     for module in modules(graph, "hashmatch"):
-        if module not in parsers and module not in MAY_DECODE:
+        measures = any(inside(module, package) for package in MEASURES)
+        if module not in parsers and module not in MAY_DECODE and not measures:
             for reached in sorted(graph.find_upstream_modules(module) & parsers):
                 yield f"{module} reaches {reached}"
 

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from numba.extending import is_jitted
 
+from hashmatch.hashing.patterns import picture
 from hashmatch.kernels import __main__ as warm_up
 from hashmatch.kernels import _pdq_bits, _pdq_filter
 from hashmatch.kernels._jit import int64, kernel
 from hashmatch.kernels.pdq import pdq, pdq_nearest512
-from tests.vectors.pdq.pictures import picture
 
 TINY = [("mirrored", 64, 64, 3, 2), ("cells", 21, 13, 3, 2), ("noise", 5, 6, 1, 4), ("rings", 9, 140, 3, 3)]
 
 PROGRAM = """
 from hashmatch.kernels.pdq import pdq, pdq_nearest512
 from tests.unit.kernels.test_jit import TINY
-from tests.vectors.pdq.pictures import picture
+from hashmatch.hashing.patterns import picture
 for recipe in TINY:
     for function in (pdq, pdq_nearest512):
         result = function(picture(*recipe))

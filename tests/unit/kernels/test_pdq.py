@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from hashmatch.errors import BadInput
+from hashmatch.hashing.patterns import KINDS, Pixels, picture
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes, pdq, pdq_nearest512
 from tests.oracle import pdq as twin
-from tests.vectors.pdq.pictures import KINDS, Pixels, picture
 
 Dialect = Callable[[Pixels], PdqHashes]
 both_dialects = pytest.mark.parametrize("dialect", [pdq, pdq_nearest512])

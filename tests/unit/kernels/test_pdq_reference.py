@@ -13,9 +13,9 @@ import pdqhash
 import pytest
 from PIL import Image
 
+from hashmatch.hashing.patterns import KINDS, Pixels, picture
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes, pdq, pdq_nearest512
 from tests.vectors.pdq.generate import TARGET, by_pdqhash, hex_of
-from tests.vectors.pdq.pictures import KINDS, Pixels, picture
 
 SIZES = [
     (5, 5), (5, 64), (4, 17), (17, 4), (6, 700), (63, 64), (64, 63), (64, 64), (65, 64), (127, 129), (128, 128),
@@ -65,7 +65,7 @@ def vectors() -> list[dict[str, Any]]:
 def test_committed_vector(vector: dict[str, Any]) -> None:
     pixels = picture(**vector["recipe"])
     assert hashlib.sha256(pixels.tobytes()).hexdigest() == vector["pixels_sha256"]
-    for dialect, function in {"pdq": pdq, "pdq_nearest512": pdq_nearest512}.items():
+    for dialect, function in {"pdq": pdq, "pdq-nearest512": pdq_nearest512}.items():
         result = function(pixels)
         assert named(result) == vector[dialect]["dihedral"], dialect
         assert result.hashes[0].tobytes().hex() == vector[dialect]["hash"], dialect

@@ -1,7 +1,7 @@
-"""Write generated.json: ``python -m tests.vectors.pdq.generate``.
+"""Write hashmatch/hashing/conformance.json: ``python -m tests.vectors.pdq.generate``.
 
 None of the expected values comes from the kernels. Those of ``pdq`` are what pdqhash 0.2.8 computes: the first hash and
-the quality by ``compute``, the others by ``compute_dihedral``. Those of ``pdq_nearest512`` are what the slow twin
+the quality by ``compute``, the others by ``compute_dihedral``. Those of ``pdq-nearest512`` are what the slow twin
 computes, which agrees with the C++ command line on all of the reference's own pictures.
 """
 
@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 import pdqhash
 
+import hashmatch.hashing
+from hashmatch.hashing.conformance import VALUES
+from hashmatch.hashing.patterns import Pixels, picture
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES
 from tests.oracle import pdq as twin
-from tests.vectors.pdq.pictures import Pixels, picture
 
-TARGET = Path(__file__).with_name("generated.json")
+TARGET = Path(hashmatch.hashing.__file__).with_name(VALUES)
 
 RECIPES: tuple[tuple[str, int, int, int, int], ...] = (
     ("noise", 4, 40, 3, 1),
@@ -71,7 +73,7 @@ def vector(kind: str, height: int, width: int, channels: int, size: int) -> dict
     }
     for dialect, (hashes, quality) in {
         "pdq": by_pdqhash(pixels),
-        "pdq_nearest512": twin.pdq_nearest512(pixels),
+        "pdq-nearest512": twin.pdq_nearest512(pixels),
     }.items():
         named = dict(zip(DIHEDRAL_NAMES, hashes, strict=True))
         entry[dialect] = {"hash": hashes[0], "quality": quality, "dihedral": named}

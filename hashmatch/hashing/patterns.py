@@ -2,6 +2,8 @@
 
 Each kind is a formula in the coordinates, chosen for what it does to PDQ: noise has no ties, mirrored noise has nothing
 but, flat pictures have no quality, stripes and checkers meet the box filter's window, ramps and rings are smooth.
+
+What this module deliberately does not do: it uses no floating point and no random generator of a library.
 """
 
 from __future__ import annotations
