@@ -161,7 +161,7 @@ def _hostile(scale: Scale, progress: Progress) -> Iterator[dict[str, object]]:
     ]
     for distribution, entries in lists:
         comparison = Comparison(
-            entries, RADIUS, distribution, scale.seed, min(scale.checked, 64), families=("ours", "faiss_flat")
+            entries, RADIUS, distribution, scale.seed, min(scale.checked, 256), families=("ours", "faiss_flat")
         )
         effort = dataclasses.replace(scale.effort, rounds=max(7, scale.effort.rounds // 3))
         yield compare(comparison, effort, progress=progress).as_json()
