@@ -22,7 +22,7 @@ from pathlib import Path
 
 import click
 
-from hashmatch import config, errors, limits, model
+from hashmatch import config, errors, model
 from hashmatch.cli import bench, config_show, detect, hash, hashset, main, paths, serve, status, transfer  # noqa: A004
 from hashmatch.matching import policy
 
@@ -124,10 +124,8 @@ def config_page() -> Iterator[str]:
             ("setting", "default", "range", "unit", "why"),
             ((f"`{row.name}`", value(row.default), span(item), row.unit, row.why) for item, row in rows),
         )
-    yield from ("", "### policy.algorithms.NAME", "", first_line(limits.AlgorithmPolicy), "")
-    yield from limit_tables("NAME", limits.AlgorithmPolicy, limits.default_algorithm_policies())
-    yield from ("", "### policy.view_limits.KIND", "", first_line(limits.ViewPolicy), "")
-    yield from limit_tables("KIND", limits.ViewPolicy, limits.default_view_policies())
+    yield from ("", "### policy.algorithms.NAME", "", first_line(config.AlgorithmPolicy), "")
+    yield from algorithm_policies()
     yield from (
         "",
         "### policy.sets",
@@ -136,17 +134,20 @@ def config_page() -> Iterator[str]:
     )
 
 
-def limit_tables(key: str, cls: type, defaults: Mapping[str, object]) -> Iterator[str]:
-    """Tables of the settings of one algorithm or kind of view, and of the defaults of all."""
-    declared = dataclasses.fields(cls)
+def algorithm_policies() -> Iterator[str]:
+    """Tables of the settings of one algorithm, and of every algorithm's defaults."""
+    declared = dataclasses.fields(config.AlgorithmPolicy)
     yield from table(
         ("setting", "range", "unit", "why"),
         ((f"`{item.name}`", span(item), item.metadata["unit"], item.metadata["why"]) for item in declared),
     )
     yield ""
     yield from table(
-        (key, *(f"`{item.name}`" for item in declared)),
-        ((f"`{name}`", *(str(getattr(row, item.name)) for item in declared)) for name, row in defaults.items()),
+        ("NAME", *(f"`{item.name}`" for item in declared)),
+        (
+            (f"`{name}`", *(str(getattr(row, item.name)) for item in declared))
+            for name, row in config.default_algorithm_policies().items()
+        ),
     )
 
 
