@@ -2,11 +2,11 @@
 
 Theory of operation
 -------------------
-The configuration is a tree of frozen dataclasses. Each field is declared by :func:`setting`, which carries the default,
-the unit, the allowed range and the reason or precedent for the number; ``hashmatch config show`` and
-docs/reference/config.md are both generated from that. :func:`load` reads, in rising precedence, the defaults, a TOML
-file and environment variables (``HASHMATCH_SERVER_LISTEN`` sets ``server.listen``), and refuses unknown keys, wrong
-types and values outside the range with the name of the field and what would be right.
+The configuration is a tree of frozen dataclasses. Each field is declared by :func:`~hashmatch.limits.setting`, which
+carries the default, the unit, the allowed range and the reason or precedent for the number; ``hashmatch config show``
+and docs/reference/config.md are both generated from that. :func:`load` reads, in rising precedence, the defaults, a
+TOML file and environment variables (``HASHMATCH_SERVER_LISTEN`` sets ``server.listen``), and refuses unknown keys,
+wrong types and values outside the range with the name of the field and what would be right.
 
 What this module deliberately does not do: nothing else in hashmatch reads TOML or the environment.
 """
@@ -25,22 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from hashmatch.errors import BadConfig
+from hashmatch.limits import AlgorithmPolicy, ViewPolicy, default_algorithm_policies, default_view_policies, setting
+from hashmatch.model import Views
 
 ENV_PREFIX = "HASHMATCH_"
 ENV_NOT_SETTINGS = frozenset({"HASHMATCH_CONFIG", "HASHMATCH_DATA", "HASHMATCH_EXTRA_DATA"})
-
-
-def setting(
-    default: Any,
-    why: str,
-    *,
-    unit: str = "",
-    at_least: float | None = None,
-    at_most: float | None = None,
-) -> Any:
-    """Declare one setting: its default, why it is that, its unit and its inclusive range."""
-    meta = {"why": why, "unit": unit, "at_least": at_least, "at_most": at_most}
-    return field(default=default, metadata=meta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,36 +178,6 @@ class ServerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlgorithmPolicy:
-    """How far a hash may be from an entry. A distance of -1 means: never."""
-
-    match_distance: int = setting(-1, "inclusive bits at which the verdict is match", unit="bits", at_least=-1)
-    possible_distance: int = setting(
-        -1, "inclusive bits at which a person should look; at least match_distance", unit="bits", at_least=-1
-    )
-    min_quality: int = setting(0, "hashes of lower quality decide nothing", unit="0..100", at_least=0, at_most=100)
-
-
-def default_algorithm_policies() -> Mapping[str, AlgorithmPolicy]:
-    """Distances per algorithm; the measurements are in docs/explain/thresholds.md."""
-    pdq = AlgorithmPolicy(match_distance=31, possible_distance=40, min_quality=50)
-    digest = AlgorithmPolicy(match_distance=0, possible_distance=0)
-    return types.MappingProxyType(
-        {
-            "pdq": pdq,
-            "pdq-nearest512": pdq,
-            "phash": AlgorithmPolicy(possible_distance=4),
-            "dhash": AlgorithmPolicy(possible_distance=2),
-            "ahash": AlgorithmPolicy(),
-            "whash": AlgorithmPolicy(),
-            "md5": digest,
-            "sha1": digest,
-            "sha256": digest,
-        }
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyConfig:
     """What the verdicts mean (docs/explain/responsible-use.md says what they do not mean)."""
 
@@ -230,7 +189,12 @@ class PolicyConfig:
         50, "below this PDQ quality no perceptual hash decides anything (the reference discards quality <= 49)",
         unit="0..100", at_least=0, at_most=100,
     )  # fmt: skip
+    views: Views = setting(  # noqa: RUF009 - declares a field, as for every other setting
+        Views.CHEAP, "what is undone before hashing: none, cheap, or full, which looks again, harder, at whatever "
+        "matched nothing; what each finds and costs is in docs/explain/views.md",
+    )  # fmt: skip
     algorithms: Mapping[str, AlgorithmPolicy] = field(default_factory=default_algorithm_policies)
+    view_limits: Mapping[str, ViewPolicy] = field(default_factory=default_view_policies)
     sets: Mapping[str, str] = field(default_factory=lambda: types.MappingProxyType({}))
     """Set name to ``enforced`` or ``shadow``; overrides the set's own mode."""
 
@@ -301,18 +265,29 @@ def rows(config: Config, path: Path | None = None, environ: Mapping[str, str] = 
             yield SettingRow(
                 name, getattr(part, item.name), item.default, item.metadata["unit"], item.metadata["why"], origin
             )
-    given = from_file.get("policy", {}).get("algorithms", {})
-    standard = default_algorithm_policies()
-    for algorithm, policy in config.policy.algorithms.items():
-        for item in dataclasses.fields(policy):
-            name = f"policy.algorithms.{algorithm}.{item.name}"
-            origin = "file" if item.name in given.get(algorithm, {}) else "default"
-            default = getattr(standard.get(algorithm, AlgorithmPolicy()), item.name)
-            yield SettingRow(
-                name, getattr(policy, item.name), default, item.metadata["unit"], item.metadata["why"], origin
-            )
+    in_policy = from_file.get("policy", {})
+    yield from _limit_rows("algorithms", config.policy.algorithms, default_algorithm_policies(), in_policy)
+    yield from _limit_rows("view_limits", config.policy.view_limits, default_view_policies(), in_policy)
     for set_name, mode in config.policy.sets.items():
         yield SettingRow(f"policy.sets.{set_name}", mode, "", "", "mode of this set, whatever the catalog says", "file")
+
+
+def _limit_rows(
+    table: str, limits: Mapping[str, Any], standard: Mapping[str, Any], in_file: Mapping[str, Any]
+) -> Iterator[SettingRow]:
+    """Rows of one table of limits, one per algorithm or kind of view and setting."""
+    given = in_file.get(table, {})
+    for key, policy in limits.items():
+        for item in dataclasses.fields(policy):
+            origin = "file" if item.name in given.get(key, {}) else "default"
+            yield SettingRow(
+                f"policy.{table}.{key}.{item.name}",
+                getattr(policy, item.name),
+                getattr(standard.get(key, type(policy)()), item.name),
+                item.metadata["unit"],
+                item.metadata["why"],
+                origin,
+            )
 
 
 def _environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -353,10 +328,12 @@ def _leaf_or_branch(hint: Any, item: Any, raw: object, name: str) -> object:
     if dataclasses.is_dataclass(hint):
         return _build(hint, raw, name)
     if name == "policy.algorithms":
-        return _algorithm_policies(raw, name)
+        return _policies(AlgorithmPolicy, default_algorithm_policies(), raw, name)
+    if name == "policy.view_limits":
+        return _view_policies(raw, name)
     if name == "policy.sets":
         return _set_modes(raw, name)
-    value = _scalar(hint, raw, name)
+    value = _views(raw, name) if hint is Views else _scalar(hint, raw, name)
     meta = item.metadata
     if isinstance(value, int) and not isinstance(value, bool):
         low, high = meta["at_least"], meta["at_most"]
@@ -365,6 +342,12 @@ def _leaf_or_branch(hint: Any, item: Any, raw: object, name: str) -> object:
             msg = f"{name}: {value} is out of range; {span} {meta['unit']}".rstrip()
             raise BadConfig(msg, field=name)
     return value
+
+
+def _views(raw: object, name: str) -> Views:
+    if raw in set(Views):
+        return Views(str(raw))
+    raise BadConfig(f"{name}: expected one of {', '.join(Views)}, got {raw!r}", field=name)
 
 
 def _scalar(hint: type, raw: object, name: str) -> object:
@@ -387,18 +370,28 @@ def _scalar(hint: type, raw: object, name: str) -> object:
     raise BadConfig(f"{name}: expected {hint.__name__}, got {raw!r}", field=name)
 
 
-def _algorithm_policies(raw: object, name: str) -> Mapping[str, AlgorithmPolicy]:
-    """Lay the file's tables over the defaults, one algorithm at a time."""
+def _policies(cls: Any, defaults: Mapping[str, Any], raw: object, name: str) -> Mapping[str, Any]:
+    """Lay the file's tables over the defaults, one algorithm or kind of view at a time."""
+    what = "algorithm" if cls is AlgorithmPolicy else "kind of view"
     if not isinstance(raw, Mapping):
-        raise BadConfig(f"{name}: expected one table per algorithm", field=name)
-    merged = dict(default_algorithm_policies())
-    for algorithm, table in raw.items():
-        base = dataclasses.asdict(merged.get(algorithm, AlgorithmPolicy()))
+        raise BadConfig(f"{name}: expected one table per {what}", field=name)
+    merged = dict(defaults)
+    for key, table in raw.items():
+        base = dataclasses.asdict(merged.get(key, cls()))
         given = dict(table) if isinstance(table, Mapping) else table
-        merged[algorithm] = _build(
-            AlgorithmPolicy, {**base, **given} if isinstance(given, dict) else given, f"{name}.{algorithm}"
-        )
+        merged[key] = _build(cls, {**base, **given} if isinstance(given, dict) else given, f"{name}.{key}")
     return types.MappingProxyType(merged)
+
+
+def _view_policies(raw: object, name: str) -> Mapping[str, ViewPolicy]:
+    """Limits per kind of view; a kind that does not exist is a mistake, not a plug-in."""
+    defaults = default_view_policies()
+    unknown = sorted(set(raw) - set(defaults)) if isinstance(raw, Mapping) else []
+    if unknown:
+        raise BadConfig(
+            f"{name}.{unknown[0]}: no such kind of view; there are {', '.join(defaults)}", field=f"{name}.{unknown[0]}"
+        )
+    return _policies(ViewPolicy, defaults, raw, name)
 
 
 def _set_modes(raw: object, name: str) -> Mapping[str, str]:
@@ -416,10 +409,14 @@ def _check_across(config: Config) -> None:
             f"({config.decode.max_bytes}), or the largest allowed image cannot be sent",
             field="server.max_message_bytes",
         )
-    for name, policy in config.policy.algorithms.items():
+    limits: dict[str, AlgorithmPolicy | ViewPolicy] = {
+        **{f"policy.algorithms.{name}": policy for name, policy in config.policy.algorithms.items()},
+        **{f"policy.view_limits.{kind}": policy for kind, policy in config.policy.view_limits.items()},
+    }
+    for name, policy in limits.items():
         if policy.possible_distance < policy.match_distance:
             raise BadConfig(
-                f"policy.algorithms.{name}.possible_distance: {policy.possible_distance} must be at least "
+                f"{name}.possible_distance: {policy.possible_distance} must be at least "
                 f"match_distance ({policy.match_distance})",
-                field=f"policy.algorithms.{name}.possible_distance",
+                field=f"{name}.possible_distance",
             )

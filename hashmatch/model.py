@@ -139,8 +139,9 @@ class Refusal(enum.StrEnum):
 class ComputedHash:
     """A perceptual hash of one view of one frame.
 
-    ``transformation`` names what was done to the picture before hashing (``orig``, ``rot90``, … as in the PDQ
-    reference's dihedral names); ``frame`` counts from 0; ``quality`` is 0..100 where the algorithm has one, else None.
+    ``transformation`` names what was done to the picture before hashing: ``orig``, ``rot90``, … (the PDQ reference's
+    dihedral names), ``trim-2+flipy``, … (``transformations.py``); ``frame`` counts from 0; ``quality`` is
+    0..100 where the algorithm has one, else None.
     """
 
     algorithm: str
@@ -186,14 +187,23 @@ class Digests:
         return (("md5", self.md5), ("sha1", self.sha1), ("sha256", self.sha256))
 
 
+class Views(enum.StrEnum):
+    """How hard to try to undo what was done to a picture: docs/explain/views.md says what each level finds."""
+
+    NONE = "none"
+    CHEAP = "cheap"
+    FULL = "full"
+
+
 @dataclass(frozen=True, slots=True)
 class HashOptions:
-    """What a caller wants computed. Empty ``algorithms`` means every installed perceptual algorithm."""
+    """What a caller wants. Empty ``algorithms``: every installed perceptual one; ``views`` adds ``pdq-canonical``."""
 
     algorithms: frozenset[str] = frozenset()
     dihedral: bool = True
     ignore_orientation: bool = False
     first_frame_only: bool = False
+    views: Views = Views.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,10 @@ The table is built on first use and cached; an installation does not change whil
 be used stops the process with the plug-in's name: computing fewer hashes than the operator installed would be a silent
 loss of matches.
 
+One row stands outside the table: ``pdq-canonical`` is computed from queries and compared with what lists hold, but no
+list may hold it, because no other tool makes it. :func:`table` is what may be in a list, :func:`searchable` what may be
+asked for.
+
 What this module deliberately does not do: it imports no Pillow, numpy or numba, and computes nothing. The built-in
 functions are bound to these names in ``compute``, inside the confined worker.
 """
@@ -25,7 +29,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Protocol
 
 from hashmatch.errors import BadConfig, UnknownAlgorithm
-from hashmatch.model import Algorithm, AlgorithmKind
+from hashmatch.model import Algorithm, AlgorithmKind, Views
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -65,6 +69,18 @@ DIGESTS = (
     Algorithm("sha256", AlgorithmKind.DIGEST, 256, "sha256", "SHA-256 of the file", "RFC 6234"),
 )
 
+QUERY_ONLY = (
+    Algorithm(
+        name="pdq-canonical",
+        kind=AlgorithmKind.PERCEPTUAL,
+        bits=256,
+        space="pdq",
+        title="PDQ without the pixel grid: for queries, never in a list",
+        source="docs/explain/views.md",
+        has_quality=True,
+    ),
+)
+
 
 class Plugin(Protocol):
     """What an entry point in ``hashmatch.algorithms`` resolves to."""
@@ -83,7 +99,7 @@ def plugins() -> Mapping[str, Plugin]:
         A plug-in cannot be imported, has not the promised shape, or takes a name that is taken.
 
     """
-    taken = {row.name: "hashmatch itself" for row in (*BUILT_IN_PERCEPTUAL, *DIGESTS)}
+    taken = {row.name: "hashmatch itself" for row in (*BUILT_IN_PERCEPTUAL, *DIGESTS, *QUERY_ONLY)}
     found: dict[str, Plugin] = {}
     for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
         origin = f"{point.value} of {point.dist.name}" if point.dist else point.value
@@ -124,7 +140,7 @@ def _load(point: metadata.EntryPoint, origin: str) -> Plugin:
 
 @functools.cache
 def table() -> Mapping[str, Algorithm]:
-    """Every algorithm by name, in the table's order.
+    """Every algorithm that a list may hold, by name, in the table's order.
 
     Raises
     ------
@@ -136,8 +152,21 @@ def table() -> Mapping[str, Algorithm]:
     return types.MappingProxyType({row.name: row for row in rows})
 
 
+@functools.cache
+def searchable() -> Mapping[str, Algorithm]:
+    """Every algorithm that a query may have, by name: the table, then those that no list may hold.
+
+    Raises
+    ------
+    BadConfig
+        See :func:`plugins`.
+
+    """
+    return types.MappingProxyType({**table(), **{row.name: row for row in QUERY_ONLY}})
+
+
 def algorithm(name: str) -> Algorithm:
-    """Return one row of the table.
+    """Return one row of the table, or of those that no list may hold.
 
     Raises
     ------
@@ -147,17 +176,22 @@ def algorithm(name: str) -> Algorithm:
         See :func:`plugins`.
 
     """
-    row = table().get(name)
+    row = searchable().get(name)
     if row is None:
         raise UnknownAlgorithm(f"no algorithm {name!r} is installed; there are {', '.join(table())}", field="algorithm")
     return row
 
 
 def perceptual_names() -> tuple[str, ...]:
-    """Names of the algorithms that are computed from pixels, in the table's order."""
+    """Names of the algorithms in the table that are computed from pixels, in its order."""
     return tuple(row.name for row in table().values() if row.kind is AlgorithmKind.PERCEPTUAL)
 
 
 def digest_names() -> tuple[str, ...]:
     """Names of the algorithms that are computed from the file's bytes, in the table's order."""
     return tuple(row.name for row in table().values() if row.kind is AlgorithmKind.DIGEST)
+
+
+def views_algorithms(views: Views) -> frozenset[str]:
+    """Names of the algorithms that a level of views adds to those asked for."""
+    return frozenset() if views is Views.NONE else frozenset(row.name for row in QUERY_ONLY)

@@ -30,11 +30,11 @@ from PIL import Image
 
 from hashmatch.config import DecodeConfig
 from hashmatch.errors import SandboxUnavailable, UnknownAlgorithm
-from hashmatch.hashing import gates, image
+from hashmatch.hashing import gates, image, views
 from hashmatch.hashing.algorithms import algorithm, perceptual_names, plugins
 from hashmatch.hashing.modes import to_rgb
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes, pdq, pdq_nearest512
-from hashmatch.model import ComputedHash, HashOptions, Picture, Refusal
+from hashmatch.model import ComputedHash, HashOptions, Picture, Refusal, Views
 
 
 def hash_picture(data: bytes, decode: DecodeConfig, options: HashOptions) -> Picture:
@@ -73,13 +73,13 @@ def hash_picture(data: bytes, decode: DecodeConfig, options: HashOptions) -> Pic
     reader = image.read(data, layout, decode, options)
     if isinstance(reader, gates.Refused):
         return refused(reader.refusal, reader.detail)
-    frames_hashed, hash_ns = 0, 0
+    frames_hashed, hash_ns, failures = 0, 0, dict[str, str]()
     hashes: list[ComputedHash] = []
-    failures: dict[str, str] = {}
     try:
         for frame_number, picture in reader.frames():
             hashing_ns = time.perf_counter_ns()
             hashes.extend(_hash_frame(picture, frame_number, selected, failures, dihedral=options.dihedral))
+            hashes.extend(_views(picture, frame_number, frames_hashed, options.views))
             frames_hashed += 1
             hash_ns += time.perf_counter_ns() - hashing_ns
     except MemoryError:
@@ -87,8 +87,8 @@ def hash_picture(data: bytes, decode: DecodeConfig, options: HashOptions) -> Pic
     failed = ", ".join(f"{name} ({reason})" for name, reason in failures.items())
     if not hashes:
         return refused(Refusal.NO_USABLE_HASH, f"the only algorithms asked for failed on this picture: {failed}")
-    position = {name: index for index, name in enumerate(selected)}
-    hashes.sort(key=lambda h: (position[h.algorithm], h.frame))  # stable: transformations keep their order
+    order = (*perceptual_names(), views.ALGORITHM)
+    hashes.sort(key=lambda h: (order.index(h.algorithm), h.frame))  # stable: transformations keep their order
     total_ns = time.perf_counter_ns() - started_ns
     return Picture(
         media=reader.media(frames_hashed),
@@ -103,8 +103,11 @@ def _selected(options: HashOptions) -> tuple[str, ...]:
     """Names of the algorithms to compute, in the table's order."""
     for name in sorted(options.algorithms):
         algorithm(name)
-    names = tuple(name for name in perceptual_names() if not options.algorithms or name in options.algorithms)
-    if not names:
+    wanted = options.algorithms or frozenset(perceptual_names())
+    if options.views is not Views.NONE:
+        wanted -= {views.ALGORITHM}  # among the views
+    names = tuple(name for name in (*perceptual_names(), views.ALGORITHM) if name in wanted)
+    if not names and options.views is Views.NONE:
         raise UnknownAlgorithm(
             f"none of {', '.join(sorted(options.algorithms))} is computed from pixels; "
             f"ask for one of {', '.join(perceptual_names())}",
@@ -131,6 +134,12 @@ def _hash_frame(
                 yield ComputedHash(name, value, frame=frame)
 
 
+def _views(picture: Image.Image, frame: int, frames_before: int, level: Views) -> Iterator[ComputedHash]:
+    """Yield the views of one RGB frame; only the first frames have any, and only the very first has all."""
+    if level is not Views.NONE and frames_before < FRAMES_WITH_VIEWS:
+        yield from views.views(np.asarray(picture), frame)
+
+
 def _plugin_value(name: str, picture: Image.Image, failures: dict[str, str]) -> bytes | None:
     plugin = plugins()[name]
     try:
@@ -147,7 +156,7 @@ def _plugin_value(name: str, picture: Image.Image, failures: dict[str, str]) -> 
 
 
 _PDQ: Mapping[str, Callable[[npt.NDArray[np.uint8]], PdqHashes]] = types.MappingProxyType(
-    {"pdq": pdq, "pdq-nearest512": pdq_nearest512}
+    {"pdq": pdq, "pdq-nearest512": pdq_nearest512, views.ALGORITHM: views.canonical}
 )
 
 _IMAGEHASH: Mapping[str, Callable[[Image.Image], Any]] = types.MappingProxyType(
@@ -161,6 +170,10 @@ _IMAGEHASH: Mapping[str, Callable[[Image.Image], Any]] = types.MappingProxyType(
 """Called with imagehash's defaults (hash_size 8), so that the hex is what ``str(imagehash.X(picture))`` prints."""
 
 
+FRAMES_WITH_VIEWS = 8
+"""Frames of an animation that get views: as many as are hashed by default, and with 32 the reply still holds them."""
+
+
 def warm() -> None:
     """Decode one small picture of every allowed format and colour path, and run every algorithm.
 
@@ -172,7 +185,7 @@ def warm() -> None:
         An algorithm plug-in cannot be used.
 
     """
-    decode, options = DecodeConfig(), HashOptions()
+    decode, options = DecodeConfig(), HashOptions(views=Views.FULL)
     for name, data in _samples():
         answer = hash_picture(data, decode, options)
         if answer.refusal is not None or answer.detail:

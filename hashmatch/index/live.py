@@ -98,12 +98,12 @@ class LiveIndex:
     Parameters
     ----------
     algorithms
-        The algorithm table; None for the installed one.
+        What may be asked for; None for everything installed.
 
     """
 
     def __init__(self, algorithms: Mapping[str, Algorithm] | None = None) -> None:
-        self._algorithms = installed.table() if algorithms is None else algorithms
+        self._algorithms = installed.searchable() if algorithms is None else algorithms
         self._writing = threading.Lock()
         self._state = State.EMPTY
         self._delta: Delta | None = None

@@ -10,6 +10,9 @@ Only algorithms that may decide *and* occur in a list are computed. Should a lis
 is being hashed, the picture is hashed again, so that the generation a report names was searched with everything that
 it holds.
 
+Most copies are what they seem, so the cheap views come first. Only what matches nothing with them is hashed again with
+all views, where the policy says so; that costs a second decoding.
+
 What this module deliberately does not do: it names no backend, stores nothing, logs nothing, and holds no image longer
 than the call.
 """
@@ -40,6 +43,8 @@ from hashmatch.model import (
     Picture,
     Query,
     SearchResult,
+    Verdict,
+    Views,
 )
 
 _QUALITY_ALGORITHM = "pdq"
@@ -107,6 +112,7 @@ class Engine:
         self._now = now
         self._deciding = rules.deciding_algorithms(policy)
         self._perceptual = frozenset(algorithms.perceptual_names())
+        self._view_algorithms = algorithms.views_algorithms(policy.views)
         self._digests = frozenset(algorithms.digest_names())
 
     async def detect(self, submission: Submission) -> MatchReport:
@@ -152,28 +158,35 @@ class Engine:
         watch = _Stopwatch()
         self._check_sets(submission.sets)
         digesting = asyncio.get_running_loop().run_in_executor(None, digest, submission.image)
+        level: Views = Views.CHEAP if self._policy.views is Views.FULL else self._policy.views
+        seen = Picture()
         while True:
             watch.start("sandbox")
             computed = self._wanted()
-            picture = await self._hasher.hash(submission.image, HashOptions(algorithms=computed))
+            options = HashOptions(algorithms=computed, views=level if self._views_may_find() else Views.NONE)
+            picture = await self._hasher.hash(submission.image, options)
+            seen = _both(seen, picture)
             digests = await digesting
             queries = rules.queries_for_digests(digests, self._policy)
-            queries += rules.queries_for(picture.hashes, self._policy)
+            queries += rules.queries_for(seen.hashes, self._policy)
             watch.start("search")
             result = await asyncio.to_thread(self._search, queries, submission.sets)
-            if picture.refusal is not None or self._wanted() <= computed:
+            watch.start("policy")
+            evidence = Evidence(
+                queries=queries,
+                found=result.found,
+                media=seen.media,
+                quality=rules.picture_quality(seen),
+                refusal=seen.refusal,
+                detail=seen.detail,
+            )
+            decision = rules.decide(evidence, self._policy, max_hits=self._max_hits)
+            if picture.refusal is None and not self._wanted() <= computed:
+                continue
+            if picture.refusal is not None or level is self._policy.views or decision.verdict is Verdict.MATCH:
                 break
-        watch.start("policy")
-        evidence = Evidence(
-            queries=queries,
-            found=result.found,
-            media=picture.media,
-            quality=rules.picture_quality(picture),
-            refusal=picture.refusal,
-            detail=picture.detail,
-        )
-        decision = rules.decide(evidence, self._policy, max_hits=self._max_hits)
-        stages = {"queue": picture.queue_us, "decode": picture.decode_us, "hash": picture.hash_us}
+            level = self._policy.views
+        stages = {"queue": seen.queue_us, "decode": seen.decode_us, "hash": seen.hash_us}
         return self._report(submission.request_id, evidence, decision, result, digests, stages | watch.stop())
 
     def _detect_item(self, item: HashedItem, sets: frozenset[str] | None) -> MatchReport:
@@ -190,6 +203,10 @@ class Engine:
     def _wanted(self) -> frozenset[str]:
         """Perceptual algorithms that may decide and occur in a list, and the one that tells the quality."""
         return (self._deciding & self._index.algorithms() & self._perceptual) | {_QUALITY_ALGORITHM}
+
+    def _views_may_find(self) -> bool:
+        """Whether the hashes of views may decide and could be near a value in a list."""
+        return bool(self._view_algorithms & self._deciding & self._index.algorithms())
 
     def _search(self, queries: tuple[Query, ...], sets: frozenset[str] | None) -> SearchResult:
         """Search; when the answer was cut short, make sure that shadow sets did not crowd out those that decide."""
@@ -250,6 +267,21 @@ class Engine:
             quality=evidence.quality,
             elapsed_us=elapsed_us,
         )
+
+
+def _both(before: Picture, after: Picture) -> Picture:
+    """Join two looks at one picture: the later one counts, the times add up.
+
+    What the first look saw is kept where the second one, which works harder, did not come to an end.
+    """
+    return dataclasses.replace(
+        after,
+        media=after.media or before.media,
+        hashes=after.hashes or before.hashes,
+        queue_us=before.queue_us + after.queue_us,
+        decode_us=before.decode_us + after.decode_us,
+        hash_us=before.hash_us + after.hash_us,
+    )
 
 
 class _Stopwatch:

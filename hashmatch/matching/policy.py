@@ -3,7 +3,8 @@
 Theory of operation
 -------------------
 :func:`queries_for` turns hashes into queries, each with the widest distance at which the policy would still say
-something, and leaves out hashes that may decide nothing (no distance configured, quality too low). After the search,
+something, and leaves out hashes that may decide nothing (no distance configured, quality too low). A view, a guess at
+what was done to the picture, has narrower limits than the picture itself: there are many of them. After the search,
 :func:`decide` weighs every found entry by :func:`_weigh`, keeps the strongest hit of each entry, and lets the strongest
 hit of all give the verdict. Only when no hit speaks does the question arise whether the picture could be looked at
 properly at all: :data:`_COULD_NOT_LOOK` lists, in order, what stands against saying "no match".
@@ -19,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hashmatch.config import AlgorithmPolicy, PolicyConfig
+from hashmatch.config import PolicyConfig
+from hashmatch.limits import AlgorithmPolicy
 from hashmatch.model import (
     ComputedHash,
     Digests,
@@ -34,6 +36,7 @@ from hashmatch.model import (
     SetMode,
     Verdict,
 )
+from hashmatch.transformations import kind_of
 
 RULES: Mapping[str, str] = {
     "digest_equal": "a cryptographic digest of the file equals one in a list: the same bytes",
@@ -89,25 +92,30 @@ def deciding_algorithms(policy: PolicyConfig) -> frozenset[str]:
 
 
 def picture_quality(picture: Picture) -> int | None:
-    """Best quality, 0..100, of any frame of a hashed picture; None when no algorithm with a quality was computed."""
-    return max((item.quality for item in picture.hashes if item.quality is not None), default=None)
+    """Best quality, 0..100, of any whole frame of a hashed picture; None when nothing with a quality was computed."""
+    return max(
+        (item.quality for item in picture.hashes if item.quality is not None and not kind_of(item.transformation)),
+        default=None,
+    )
 
 
 def queries_for(hashes: Iterable[ComputedHash], policy: PolicyConfig) -> tuple[Query, ...]:
     """Return the queries for the perceptual hashes of a picture.
 
     A frame whose PDQ quality is below ``policy.min_image_quality`` gives no query of any algorithm: what is too flat
-    for PDQ is too flat for the shorter hashes, which have no quality of their own.
+    for PDQ is too flat for the shorter hashes, which have no quality of their own. A part of the frame has, and need
+    not be flat because the frame is: a small picture on a large page.
     """
     hashes = tuple(hashes)
     best: dict[int, int] = {}
     for item in hashes:
-        if item.quality is not None:
+        if item.quality is not None and not kind_of(item.transformation):
             best[item.frame] = max(item.quality, best.get(item.frame, 0))
     queries = []
     for item in hashes:
-        row = policy.algorithms.get(item.algorithm, _NEVER)
-        flat = best.get(item.frame, 100) < policy.min_image_quality
+        row = _limits(item.algorithm, item.transformation, policy)
+        quality = item.quality if kind_of(item.transformation) else best.get(item.frame)
+        flat = quality is not None and quality < policy.min_image_quality
         if _reach(row) < 0 or flat or (item.quality is not None and item.quality < row.min_quality):
             continue
         queries.append(Query(item.algorithm, item.value, _reach(row), item.transformation, item.frame))
@@ -170,6 +178,22 @@ def strongest_per_entry(hits: Iterable[Hit]) -> list[Hit]:
     return kept
 
 
+def _limits(algorithm: str, transformation: str, policy: PolicyConfig) -> AlgorithmPolicy:
+    """Limits of an algorithm, narrowed by those of the kind of view; a view that the policy does not know is unused."""
+    row = policy.algorithms.get(algorithm, _NEVER)
+    kind = kind_of(transformation)
+    if not kind:
+        return row
+    view = policy.view_limits.get(kind)
+    if view is None:
+        return _NEVER
+    return AlgorithmPolicy(
+        match_distance=min(row.match_distance, view.match_distance),
+        possible_distance=min(row.possible_distance, view.possible_distance),
+        min_quality=max(row.min_quality, view.min_quality),
+    )
+
+
 def _reach(row: AlgorithmPolicy) -> int:
     """Widest distance in bits at which this row says anything; negative means never."""
     return max(row.match_distance, row.possible_distance)
@@ -190,7 +214,7 @@ def _rank(hit: Hit) -> tuple[int, int, bool, str, str, str, int]:
 
 def _weigh(found: Found, query: Query, policy: PolicyConfig) -> Hit:
     """Turn one found entry into a hit with its own verdict, rule and threshold."""
-    row = policy.algorithms[query.algorithm]
+    row = _limits(query.algorithm, query.transformation, policy)
     is_digest = query.transformation == TRANSFORMATION_OF_DIGESTS
     near = found.distance <= row.match_distance
     verdict = Verdict.MATCH if near else Verdict.POSSIBLE_MATCH

@@ -81,7 +81,7 @@ class WorkerPool:
         self._config = sandbox
         self._launch = _launch or Launch()
         self._target = sandbox.workers or len(os.sched_getaffinity(0))
-        self._codec = Codec(tuple(algorithms.table().values()))
+        self._codec = Codec(tuple(algorithms.searchable().values()))
         self._request_ids = itertools.count(1)
         self._spawner: Spawner | None = None
         self._keeper: asyncio.Task[None] | None = None

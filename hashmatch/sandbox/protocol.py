@@ -24,22 +24,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hashmatch.errors import BadConfig, BadFrame
-from hashmatch.model import Algorithm, AlgorithmKind, ComputedHash, HashOptions, MediaInfo, Picture, Refusal
+from hashmatch.hashing.algorithms import views_algorithms
+from hashmatch.model import Algorithm, AlgorithmKind, ComputedHash, HashOptions, MediaInfo, Picture, Refusal, Views
 from hashmatch.sandbox.confine import NOT_ATTEMPTED, Outcome, Step
+from hashmatch.transformations import TRANSFORMATIONS
 
 VERSION = 1
 
 MAX_HASHES = 1_024
-"""Slots in a reply: 8 frames x (16 PDQ + 4 others) are 160, and about 120 views of one picture still fit."""
+"""Slots in a reply: 32 frames x (16 PDQ + 4 others) are 640, the views of 8 of them 128, of the first 110 more."""
 MAX_VALUE_BYTES = 64
 """Longest hash value: 512 bits. PhotoDNA's 144 bytes are compared by another metric and are not carried."""
 MAX_ALGORITHMS = 64
 """The request names algorithms by the bits of one 64-bit word."""
 MAX_DETAIL_BYTES = 160
 """Enough for a sentence with two numbers; short, because a hostile worker could put picture bytes into it."""
-
-TRANSFORMATIONS = ("orig", "rot90", "rot180", "rot270", "flipx", "flipy", "flipplus", "flipminus")
-"""Names that cross as their position; the PDQ reference's dihedral names first. Append only."""
 
 _STATUSES: tuple[Refusal | None, ...] = (
     None,
@@ -73,6 +72,9 @@ REPLY_BYTES = _HEAD.size + MAX_HASHES * _RECORD.size
 _REQUEST_MAGIC, _HELLO_MAGIC, _REPLY_MAGIC = b"HMrq", b"HMhi", b"HMan"
 _HAS_MEDIA, _DEGRADED = 1, 2
 _DIHEDRAL, _IGNORE_ORIENTATION, _FIRST_FRAME_ONLY = 1, 2, 4
+_LEVELS = tuple(Views)
+_LEVEL_SHIFT = 3
+"""The level of views crosses as its position, in the request's flags above the switches."""
 
 
 class RequestKind(enum.IntEnum):
@@ -130,6 +132,7 @@ class Codec:
             _DIHEDRAL * options.dihedral
             | _IGNORE_ORIENTATION * options.ignore_orientation
             | _FIRST_FRAME_ONLY * options.first_frame_only
+            | _LEVELS.index(options.views) << _LEVEL_SHIFT
         )
         bits = sum(1 << self._positions[name] for name in options.algorithms)
         return _REQUEST.pack(
@@ -150,8 +153,8 @@ class Codec:
         _check_origin(magic, version, _REQUEST_MAGIC)
         if kind not in set(RequestKind):
             raise BadFrame(f"request kind {kind} is unknown")
-        if flags & ~(_DIHEDRAL | _IGNORE_ORIENTATION | _FIRST_FRAME_ONLY):
-            raise BadFrame(f"request flags {flags:#x} are unknown")
+        level = flags >> _LEVEL_SHIFT
+        _check_range("level of views", level, 0, len(_LEVELS) - 1)
         _check_range("length", length, 0, capacity_bytes)
         _check_range("algorithm bits", bits, 0, (1 << len(self.algorithms)) - 1)
         options = HashOptions(
@@ -159,6 +162,7 @@ class Codec:
             dihedral=bool(flags & _DIHEDRAL),
             ignore_orientation=bool(flags & _IGNORE_ORIENTATION),
             first_frame_only=bool(flags & _FIRST_FRAME_ONLY),
+            views=_LEVELS[level],
         )
         return Request(RequestKind(kind), request_id, length, options)
 
@@ -264,7 +268,7 @@ class Codec:
         algorithm = self.algorithms[_check_range("algorithm", untrusted_algorithm, 0, len(self.algorithms) - 1)]
         if algorithm.kind is not AlgorithmKind.PERCEPTUAL:
             raise BadFrame(f"{algorithm.name} is not computed in a worker")
-        if options.algorithms and algorithm.name not in options.algorithms:
+        if options.algorithms and algorithm.name not in options.algorithms | views_algorithms(options.views):
             raise BadFrame(f"{algorithm.name} was not asked for")
         size = _check_range(f"size of a {algorithm.name} value", untrusted_size, *[algorithm.size_bytes] * 2)
         if untrusted_value[size:] != bytes(MAX_VALUE_BYTES - size):

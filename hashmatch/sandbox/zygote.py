@@ -95,7 +95,7 @@ def _prepare(untrusted_data: bytes, compute: str, *, confined: bool) -> worker.W
     setup = worker.WorkerSetup(
         hash_picture=module.hash_picture,
         decode=settings.decode,
-        codec=Codec(tuple(algorithms.table().values())),
+        codec=Codec(tuple(algorithms.searchable().values())),
         memory_bytes=settings.memory_bytes,
         zygote_pid=os.getpid(),
         confined=confined,

@@ -109,4 +109,4 @@ class FakeIndex:
     def algorithms(self) -> frozenset[str]:
         """Names of the algorithms that share a space with a row."""
         spaces = {algorithms.algorithm(name).space for name, _, _ in self.rows}
-        return frozenset(name for name, row in algorithms.table().items() if row.space in spaces)
+        return frozenset(name for name, row in algorithms.searchable().items() if row.space in spaces)

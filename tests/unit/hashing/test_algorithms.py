@@ -55,6 +55,7 @@ def forget() -> None:
     """Read the installed plug-ins afresh."""
     algorithms.plugins.cache_clear()
     algorithms.table.cache_clear()
+    algorithms.searchable.cache_clear()
 
 
 def test_the_table_lists_perceptual_algorithms_before_digests_in_a_fixed_order() -> None:

@@ -7,7 +7,8 @@ import types
 
 import pytest
 
-from hashmatch.config import AlgorithmPolicy, PolicyConfig
+from hashmatch.config import PolicyConfig
+from hashmatch.limits import AlgorithmPolicy
 from hashmatch.matching import policy as rules
 from hashmatch.matching.policy import RULES, Evidence, decide
 from hashmatch.model import (

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from hashmatch.errors import BadConfig, BadFrame
 from hashmatch.hashing import algorithms
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES
-from hashmatch.model import Algorithm, AlgorithmKind, ComputedHash, HashOptions, MediaInfo, Picture, Refusal
+from hashmatch.model import Algorithm, AlgorithmKind, ComputedHash, HashOptions, MediaInfo, Picture, Refusal, Views
 from hashmatch.sandbox import protocol
 from hashmatch.sandbox.confine import NOT_ATTEMPTED, Outcome, Step
 from hashmatch.sandbox.protocol import Codec, Request, RequestKind
+from hashmatch.transformations import TRANSFORMATIONS
 
-TABLE = tuple(algorithms.table().values())
+TABLE = tuple(algorithms.searchable().values())
 CODEC = Codec(TABLE)
 PERCEPTUAL = [algorithm for algorithm in TABLE if algorithm.kind is AlgorithmKind.PERCEPTUAL]
 REQUEST = Request(RequestKind.HASH, 7, 100)
@@ -37,7 +38,7 @@ def hashes(draw: st.DrawFn) -> ComputedHash:
         algorithm.name,
         draw(st.binary(min_size=size, max_size=size)),
         draw(st.integers(0, 100)) if algorithm.has_quality else None,
-        draw(st.sampled_from(protocol.TRANSFORMATIONS)),
+        draw(st.sampled_from(TRANSFORMATIONS)),
         draw(st.integers(0, 65_535)),
     )
 
@@ -85,6 +86,7 @@ def test_replies_come_back_as_they_went(request_id: int, picture: Picture) -> No
             dihedral=st.booleans(),
             ignore_orientation=st.booleans(),
             first_frame_only=st.booleans(),
+            views=st.sampled_from(Views),
         ),
     )
 )
@@ -111,7 +113,7 @@ def assert_in_bounds(picture: Picture) -> None:
     for computed in picture.hashes:
         algorithm = algorithms.algorithm(computed.algorithm)
         assert len(computed.value) == algorithm.size_bytes
-        assert computed.transformation in protocol.TRANSFORMATIONS
+        assert computed.transformation in TRANSFORMATIONS
         assert (computed.quality is not None) == algorithm.has_quality
         assert computed.quality is None or 0 <= computed.quality <= 100
 
@@ -191,8 +193,8 @@ def test_the_untampered_reply_is_accepted() -> None:
         ({"detail_bytes": 3, "detail": b"a\x1b["}, "detail is not printable text"),
         ({"detail": b"hidden"}, "detail is not printable text"),
         ({"algorithm": len(TABLE)}, f"algorithm {len(TABLE)} is not in 0 to {len(TABLE) - 1}"),
-        ({"algorithm": len(TABLE) - 1}, "sha256 is not computed in a worker"),
-        ({"transformation": 8}, "transformation 8 is not in 0 to 7"),
+        ({"algorithm": len(TABLE) - 2}, "sha256 is not computed in a worker"),
+        ({"transformation": 126}, "transformation 126 is not in 0 to 125"),
         ({"quality": 101}, "quality of a pdq value 101 is not in 0 to 100"),
         ({"quality": -1}, "quality of a pdq value -1 is not in 0 to 100"),
         ({"size": 31}, "size of a pdq value 31 is not in 32 to 32"),
@@ -221,9 +223,9 @@ def test_replies_of_another_length_are_refused(length: int) -> None:
     ("at", "value", "message"),
     [
         (6, 3, "request kind 3 is unknown"),
-        (7, 8, "request flags 0x8 are unknown"),
+        (7, 24, "level of views 3 is not in 0 to 2"),
         (22, 255, "length 71776119061217380 is not in 0 to 1048576"),
-        (31, 1, "algorithm bits 72057594037927936 is not in 0 to 511"),
+        (31, 1, "algorithm bits 72057594037927936 is not in 0 to 1023"),
     ],
 )
 def test_requests_out_of_range_are_refused(at: int, value: int, message: str) -> None:
@@ -293,4 +295,4 @@ def test_hello_out_of_range_is_refused() -> None:
 
 
 def test_transformations_are_those_of_the_kernels() -> None:
-    assert protocol.TRANSFORMATIONS[: len(DIHEDRAL_NAMES)] == tuple(DIHEDRAL_NAMES)
+    assert TRANSFORMATIONS[: len(DIHEDRAL_NAMES)] == tuple(DIHEDRAL_NAMES)
