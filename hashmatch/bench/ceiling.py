@@ -207,7 +207,8 @@ def _compiled(sources: Path, cache: Path) -> Path:
     if shutil.which(compiler) is None:
         raise Skipped(f"there is no C compiler {compiler!r}; install one or name it in CC")
     parts = [path.read_bytes() for path in sorted(sources.iterdir()) if path.suffix in {".c", ".h", ".sh"}]
-    name = hashlib.sha256(b"\0".join([*parts, compiler.encode(), platform.platform().encode(), _processor()]))
+    chosen = [compiler, os.environ.get("CEILING_CFLAGS", ""), platform.platform()]
+    name = hashlib.sha256(b"\0".join([*parts, *(text.encode() for text in chosen), _processor()]))
     library = cache / f"ceiling-{name.hexdigest()[:16]}.so"
     if library.is_file():
         return library

@@ -1,6 +1,9 @@
 #!/bin/sh
-# Compile the ceiling for this machine: build.sh OUTPUT.so
-# CC names the compiler; -march=native picks AVX-512, AVX2 or neither, see near_lanes() and distances().
+# Compile the ceiling: build.sh OUTPUT.so
+# CC names the compiler. CEILING_CFLAGS names the processor; -march=native, which is the default, picks AVX-512, AVX2 or
+# neither: see near_lanes() and distances().
 set -eu
 here=$(dirname "$0")
-exec "${CC:-cc}" -std=c11 -O3 -march=native -Wall -Wextra -fPIC -shared -o "$1" "$here"/probe.c "$here"/scan.c "$here"/memory.c
+# shellcheck disable=SC2086 - flags are several words
+exec "${CC:-cc}" -std=c11 -O3 ${CEILING_CFLAGS:--march=native} -Wall -Wextra -fPIC -shared -o "$1" \
+  "$here/probe.c" "$here/scan.c" "$here/memory.c"

@@ -13,19 +13,20 @@
 static inline void distances(const uint64_t *codes, const uint64_t *query, uint16_t *bits)
 {
     const __m512i twice = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)query));
-    const __m512i first = _mm512_setr_epi64(0, 4, 8, 12, 1, 5, 9, 13);
+    const __m512i even = _mm512_setr_epi64(0, 4, 1, 5, 8, 12, 9, 13);
+    const __m512i odd = _mm512_setr_epi64(2, 6, 3, 7, 10, 14, 11, 15);
     for (int i = 0; i < BLOCK; i += 8) {
-        __m512i sums[4];
+        __m512i words[4], halves[2];
         for (int pair = 0; pair < 4; pair++)
-            sums[pair] = _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_loadu_si512(codes + (i + 2 * pair) * 4), twice));
-        /* Four registers of 2 codes x 4 words to one of 8 sums: add neighbours, twice. */
-        __m512i low = _mm512_add_epi64(_mm512_unpacklo_epi64(sums[0], sums[1]), _mm512_unpackhi_epi64(sums[0], sums[1]));
-        __m512i high = _mm512_add_epi64(_mm512_unpacklo_epi64(sums[2], sums[3]), _mm512_unpackhi_epi64(sums[2], sums[3]));
-        /* low: code 0 a, 2 a, 0 b, 2 b, 1 a, 3 a, 1 b, 3 b; high: the same of codes 4..7. */
-        const __m512i even = _mm512_setr_epi64(0, 4, 1, 5, 8, 12, 9, 13), odd = _mm512_setr_epi64(2, 6, 3, 7, 10, 14, 11, 15);
-        __m512i total = _mm512_add_epi64(_mm512_permutex2var_epi64(low, even, high), _mm512_permutex2var_epi64(low, odd, high));
+            words[pair] = _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_loadu_si512(codes + (i + 2 * pair) * 4), twice));
+        /* From 2 codes x 4 words in each of four registers to 8 sums in one: add neighbours, twice. After the first
+         * time a register holds halves of codes 0 2 0 2 1 3 1 3, and `even` and `odd` pick the two halves of each. */
+        for (int half = 0; half < 2; half++)
+            halves[half] = _mm512_add_epi64(_mm512_unpacklo_epi64(words[2 * half], words[2 * half + 1]),
+                                            _mm512_unpackhi_epi64(words[2 * half], words[2 * half + 1]));
+        __m512i total = _mm512_add_epi64(_mm512_permutex2var_epi64(halves[0], even, halves[1]),
+                                         _mm512_permutex2var_epi64(halves[0], odd, halves[1]));
         _mm_storeu_si128((__m128i *)(bits + i), _mm512_cvtepi64_epi16(total));
-        (void)first;
     }
 }
 

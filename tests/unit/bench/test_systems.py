@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,24 @@ def test_the_library_is_compiled_once(tmp_path: Path) -> None:
     assert ceiling._compiled(ceiling.SOURCES, tmp_path) == first
     assert first.stat().st_mtime_ns == changed
     assert [path.name for path in tmp_path.iterdir()] == [first.name]
+
+
+@pytest.mark.parametrize("flags", ["-march=x86-64-v3", "-march=x86-64-v2"], ids=["AVX2", "portable"])
+def test_the_ceiling_is_right_on_lesser_processors_too(
+    flags: str, built: tuple[Column, dict[str, System]], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    indexed, systems = built
+    if "c_probe" not in systems or platform.machine() != "x86_64":
+        pytest.skip("there is no C compiler, or no x86-64 to compile for")
+    monkeypatch.setenv("CEILING_CFLAGS", flags)
+    library = ceiling._library.__wrapped__()
+    assert library.ceiling_instructions().decode() == request.node.callspec.id
+    monkeypatch.setattr(ceiling, "_library", lambda: library)
+    queries = codes.queries_for(indexed.codes, 40, 3)
+    truth = naive(indexed.codes, queries, RADIUS)
+    for family in (ceiling.probe, ceiling.scan):
+        for system in family(Task(indexed, RADIUS)):
+            assert difference(truth, asked(system, queries, RADIUS), indexed.max_hits, 40) is None, system.name
 
 
 def test_memory_bounds_are_below_what_was_measured() -> None:
