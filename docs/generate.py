@@ -52,6 +52,7 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     "hashset show": (("Keys of a line of `--entries N --json`, after that of the set", hashset.ENTRY_FIELDS),),
     "hashset history": (("Keys of a line of `--json`: one per decision", hashset.EVENT_FIELDS),),
     "bench search": (("Keys of the object that `--json` prints", bench.SEARCH_FIELDS),),
+    "bench robustness": (("Keys of the object that `--json` prints", bench.ROBUSTNESS_FIELDS),),
     "status": (("Keys of the line that `--json` prints", status.FIELDS),),
     "config show": (("Keys of a line of `--json`: one per setting", config_show.FIELDS),),
 }

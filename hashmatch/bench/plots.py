@@ -40,7 +40,7 @@ def draw(results: Results, where: Path) -> list[Path]:
         matplotlib is not installed.
 
     """
-    pyplot = _pyplot()
+    pyplot = load_pyplot()
     where.mkdir(parents=True, exist_ok=True)
     entries_plot, radius_plot, recall_plot = (where / name for name in PLOTS)
     drawn = []
@@ -63,7 +63,7 @@ def bars(row: Mapping[str, Any], where: Path) -> Path:
         matplotlib is not installed.
 
     """
-    pyplot = _pyplot()
+    pyplot = load_pyplot()
     where.mkdir(parents=True, exist_ok=True)
     times = dict(sorted(row["us_per_query"].items(), key=lambda item: -item[1]))
     figure, axes = pyplot.subplots(figsize=(8, 0.4 * len(times) + 1.5))
@@ -79,7 +79,15 @@ def bars(row: Mapping[str, Any], where: Path) -> Path:
     return path
 
 
-def _pyplot() -> Any:
+def load_pyplot() -> Any:
+    """Return matplotlib.pyplot, set up so that equal data give equal files.
+
+    Raises
+    ------
+    BadInput
+        matplotlib is not installed.
+
+    """
     try:
         import matplotlib as mpl
     except ImportError:

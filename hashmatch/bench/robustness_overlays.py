@@ -106,15 +106,15 @@ def caption(least: float, most: float) -> Step:
 
 
 def meme(share: float) -> Step:
-    """Write on the picture at the top and at the bottom; letters are ``share`` of its height, white with an outline."""
+    """Write a line at the top and one at the bottom; letters are ``share`` of the height, white with an outline."""
 
     def step(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
         width, height = picture.size
         canvas, size = picture.copy(), at_least(height * share)
         draw = ImageDraw.Draw(canvas)
-        for top in (0.02 * height, 0.98 * height - 2.4 * size):
-            box = (0.03 * width, top, 0.97 * width, top + 2.4 * size)
-            _write(draw, box, words(rng, 7).upper(), Ink(size, WHITE, BLACK))
+        for top in (0.02 * height, 0.98 * height - 1.2 * size):
+            box = (0.02 * width, top, 0.98 * width, top + 1.2 * size)
+            _write(draw, box, words(rng, 6).upper(), Ink(size, WHITE, BLACK))
         return canvas
 
     return step
@@ -131,11 +131,11 @@ def text_anywhere(picture: Image.Image, rng: np.random.Generator) -> Image.Image
 
 
 def logo(share: float) -> Step:
-    """Put a round badge into a corner, ``share`` of the width across."""
+    """Put a round badge into a corner, ``share`` of the short side across."""
 
     def step(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
         width, height = picture.size
-        canvas, size = picture.copy(), at_least(share * width)
+        canvas, size = picture.copy(), at_least(share * min(width, height))
         draw, margin = ImageDraw.Draw(canvas), at_least(0.02 * width)
         x = margin if rng.random() < 1 / 2 else width - margin - size
         y = margin if rng.random() < 1 / 2 else height - margin - size

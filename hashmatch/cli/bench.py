@@ -49,6 +49,27 @@ SEARCH_FIELDS: Mapping[str, str] = MappingProxyType(
 )
 """Keys of the one row of ``bench search --json``."""
 
+ROBUSTNESS_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "photos": "originals that were listed; `skipped` are the others, with the reason",
+        "seed": "what everything left to chance follows from",
+        "side_px": "longest side of an original; larger photos were reduced first",
+        "entries": "length of the list: the originals' exact hashes, and made-up codes",
+        "match_distance": "bits, inclusive; likewise `review_distance`",
+        "transforms": "alteration → `group` and `levels` → `n`, `recall`, `recall_review`, `refused`, "
+        "`mean_distance` and `median_distance` of the nearest hash, `hashes_per_query`, and medians of `decode_ms`, "
+        "`hash_ms` and `search_ms`",
+        "foreign": "level → `queries`, `query_hashes`, `comparisons`, `false_matches`, `false_matches_review`, "
+        "`nearest_foreign`, `nearest_pairs` (distance, photo, alteration, other photo), `histogram` of the distances",
+        "hard_negatives": "kind → level → `pairs`, `matches`, `matches_review`, `nearest`, `nearest_pair`",
+        "cost": "level → what an upload of 1024x768 pixels costs: `hashes`, `decode_ms`, `hash_ms`, `search_ms`, "
+        "`search_review_ms`",
+        "goals": "list of `what`, `goal`, `measured`, `met` (null: open)",
+        "machine": "processor, caches, memory, versions; `noise` before the run",
+    }
+)
+"""Keys of the one row of ``bench robustness --json``."""
+
 
 @click.group(cls=Group, name="bench")
 def bench() -> None:
@@ -113,6 +134,80 @@ def search(  # noqa: PLR0917 - click passes options by name
     if plot is not None:
         plots.bars(record, plot)
     _print(output, record)
+    return ExitCode.CLEAN
+
+
+@bench.command(
+    "robustness",
+    cls=Command,
+    epilog=example(
+        "hashmatch bench robustness --photos ~/Pictures --limit 40",
+        "hashmatch bench robustness --photos ~/Pictures --transforms all --plot plots --results RESULTS.md",
+    ),
+)
+@click.option(
+    "--photos",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    required=True,
+    metavar="DIR",
+    help="Photos of your own, decoded without a sandbox; repeatable, taken from each in turn.",
+)
+@click.option("--limit", type=click.IntRange(2, 100_000), default=40, show_default=True, help="Photos at most.")
+@click.option("--levels", metavar="A,B", help="Views of an upload (default: every level).")
+@click.option(
+    "--transforms", default="quick", show_default=True, metavar="A,B", help="Alterations or groups; quick; all."
+)
+@click.option("--negatives", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
+              help="A directory per product with photos that must not match each other (default: in "
+              "HASHMATCH_EXTRA_DATA).")  # fmt: skip
+@click.option("--side", type=click.IntRange(64, 8_000), default=640, show_default=True, help="Longest side in pixels.")
+@click.option("--entries", type=click.IntRange(0, 2**31), default=1_000_000, show_default=True, help="List's length.")
+@click.option("--jobs", type=click.IntRange(1, 256), help="Processes (default: one per core).")
+@click.option("--seed", type=int, default=1, show_default=True, help="What everything random follows from.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="DIR", help="Write recall.svg and distances.svg there."
+)
+@click.option(
+    "--results", type=click.Path(path_type=Path), metavar="FILE", help="Write the page and FILE's .json there."
+)
+@pass_options
+def robustness(  # noqa: PLR0917 - click passes options by name
+    options: GlobalOptions,
+    photos: tuple[Path, ...],
+    limit: int,
+    levels: str | None,
+    transforms: str,
+    negatives: Path | None,
+    side: int,
+    entries: int,
+    jobs: int | None,
+    seed: int,
+    plot: Path | None,
+    results: Path | None,
+) -> ExitCode:
+    """Alter photos as people do and count what is still found, and what else.
+
+    The photos' exact hashes are the list. Every alteration of every photo is hashed as an upload with the views of
+    each level and searched for. Hard negatives (other photos of a product, pages with the same layout) must not match.
+    """
+    from hashmatch.bench import robustness_report, robustness_run
+
+    output = Output(options)
+    request = robustness_run.Request(
+        photos=photos, limit=limit, levels=levels, transforms=transforms, negatives=negatives, side_px=side,
+        entries=entries, jobs=jobs, seed=seed,
+    )  # fmt: skip
+    with output.progress() as progress:
+        record = robustness_run.run(request, progress)
+    robustness_run.write(record, plot=plot, page=results)
+    with output.results("alteration", *(f"{level} %, review %" for level in record["foreign"])) as shown:
+        if output.json:
+            shown.add(record)
+        for cells in () if output.json else robustness_report.recall_rows(record):
+            shown.add({}, *cells)
+    for line in robustness_report.remarks(record):
+        output.remark(line)
     return ExitCode.CLEAN
 
 

@@ -1,0 +1,117 @@
+"""One robustness run from options to files: the trial, the hard negatives, the cost, the goals.
+
+What this module deliberately does not do: it measures nothing itself, and prints nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hashmatch.bench import machine, pictures, robustness_goals, robustness_negatives, robustness_report
+from hashmatch.bench.alterations import chosen
+from hashmatch.bench.robustness import LEVELS, Trial, photos_below
+from hashmatch.bench.robustness import run as run_trial
+from hashmatch.errors import BadInput
+from hashmatch.progress import SILENT, Progress
+
+PRODUCTS = "grocery_same_product"
+COST_PHOTOS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to run, as asked for on the command line; None for the default."""
+
+    photos: tuple[Path, ...]
+    limit: int = 40
+    levels: str | None = None
+    transforms: str = "quick"
+    negatives: Path | None = None
+    side_px: int = 640
+    entries: int = 1_000_000
+    jobs: int | None = None
+    seed: int = 1
+
+
+def run(request: Request, progress: Progress = SILENT) -> dict[str, Any]:
+    """Run everything and return what ``bench robustness --json`` prints.
+
+    Raises
+    ------
+    BadInput
+        An option names nothing that exists.
+
+    """
+    noise = machine.noise()
+    levels = _levels(request.levels)
+    trial = Trial(
+        photos=photos_below(request.photos, request.limit),
+        alterations=[row.name for row in chosen(request.transforms)],
+        levels=levels,
+        seed=request.seed,
+        side_px=request.side_px,
+        entries=request.entries,
+        jobs=request.jobs or len(os.sched_getaffinity(0)),
+    )
+    outcome = run_trial(trial, progress)
+    record = outcome.as_json()
+    families = list(robustness_negatives.layouts(request.seed))
+    where = request.negatives or _products()
+    if where is None:
+        record["skipped"][robustness_goals.PRODUCT] = f"no --negatives, and no {PRODUCTS} in {pictures.VARIABLE}"
+    else:
+        families += robustness_negatives.products(where, request.side_px)
+    record["hard_negatives"] = robustness_negatives.judge(families, levels, progress)
+    some = [path for name, path in trial.photos if name not in outcome.skipped][:COST_PHOTOS]
+    record["cost"] = robustness_negatives.cost(some, levels, request.entries, request.seed)
+    record["goals"] = [
+        {"what": row.goal.what, "goal": row.goal.text(), "measured": row.measured, "met": row.met}
+        for row in robustness_goals.check(record)
+    ]
+    record["machine"] = {
+        **machine.card(),
+        "noise": {"load": noise.load, "spread": noise.spread, "quiet": noise.quiet},
+    }
+    return record
+
+
+def write(record: Mapping[str, Any], *, plot: Path | None, page: Path | None) -> None:
+    """Write the plots into ``plot``, the page to ``page`` and the record beside the page; each unless None.
+
+    Raises
+    ------
+    BadInput
+        matplotlib is not installed, or a file cannot be written.
+
+    """
+    if plot is not None:
+        from hashmatch.bench import robustness_plots
+
+        robustness_plots.draw(record, plot)
+    if page is not None:
+        try:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            page.write_text(robustness_report.page(record), encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"cannot write {page}: {error.strerror}", field="results") from error
+
+
+def _levels(named: str | None) -> tuple[str, ...]:
+    if named is None:
+        return tuple(LEVELS)
+    wanted = tuple(name.strip() for name in named.split(","))
+    for name in wanted:
+        if name not in LEVELS:
+            raise BadInput(f"there is no level {name!r}; there are {', '.join(LEVELS)}", field="levels")
+    return wanted
+
+
+def _products() -> Path | None:
+    where = pictures.directory()
+    return where / PRODUCTS if where is not None and (where / PRODUCTS).is_dir() else None
