@@ -9,7 +9,7 @@ leaves either no file of that name or a whole one; :func:`clean_stale` removes w
 
 Memory: one batch of ``BATCH_CHANGES`` changes as Python objects, the distinct label lists, and then, one after another,
 24 bytes per entry while sorting names, 24 per row of a digest space, and for the tables of a perceptual space its codes
-once more and 6 bytes per row (38 for PDQ). Nothing else grows with the stream.
+once more and 18 bytes per row (50 for PDQ). Nothing else grows with the stream.
 
 The stream must tell each entry once, at its latest state, as ``changes(0)`` of a catalog does.
 

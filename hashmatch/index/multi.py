@@ -57,6 +57,37 @@ class Tables:
         return self.offsets.nbytes + self.filters.nbytes + self.rows.nbytes
 
 
+class _Builder:
+    """Builds the table of one chunk after another; holds the reordered codes and room to sort, 44 bytes per PDQ row."""
+
+    def __init__(self, codes: Bytes) -> None:
+        n, size_bytes = codes.shape
+        self._key_bits = key_bits_for(n)
+        self._permuted = np.empty((n, size_bytes // WORD_BYTES), dtype=np.uint64)
+        chunks.permute(codes, scatter_table(8 * size_bytes), self._permuted)
+        self._cut = (np.empty(n, dtype=np.uint16), np.empty(n, dtype=np.uint16))
+        self._sorting = (np.empty(n, dtype=np.uint16), np.empty(n, dtype=np.uint16), np.empty(n, dtype=np.uint32))
+
+    def build(self, chunk: int, offsets: Ordinals, filters: npt.NDArray[np.uint16], rows: Ordinals) -> None:
+        """Write the table of ``chunk`` into the three arrays, each of one dimension."""
+        keys, words = self._cut
+        sorting_keys, sorting_words, sorting_rows = self._sorting
+        chunks.cut(self._permuted, chunk, self._key_bits, keys, words)
+        chunks.build_chunk(
+            keys, words, self._key_bits, sorting_keys, sorting_words, sorting_rows, offsets, filters, rows
+        )
+
+
+def _empty_tables(codes: Bytes, count: int) -> Tables:
+    """Return arrays for the tables of ``count`` chunks."""
+    shapes = table_shapes(*codes.shape)
+    return Tables(
+        np.empty((count, shapes.offsets[1]), dtype=np.uint32),
+        np.empty((count, shapes.filters[1]), dtype=np.uint16),
+        np.empty((count, shapes.rows[1]), dtype=np.uint32),
+    )
+
+
 def chunk_tables(codes: Bytes) -> Iterator[Tables]:
     """Build the tables of a column one chunk at a time, each with a first dimension of 1; the arrays are used again.
 
@@ -66,32 +97,17 @@ def chunk_tables(codes: Bytes) -> Iterator[Tables]:
         bytes a multiple of 8; n < 2 ** 32.
 
     """
-    n, size_bytes = codes.shape
-    shapes = table_shapes(n, size_bytes)
-    table = Tables(
-        np.empty((1, shapes.offsets[1]), dtype=np.uint32),
-        np.empty((1, shapes.filters[1]), dtype=np.uint16),
-        np.empty((1, shapes.rows[1]), dtype=np.uint32),
-    )
-    permuted = np.empty((n, size_bytes // WORD_BYTES), dtype=np.uint64)
-    chunks.permute(codes, scatter_table(8 * size_bytes), permuted)
-    keys, words = np.empty(n, dtype=np.uint16), np.empty(n, dtype=np.uint16)
-    for chunk in range(shapes.offsets[0]):
-        chunks.cut(permuted, chunk, key_bits_for(n), keys, words)
-        chunks.build_chunk(keys, words, table.offsets[0], table.filters[0], table.rows[0])
+    builder, table = _Builder(codes), _empty_tables(codes, 1)
+    for chunk in range(table_shapes(*codes.shape).offsets[0]):
+        builder.build(chunk, table.offsets[0], table.filters[0], table.rows[0])
         yield table
 
 
 def build_tables(codes: Bytes) -> Tables:
     """Build the tables of a column in memory; see :func:`chunk_tables`."""
-    shapes = table_shapes(*codes.shape)
-    tables = Tables(
-        np.empty(shapes.offsets, dtype=np.uint32),
-        np.empty(shapes.filters, dtype=np.uint16),
-        np.empty(shapes.rows, dtype=np.uint32),
-    )
-    for chunk, table in enumerate(chunk_tables(codes)):
-        tables.offsets[chunk], tables.filters[chunk], tables.rows[chunk] = table.offsets, table.filters, table.rows
+    builder, tables = _Builder(codes), _empty_tables(codes, table_shapes(*codes.shape).offsets[0])
+    for chunk in range(len(tables.offsets)):
+        builder.build(chunk, tables.offsets[chunk], tables.filters[chunk], tables.rows[chunk])
     return tables
 
 

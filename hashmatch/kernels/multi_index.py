@@ -48,6 +48,7 @@ cycle lemma: Dvoretzky, Motzkin, Duke Math. J. 14, 1947.
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 import numpy as np
@@ -95,6 +96,9 @@ _PLACE_MASK: Final = (1 << _PLACE_BITS) - 1
 _ONE: Final = np.uint64(1)
 _LANES: Final = np.uint64(_simd.LANES)
 
+search_kernel = functools.partial(kernel, counted=False)
+"""They hand seven tuples of arrays to each other."""
+
 _ASKED = group(readonly(uint64, 2), readonly(uint16, 2), readonly(uint16, 2))
 _COLUMN = group(readonly(uint64, 2), readonly(uint64, 3))
 _TABLES = group(readonly(uint32, 2), readonly(uint16, 2), readonly(uint32, 2))
@@ -104,7 +108,7 @@ _BEST = group(writable(int64, 2), writable(int64), writable(int64))
 _SCRATCH = group(writable(uint64), writable(int64), writable(int64))
 
 
-@kernel(int64, readonly(uint64, 2), int64, readonly(uint64, 2), int64)
+@search_kernel(int64, readonly(uint64, 2), int64, readonly(uint64, 2), int64)
 def distance(queries: Words, query: int, codes: Words, row: int) -> int:
     """Count the bits in which a query and a row differ; both uint64, shape (·, words)."""
     total = 0
@@ -113,7 +117,7 @@ def distance(queries: Words, query: int, codes: Words, row: int) -> int:
     return total
 
 
-@kernel(boolean, _COUNTING, int64)
+@search_kernel(boolean, _COUNTING, int64)
 def counts(counting: Counting, row: int) -> bool:
     """Whether a row may be reported; asked only of rows within reach."""
     owners, sets, dead, allowed = counting
@@ -129,7 +133,7 @@ def counts(counting: Counting, row: int) -> bool:
     return allowed.shape[0] == 0 or bool(allowed[sets[owners[row]]] != 0)
 
 
-@kernel(void, _BEST, int64, int64)
+@search_kernel(void, _BEST, int64, int64)
 def offer(best: Best, query: int, item: int) -> None:
     """Put ``distance << ROW_BITS | row`` into a query's heap, which keeps the smallest; the largest is at index 0."""
     heaps, held, cut = best
@@ -157,7 +161,7 @@ def offer(best: Best, query: int, item: int) -> None:
     heaps[query, parent] = item
 
 
-@kernel(void, _ASKED, int64, _COLUMN, int64, _COUNTING, _BEST)
+@search_kernel(void, _ASKED, int64, _COLUMN, int64, _COUNTING, _BEST)
 def scan(asked: Asked, query: int, column: Column, radius: int, counting: Counting, best: Best) -> None:
     """Measure every row against one query."""
     _, held, cut = best
@@ -169,7 +173,7 @@ def scan(asked: Asked, query: int, column: Column, radius: int, counting: Counti
             offer(best, query, bits << ROW_BITS | row)
 
 
-@kernel(boolean, readonly(uint64, 2), int64, _COLUMN, int64, readonly(int64), int64)
+@search_kernel(boolean, readonly(uint64, 2), int64, _COLUMN, int64, readonly(int64), int64)
 def first_found_at(codes: Words, query: int, column: Column, row: int, thresholds: Numbers, chunk: int) -> bool:
     """Whether ``chunk`` is the first at which the probe and the filter let this row pass.
 
@@ -199,7 +203,9 @@ def first_found_at(codes: Words, query: int, column: Column, row: int, threshold
     return chunk == last and bool(before <= thresholds[last]) and bool(before + opening <= together)
 
 
-@kernel(void, _ASKED, _COLUMN, readonly(uint32, 2), readonly(int64), int64, _COUNTING, writable(int64), int64, _BEST)
+@search_kernel(
+    void, _ASKED, _COLUMN, readonly(uint32, 2), readonly(int64), int64, _COUNTING, writable(int64), int64, _BEST
+)
 def verify(
     asked: Asked,
     column: Column,
@@ -232,7 +238,7 @@ def verify(
             offer(best, query, bits << ROW_BITS | row)
 
 
-@kernel(void, _ASKED, _TABLES, _PROBING, int64, int64)
+@search_kernel(void, _ASKED, _TABLES, _PROBING, int64, int64)
 def fetch_offsets(asked: Asked, tables: Tables, probing: Probing, chunk: int, query: int) -> None:
     """Ask for the offsets of every bucket that will be looked into."""
     offsets, _, _ = tables
@@ -242,7 +248,7 @@ def fetch_offsets(asked: Asked, tables: Tables, probing: Probing, chunk: int, qu
         _simd.prefetch(offsets, first + np.int64(key ^ masks[p]))
 
 
-@kernel(int64, _ASKED, _TABLES, _PROBING, int64, int64, writable(uint64), uint64)
+@search_kernel(int64, _ASKED, _TABLES, _PROBING, int64, int64, writable(uint64), uint64)
 def open_buckets(
     asked: Asked, tables: Tables, probing: Probing, chunk: int, query: int, buckets: Words, at: np.uint64
 ) -> int:
@@ -270,7 +276,7 @@ def open_buckets(
     return int(np.int64(total))
 
 
-@kernel(int64, _ASKED, _TABLES, _PROBING, _SCRATCH, int64, int64, uint64, int64)
+@search_kernel(int64, _ASKED, _TABLES, _PROBING, _SCRATCH, int64, int64, uint64, int64)
 def compare_buckets(
     asked: Asked,
     tables: Tables,
@@ -319,13 +325,13 @@ def compare_buckets(
     return waiting
 
 
-@kernel(group(int64, int64), int64, int64, int64)
+@search_kernel(group(int64, int64), int64, int64, int64)
 def following(chunk: int, query: int, count: int) -> tuple[int, int]:
     """Return the pair behind (chunk, query), query by query within a chunk; cheaper than dividing one number."""
     return (chunk + 1, 0) if query + 1 == count else (chunk, query + 1)
 
 
-@kernel(int64, _BEST, writable(int64, 2))
+@search_kernel(int64, _BEST, writable(int64, 2))
 def collect(best: Best, found: Numbers) -> int:
     """Write what the heaps hold, query by query, nearest first; return how much.
 
@@ -355,7 +361,7 @@ def collect(best: Best, found: Numbers) -> int:
     return total
 
 
-@kernel(int64, _ASKED, _COLUMN, _TABLES, _PROBING, int64, int64, _COUNTING, _BEST, _SCRATCH, writable(int64, 2))
+@search_kernel(int64, _ASKED, _COLUMN, _TABLES, _PROBING, int64, int64, _COUNTING, _BEST, _SCRATCH, writable(int64, 2))
 def search(  # noqa: C901  one pipeline with three positions
     asked: Asked,
     column: Column,
