@@ -137,7 +137,7 @@ def _hash_frame(
 def _views(picture: Image.Image, frame: int, frames_before: int, level: Views) -> Iterator[ComputedHash]:
     """Yield the views of one RGB frame; only the first frames have any, and only the very first has all."""
     if level is not Views.NONE and frames_before < FRAMES_WITH_VIEWS:
-        yield from views.views(np.asarray(picture), frame)
+        yield from views.views(np.asarray(picture), frame, level if frames_before == 0 else Views.CHEAP)
 
 
 def _plugin_value(name: str, picture: Image.Image, failures: dict[str, str]) -> bytes | None:

@@ -22,11 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.hashing.algorithms import QUERY_ONLY
-from hashmatch.kernels import _pdq_bits as bits
 from hashmatch.kernels.pdq import PdqHashes
-from hashmatch.kernels.views import sample, shrink
-from hashmatch.model import ComputedHash
-from hashmatch.transformations import ORIENTATIONS
+from hashmatch.kernels.views import Rectangle, Shrunk, halved, sample, shrink, turned
+from hashmatch.kernels.views_bits import hash_samples
+from hashmatch.kernels.views_edges import rectangles
+from hashmatch.model import ComputedHash, Views
+from hashmatch.transformations import DEGREES, MAX_TRIMS, ORIENTATIONS
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -44,38 +45,66 @@ def canonical(pixels: Pixels) -> PdqHashes:
 
     """
     picture = shrink(pixels)
-    return _hashes(sample(picture.luma, picture.whole))
+    return hash_samples(sample(picture.luma, picture.whole))
 
 
-def views(pixels: Pixels, frame: int) -> Iterator[ComputedHash]:
-    """Yield the hashes of the cheap views: the picture without PDQ's pixel grid, and its negative.
+def views(pixels: Pixels, frame: int, level: Views) -> Iterator[ComputedHash]:
+    """Yield the hashes of the views of one frame.
 
     Parameters
     ----------
     pixels : uint8, shape (h, w) grey or (h, w, 3) RGB
-        Neither side 0; read-only ok.
+        Neither side below 5; read-only ok.
     frame : int
         Number that the hashes carry.
+    level : Views
+        ``CHEAP`` or ``FULL``.
 
     """
     picture = shrink(pixels)
     grid = sample(picture.luma, picture.whole)
     yield from _turned("", grid, frame)
     yield from _turned("invert", -grid, frame)
+    if level is Views.FULL:
+        for number, part in enumerate(trimmed(picture), 1):
+            yield from _turned(f"trim-{number}", sample(picture.luma, part), frame)
+        for name, part in cells(picture.whole):
+            yield _upright(f"cell-{name}", sample(picture.luma, part), frame)
+        half = halved(picture)
+        for degrees in DEGREES:
+            yield _upright(f"derotate+{degrees}", turned(half, degrees), frame)
+            yield _upright(f"derotate-{degrees}", turned(half, -degrees), frame)
+
+
+def trimmed(picture: Shrunk) -> Iterator[Rectangle]:
+    """Yield the rectangles that the picture may have been put into."""
+    for left, top, right, bottom, _strength in rectangles(picture.luma, MAX_TRIMS):
+        yield Rectangle(left, top, min(right, picture.whole.right), min(bottom, picture.whole.bottom))
+
+
+def cells(whole: Rectangle) -> Iterator[tuple[str, Rectangle]]:
+    """Yield the halves and quarters of a picture with their names."""
+    left, top, right, bottom = whole
+    x, y = (left + right) / 2, (top + bottom) / 2
+    yield "left", Rectangle(left, top, x, bottom)
+    yield "right", Rectangle(x, top, right, bottom)
+    yield "top", Rectangle(left, top, right, y)
+    yield "bottom", Rectangle(left, y, right, bottom)
+    yield "1", Rectangle(left, top, x, y)
+    yield "2", Rectangle(x, top, right, y)
+    yield "3", Rectangle(left, y, x, bottom)
+    yield "4", Rectangle(x, y, right, bottom)
+
+
+def _upright(view: str, grid: Floats, frame: int) -> ComputedHash:
+    """Name the hash of one view in its own orientation."""
+    found = hash_samples(grid, upright=True)
+    return ComputedHash(ALGORITHM, found.hashes[0].tobytes(), found.quality, view, frame)
 
 
 def _turned(view: str, grid: Floats, frame: int) -> Iterator[ComputedHash]:
     """Name the hashes of one view in eight orientations."""
-    found = _hashes(grid)
+    found = hash_samples(grid)
     for row, orientation in enumerate(ORIENTATIONS):
         name = f"{view}+{orientation}" if view else orientation
         yield ComputedHash(ALGORITHM, found.hashes[row].tobytes(), found.quality, name, frame)
-
-
-def _hashes(grid: Floats) -> PdqHashes:
-    """Hash 64 x 64 samples as PDQ does."""
-    hashes = np.zeros((len(ORIENTATIONS), bits.COEFFICIENTS // 8), np.uint8)
-    block = np.empty((bits.BLOCK, bits.BLOCK), np.float32)
-    bits.transform(grid, np.empty((bits.BLOCK, bits.GRID), np.float32), block)
-    bits.threshold(block, np.empty(bits.COEFFICIENTS, np.float32), hashes)
-    return PdqHashes(hashes, bits.quality(grid))

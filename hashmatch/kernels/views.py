@@ -19,6 +19,7 @@ Source: docs/explain/views.md; facebook/ThreatExchange ``pdq/cpp/downscaling/dow
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -65,7 +66,7 @@ class Shrunk(NamedTuple):
 
 
 @kernel(void, readonly(uint8, 2), int64, int64, writable(float32), writable(float32, 2))
-def _shrink(rows: Pixels, factor_x: int, factor_y: int, sums: Floats, out: Floats) -> None:
+def _shrink(rows: Pixels, factor_x: int, factor_y: int, line: Floats, out: Floats) -> None:
     """Mean luma of blocks of pixels.
 
     Parameters
@@ -74,37 +75,39 @@ def _shrink(rows: Pixels, factor_x: int, factor_y: int, sums: Floats, out: Float
         The picture.
     factor_x, factor_y : int
         Pixels of a block.
-    sums : float32, shape of one row of ``rows``
+    line : float32, shape (w,)
         Scratch.
     out : float32, shape (ceil(h / factor_y), ceil(w / factor_x)), written
         The means.
 
     """
-    height = rows.shape[0]
-    channels = 3 if rows.shape[1] > factor_x * out.shape[1] else 1
-    width = rows.shape[1] // channels
+    height, width = rows.shape[0], line.shape[0]
     for i in range(out.shape[0]):
         bottom = min((i + 1) * factor_y, height)
-        sums[:] = np.float32(0)
+        line[:] = np.float32(0)
         for y in range(i * factor_y, bottom):
             row = rows[y]
-            for x in range(row.shape[0]):
-                sums[x] += np.float32(row[x])
-        lines = bottom - i * factor_y
-        for j in range(out.shape[1]):
-            right = min((j + 1) * factor_x, width)
-            total = np.float32(0)
-            if channels == 1:
-                for x in range(j * factor_x, right):
-                    total += sums[x]
+            if row.shape[0] == width:
+                for x in range(width):
+                    line[x] += np.float32(row[x])
             else:
-                for x in range(j * factor_x, right):
-                    total += (
-                        np.float32(0.299) * sums[3 * x]
-                        + np.float32(0.587) * sums[3 * x + 1]
-                        + np.float32(0.114) * sums[3 * x + 2]
+                for x in range(width):
+                    line[x] += (
+                        np.float32(0.299) * np.float32(row[3 * x])
+                        + np.float32(0.587) * np.float32(row[3 * x + 1])
+                        + np.float32(0.114) * np.float32(row[3 * x + 2])
                     )
-            out[i, j] = total / np.float32(lines * (right - j * factor_x))
+        lines = bottom - i * factor_y
+        if factor_x == 1:
+            for j in range(width):
+                out[i, j] = line[j] / np.float32(lines)
+        else:
+            for j in range(out.shape[1]):
+                right = min((j + 1) * factor_x, width)
+                total = np.float32(0)
+                for x in range(j * factor_x, right):
+                    total += line[x]
+                out[i, j] = total / np.float32(lines * (right - j * factor_x))
 
 
 @kernel(float32, float32)
@@ -198,6 +201,47 @@ def _weigh(
             grid[i, j] = total
 
 
+@kernel(void, readonly(float32, 2), writable(float32, 2))
+def _halve(luma: Floats, half: Floats) -> None:
+    """Mean of two by two pixels; float32, shapes (h, w) and (h // 2, w // 2)."""
+    for y in range(half.shape[0]):
+        upper, lower = luma[2 * y], luma[2 * y + 1]
+        for x in range(half.shape[1]):
+            half[y, x] = np.float32(0.25) * (upper[2 * x] + upper[2 * x + 1] + lower[2 * x] + lower[2 * x + 1])
+
+
+@kernel(void, readonly(float32, 2), readonly(float32), writable(float32, 2))
+def _turn(luma: Floats, affine: Floats, grid: Floats) -> None:
+    """Sample a parallelogram: two by two bilinear samples for each of 64 x 64 cells.
+
+    Parameters
+    ----------
+    luma : float32, shape (h, w), read-only ok
+        The picture.
+    affine : float32, shape (6,), read-only ok
+        ``x = a[0] + a[1] * u + a[2] * v``, ``y = a[3] + a[4] * u + a[5] * v``, u and v from 0 to 128; x and y are
+        those of pixel centres. Beyond the picture the nearest pixel counts.
+    grid : float32, shape (64, 64), written
+        The samples.
+
+    """
+    last_x, last_y = np.float32(luma.shape[1] - 1), np.float32(luma.shape[0] - 1)
+    for i in range(GRID):
+        for j in range(GRID):
+            total = np.float32(0)
+            for part in range(4):
+                u = np.float32(2 * j + part % 2) + np.float32(0.5)
+                v = np.float32(2 * i + part // 2) + np.float32(0.5)
+                x = min(max(affine[0] + affine[1] * u + affine[2] * v, np.float32(0)), last_x)
+                y = min(max(affine[3] + affine[4] * u + affine[5] * v, np.float32(0)), last_y)
+                left, top = min(int(x), luma.shape[1] - 2), min(int(y), luma.shape[0] - 2)
+                right_share, bottom_share = x - np.float32(left), y - np.float32(top)
+                upper = luma[top, left] + right_share * (luma[top, left + 1] - luma[top, left])
+                lower = luma[top + 1, left] + right_share * (luma[top + 1, left + 1] - luma[top + 1, left])
+                total += upper + bottom_share * (lower - upper)
+            grid[i, j] = np.float32(0.25) * total
+
+
 def shrink(pixels: Pixels) -> Shrunk:
     """Return the luma of a picture, shrunk to about 512 pixels a side.
 
@@ -211,7 +255,7 @@ def shrink(pixels: Pixels) -> Shrunk:
     factor_x, factor_y = max(1, round(width / SIDE_PX)), max(1, round(height / SIDE_PX))
     luma = np.empty((-(-height // factor_y), -(-width // factor_x)), np.float32)
     rows = np.ascontiguousarray(pixels).reshape(height, -1)
-    _shrink(rows, factor_x, factor_y, np.empty(rows.shape[1], np.float32), luma)
+    _shrink(rows, factor_x, factor_y, np.empty(width, np.float32), luma)
     return Shrunk(luma, Rectangle(0.0, 0.0, width / factor_x, height / factor_y), (factor_x, factor_y))
 
 
@@ -244,3 +288,41 @@ def _along(begin: float, end: float) -> tuple[npt.NDArray[np.int64], Floats]:
     weights = np.empty((GRID, int(np.ceil((end - begin) / GRID)) + 1), np.float32)
     _tents(np.float32(begin), np.float32(end), firsts, weights)
     return firsts, weights
+
+
+def halved(picture: Shrunk) -> Shrunk:
+    """Return the picture at half the resolution, for samples that need less."""
+    height, width = picture.luma.shape
+    half = np.empty((height // 2, width // 2), np.float32)
+    _halve(picture.luma, half)
+    whole = picture.whole
+    factors = (2 * picture.factors[0], 2 * picture.factors[1])
+    return Shrunk(half, Rectangle(0.0, 0.0, whole.right / 2, whole.bottom / 2), factors)
+
+
+def turned(picture: Shrunk, degrees: float) -> Floats:
+    """Return 64 x 64 samples of a rectangle of the picture's size that lies askew in it, with the same centre.
+
+    Parameters
+    ----------
+    picture : Shrunk
+        From :func:`halved`; neither side of the luma below 2.
+    degrees : float
+        How far the rectangle is turned clockwise, as seen.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (64, 64).
+
+    """
+    factor_x, factor_y = picture.factors
+    width, height = picture.whole.width, picture.whole.height
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    step_u, step_v = width / (2 * GRID), height / (2 * GRID)
+    across = (cosine * step_u, -sine * step_v * factor_y / factor_x)
+    down = (sine * step_u * factor_x / factor_y, cosine * step_v)
+    left, top = (middle - GRID * sum(steps) - 0.5 for middle, steps in ((width / 2, across), (height / 2, down)))
+    grid = np.empty((GRID, GRID), np.float32)
+    _turn(picture.luma, np.array([left, *across, top, *down], np.float32), grid)
+    return grid
