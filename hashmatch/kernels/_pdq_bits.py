@@ -8,6 +8,9 @@ above the median of all 256? The median is the lower one, the 128th smallest, so
 Turning or mirroring the picture negates the coefficients of every second row, every second column, or both, and
 transposes the block or not. So there are four sign patterns and four medians for eight hashes.
 
+Samples and coefficients may be known only within some slack. ``quality_within`` and ``threshold_within`` say whether
+that leaves a choice.
+
 What this module deliberately does not do: no fused multiply-add and no reordering of sums, which would decide ties
 differently from the reference; and no judgement on quality.
 
@@ -22,7 +25,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, void, writable
+from hashmatch.kernels._jit import boolean, float32, int64, kernel, readonly, uint8, void, writable
+from hashmatch.kernels._vectors import LANES, weigh
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -48,21 +52,50 @@ def _cosines() -> Floats:
     return np.array(rows, dtype=np.float32)
 
 
+NO_SLACK: Final = np.zeros((BLOCK, BLOCK), np.float32)
 COSINES: Final = _cosines()
 COSINES_T: Final = np.ascontiguousarray(COSINES.T)
 
 
+@kernel(int64, readonly(float32, 2), float32)
+def quality_within(grid: Floats, slack: np.float32) -> int:
+    """Whole percents of change between neighbouring samples, summed, over 90, at most 100.
+
+    Parameters
+    ----------
+    grid : float32, shape (64, 64), read-only ok
+        The samples.
+    slack : float32
+        How far off the difference of two neighbours may be, in percent of 255.
+
+    Returns
+    -------
+    int
+        The quality; -1 if it could be another one within that slack.
+
+    """
+    low = high = 0
+    hundred, white, nothing = np.float32(100), np.float32(255), np.float32(0)
+    for i in range(GRID - 1):
+        upper, lower = grid[i], grid[i + 1]
+        for j in range(GRID):
+            percent = abs((upper[j] - lower[j]) * hundred / white)
+            low += int(np.int32(max(percent - slack, nothing)))
+            high += int(np.int32(percent + slack))
+    for i in range(GRID):
+        row = grid[i]
+        for j in range(GRID - 1):
+            percent = abs((row[j] - row[j + 1]) * hundred / white)
+            low += int(np.int32(max(percent - slack, nothing)))
+            high += int(np.int32(percent + slack))
+    sure = min(low // 90, 100)
+    return sure if sure == min(high // 90, 100) else -1
+
+
 @kernel(int64, readonly(float32, 2))
 def quality(grid: Floats) -> int:
-    """Whole percents of change between neighbouring samples, summed, over 90, at most 100; float32, shape (64, 64)."""
-    total = 0
-    for i in range(GRID):
-        for j in range(GRID):
-            if i + 1 < GRID:
-                total += abs(int((grid[i, j] - grid[i + 1, j]) * np.float32(100) / np.float32(255)))
-            if j + 1 < GRID:
-                total += abs(int((grid[i, j] - grid[i, j + 1]) * np.float32(100) / np.float32(255)))
-    return min(total // 90, 100)
+    """Quality of exact samples; float32, shape (64, 64)."""
+    return quality_within(grid, np.float32(0))
 
 
 @kernel(void, readonly(float32, 2), writable(float32, 2), writable(float32, 2))
@@ -79,17 +112,10 @@ def transform(grid: Floats, half: Floats, block: Floats) -> None:
         The coefficients.
 
     """
-    half[:] = np.float32(0)
-    block[:] = np.float32(0)
     for i in range(BLOCK):
-        for k in range(GRID):
-            weight = COSINES[i, k]
-            for j in range(GRID):
-                half[i, j] += weight * grid[k, j]
-        for k in range(GRID):
-            value = half[i, k]
-            for j in range(BLOCK):
-                block[i, j] += value * COSINES_T[k, j]
+        for j in range(0, GRID, LANES):
+            weigh(COSINES[i], grid, j, half[i])
+        weigh(half[i], COSINES_T, 0, block[i])
 
 
 @kernel(float32, writable(float32), int64)
@@ -128,30 +154,54 @@ def _signed(value: np.float32, signs: int, k: int) -> np.float32:
     return value
 
 
-@kernel(void, readonly(float32, 2), writable(float32), writable(uint8, 2))
-def threshold(block: Floats, scratch: Floats, hashes: Pixels) -> None:
+@kernel(boolean, readonly(float32, 2), readonly(float32, 2), writable(float32), writable(uint8, 2))
+def threshold_within(block: Floats, slack: Floats, scratch: Floats, hashes: Pixels) -> bool:
     """Set the bits of all eight hashes.
 
     Bit ``16 * i + j`` says whether coefficient ``(i, j)`` is above the 128th smallest of the (turned) block.
+
+    The bits say which coefficients are the 128 smallest. So they are sure if even the largest that each of those may be
+    is below the smallest that each of the others may be, under every pattern of signs.
 
     Parameters
     ----------
     block : float32, shape (16, 16), read-only ok
         The coefficients.
+    slack : float32, shape (16, 16), read-only ok
+        How far off each may be.
     scratch : float32, shape (256,)
         Their copy, for selection.
     hashes : uint8, shape (8, 32), all zero
         Bytes in text order, the last bit first.
 
+    Returns
+    -------
+    bool
+        Whether any coefficients within the slack give the same bits. False for ties.
+
     """
+    sure = True
     for signs in range(len(TURNS)):
         plain, transposed = TURNS[signs]
         for k in range(COEFFICIENTS):
             scratch[k] = _signed(block[k // BLOCK, k % BLOCK], signs, k)
         median = _smallest(scratch, MEDIAN_RANK)
+        top_of_low, bottom_of_high = np.float32(-np.inf), np.float32(np.inf)
         for k in range(COEFFICIENTS):
             i, j = k // BLOCK, k % BLOCK
-            if _signed(block[i, j], signs, k) > median:
+            value = _signed(block[i, j], signs, k)
+            if value > median:
                 mirrored = BLOCK * j + i
                 hashes[plain, 31 - k // 8] |= np.uint8(1 << (k % 8))
                 hashes[transposed, 31 - mirrored // 8] |= np.uint8(1 << (mirrored % 8))
+                bottom_of_high = min(bottom_of_high, value - slack[i, j])
+            else:
+                top_of_low = max(top_of_low, value + slack[i, j])
+        sure = sure and bool(top_of_low < bottom_of_high)
+    return sure
+
+
+@kernel(void, readonly(float32, 2), writable(float32), writable(uint8, 2))
+def threshold(block: Floats, scratch: Floats, hashes: Pixels) -> None:
+    """Set the bits of all eight hashes from exact coefficients; parameters as for :func:`threshold_within`."""
+    threshold_within(block, NO_SLACK, scratch, hashes)

@@ -14,7 +14,7 @@ from numba.extending import is_jitted
 
 from hashmatch.hashing.patterns import picture
 from hashmatch.kernels import __main__ as warm_up
-from hashmatch.kernels import _pdq_bits, _pdq_filter
+from hashmatch.kernels import _pdq_bits, _pdq_filter, _pdq_fused
 from hashmatch.kernels._jit import int64, kernel
 from hashmatch.kernels.pdq import pdq, pdq_nearest512
 
@@ -32,7 +32,9 @@ for recipe in TINY:
 
 
 def kernels() -> list[Any]:
-    return [item for module in (_pdq_filter, _pdq_bits) for item in vars(module).values() if is_jitted(item)]
+    return [
+        item for module in (_pdq_filter, _pdq_fused, _pdq_bits) for item in vars(module).values() if is_jitted(item)
+    ]
 
 
 @pytest.mark.parametrize("compiled", kernels(), ids=lambda compiled: compiled.__name__)
