@@ -290,21 +290,32 @@ GROUPS: tuple[str, ...] = tuple(dict.fromkeys(row.group for row in ALTERATIONS))
 
 
 def chosen(names: str | None) -> tuple[Alteration, ...]:
-    """Return the alterations that ``names`` (comma-separated names or groups, ``quick``, ``all``) asks for.
+    """Return the alterations that ``names`` (comma-separated names or groups, ``quick``, ``all``, ``augly``) asks for.
 
     Raises
     ------
     BadInput
         There is no alteration or group of a name.
+    Skipped
+        AugLy's are asked for and AugLy is not installed.
 
     """
-    wanted = [name.strip() for name in (names or "quick").split(",")]
-    known = {"all", "quick", *GROUPS, *(row.name for row in ALTERATIONS)}
-    for name in wanted:
-        if name not in known:
-            raise BadInput(
-                f"there is no alteration or group {name!r}; groups are {', '.join(GROUPS)}", field="transforms"
-            )
+    wanted = {name.strip() for name in (names or "quick").split(",")}
+    table = ALTERATIONS
+    if any(name.startswith("augly") for name in wanted):
+        from hashmatch.bench import robustness_augly
+
+        table += robustness_augly.alterations()
+    unknown = wanted - {"all", "quick"} - {name for row in table for name in (row.name, row.group)}
+    if unknown:
+        raise BadInput(
+            f"there is no alteration or group {min(unknown)!r}; groups are {', '.join(GROUPS)}, augly",
+            field="transforms",
+        )
     return tuple(
-        row for row in ALTERATIONS if {"all", row.name, row.group} & set(wanted) or (row.quick and "quick" in wanted)
+        row
+        for row in table
+        if {row.name, row.group} & wanted
+        or ("all" in wanted and row in ALTERATIONS)
+        or ("quick" in wanted and row.quick)
     )

@@ -182,7 +182,8 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``bench robustness --json`` prints of it."""
-        trial, groups = self.trial, {row.name: row.group for row in chosen("all")}
+        trial = self.trial
+        groups = {row.name: row.group for row in _named(trial.alterations)}
         return {
             "photos": self.photos,
             "seed": trial.seed,

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from hashmatch.bench import machine, pictures, robustness_goals, robustness_negatives, robustness_report
-from hashmatch.bench.alterations import chosen
+from hashmatch.bench.alterations import Alteration, chosen
 from hashmatch.bench.robustness import LEVELS, Trial, photos_below
 from hashmatch.bench.robustness import run as run_trial
+from hashmatch.bench.systems import Skipped
 from hashmatch.errors import BadInput
 from hashmatch.progress import SILENT, Progress
 
+AUGLY = "augly"
 PRODUCTS = "grocery_same_product"
 COST_PHOTOS = 5
 
@@ -49,9 +51,10 @@ def run(request: Request, progress: Progress = SILENT) -> dict[str, Any]:
     """
     noise = machine.noise()
     levels = _levels(request.levels)
+    alterations, left_out = _alterations(request.transforms)
     trial = Trial(
         photos=photos_below(request.photos, request.limit),
-        alterations=[row.name for row in chosen(request.transforms)],
+        alterations=[row.name for row in alterations],
         levels=levels,
         seed=request.seed,
         side_px=request.side_px,
@@ -60,6 +63,7 @@ def run(request: Request, progress: Progress = SILENT) -> dict[str, Any]:
     )
     outcome = run_trial(trial, progress)
     record = outcome.as_json()
+    record["skipped"] |= left_out
     families = list(robustness_negatives.layouts(request.seed))
     where = request.negatives or _products()
     if where is None:
@@ -100,6 +104,17 @@ def write(record: Mapping[str, Any], *, plot: Path | None, page: Path | None) ->
             page.write_text(robustness_report.page(record), encoding="utf-8")
         except OSError as error:
             raise BadInput(f"cannot write {page}: {error.strerror}", field="results") from error
+
+
+def _alterations(named: str) -> tuple[tuple[Alteration, ...], dict[str, str]]:
+    """Alterations that were asked for; AugLy's are left out, with the reason, where it is not installed."""
+    try:
+        return chosen(named), {}
+    except Skipped as reason:
+        ours = [name for name in named.split(",") if not name.strip().startswith(AUGLY)]
+        if not ours:
+            raise BadInput(str(reason), field="transforms") from None
+        return chosen(",".join(ours)), {AUGLY: str(reason)}
 
 
 def _levels(named: str | None) -> tuple[str, ...]:

@@ -156,7 +156,7 @@ def search(  # noqa: PLR0917 - click passes options by name
 @click.option("--limit", type=click.IntRange(2, 100_000), default=40, show_default=True, help="Photos at most.")
 @click.option("--levels", metavar="A,B", help="Views of an upload (default: every level).")
 @click.option(
-    "--transforms", default="quick", show_default=True, metavar="A,B", help="Alterations or groups; quick; all."
+    "--transforms", default="quick", show_default=True, metavar="A,B", help="Alterations or groups; quick; all; augly."
 )
 @click.option("--negatives", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
               help="A directory per product with photos that must not match each other (default: in "

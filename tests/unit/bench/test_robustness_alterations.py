@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from hashmatch.bench import robustness_augly, robustness_run
 from hashmatch.bench.alterations import ALTERATIONS, GROUPS, Alteration, chosen, rng_for
 from hashmatch.bench.robustness_overlays import page, scene
 from hashmatch.errors import BadInput
@@ -134,3 +136,22 @@ def test_names_are_unique_and_the_quick_ones_exist() -> None:
 
     assert len(BY_NAME) == len(ALTERATIONS)
     assert set(BY_NAME) >= alterations._QUICK
+
+
+def test_augly_is_a_second_opinion_where_it_is_installed(photo: Image.Image) -> None:
+    pytest.importorskip("augly.image", reason="AugLy is no dependency", exc_type=ImportError)
+    for row in chosen("augly"):
+        data = row(photo, rng_for(1, row.name, "photo"))
+        assert data == row(photo, rng_for(1, row.name, "photo"))
+        assert Image.open(io.BytesIO(data)).format == "JPEG"
+
+
+def test_without_augly_the_others_are_run_and_the_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "augly.image", None)
+    robustness_augly.alterations.cache_clear()
+    ours, left_out = robustness_run._alterations("mirror,augly")
+    assert [row.name for row in ours] == ["mirror"]
+    assert left_out["augly"].startswith("AugLy cannot be imported (")
+    with pytest.raises(BadInput, match="pip install augly"):
+        robustness_run._alterations("augly")
+    robustness_augly.alterations.cache_clear()
