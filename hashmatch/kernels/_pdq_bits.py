@@ -161,7 +161,7 @@ def threshold_within(block: Floats, slack: Floats, scratch: Floats, hashes: Pixe
     Bit ``16 * i + j`` says whether coefficient ``(i, j)`` is above the 128th smallest of the (turned) block.
 
     The bits say which coefficients are the 128 smallest. So they are sure if even the largest that each of those may be
-    is below the smallest that each of the others may be, under every pattern of signs.
+    is below the smallest that each of the other 128 may be, under every pattern of signs.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def threshold_within(block: Floats, slack: Floats, scratch: Floats, hashes: Pixe
         for k in range(COEFFICIENTS):
             scratch[k] = _signed(block[k // BLOCK, k % BLOCK], signs, k)
         median = _smallest(scratch, MEDIAN_RANK)
-        top_of_low, bottom_of_high = np.float32(-np.inf), np.float32(np.inf)
+        top_of_low, bottom_of_high, above = np.float32(-np.inf), np.float32(np.inf), 0
         for k in range(COEFFICIENTS):
             i, j = k // BLOCK, k % BLOCK
             value = _signed(block[i, j], signs, k)
@@ -194,10 +194,11 @@ def threshold_within(block: Floats, slack: Floats, scratch: Floats, hashes: Pixe
                 mirrored = BLOCK * j + i
                 hashes[plain, 31 - k // 8] |= np.uint8(1 << (k % 8))
                 hashes[transposed, 31 - mirrored // 8] |= np.uint8(1 << (mirrored % 8))
+                above += 1
                 bottom_of_high = min(bottom_of_high, value - slack[i, j])
             else:
                 top_of_low = max(top_of_low, value + slack[i, j])
-        sure = sure and bool(top_of_low < bottom_of_high)
+        sure = sure and above == COEFFICIENTS // 2 and bool(top_of_low < bottom_of_high)
     return sure
 
 

@@ -149,6 +149,16 @@ def _guarded(image: Pixels, *, double_luma: bool) -> PdqHashes:
 
 def _fused(image: Pixels) -> PdqHashes | None:
     """Hash a checked picture in one pass over its bytes; None where the exact kernels could say something else."""
+    grid = _sampled(image)
+    if grid is None:
+        return None
+    hashes = np.zeros((len(DIHEDRAL_NAMES), bits.COEFFICIENTS // 8), np.uint8)
+    quality = bits.quality_within(grid, PERCENT_SLACK)
+    return PdqHashes(hashes, quality) if quality >= 0 and _set_bits(grid, COEFFICIENT_SLACK, hashes) else None
+
+
+def _sampled(image: Pixels) -> Floats | None:
+    """Return the 64 x 64 samples of a checked picture, nearly; None where that is not worth trying."""
     height, width, channels = image.shape
     window_x, window_y = box.window_of(width), box.window_of(height)
     if min(height, width) < SIDE_MIN_PX or height == width == box.GRID or max(window_x, window_y) > fused.WINDOW_MAX:
@@ -171,9 +181,7 @@ def _fused(image: Pixels) -> PdqHashes | None:
         np.zeros(width * channels + reach, np.float32),
         grid,
     )
-    hashes = np.zeros((len(DIHEDRAL_NAMES), bits.COEFFICIENTS // 8), np.uint8)
-    quality = bits.quality_within(grid, PERCENT_SLACK)
-    return PdqHashes(hashes, quality) if quality >= 0 and _set_bits(grid, COEFFICIENT_SLACK, hashes) else None
+    return grid
 
 
 def _exact(image: Pixels, *, double_luma: bool) -> PdqHashes:
