@@ -32,14 +32,17 @@ def draw(results: Mapping[str, Any], where: Path) -> list[Path]:
 
 
 def _recall(pyplot: Any, results: Mapping[str, Any], path: Path) -> Path:
-    rows = results["transforms"]
+    """Draw rings, a smaller one for each higher level, so that equal recalls can be told apart."""
+    rows, levels = results["transforms"], list(results["foreign"])
     figure, axes = pyplot.subplots(figsize=(9, 0.19 * len(rows) + 1.5))
-    for level, colour in zip(results["foreign"], COLOURS, strict=False):
-        for key, style in (("recall_review", {"facecolors": "none"}), ("recall", {})):
-            found = [100 * (row["levels"][level][key] or 0) for row in rows.values()]
-            label = f"{level}, {'review' if key == 'recall_review' else 'match'}"
-            axes.scatter(found, list(rows), s=24, edgecolors=colour, **({"color": colour} | style), label=label)
-    axes.invert_yaxis()
+    names = list(rows)
+    for at, (level, colour) in enumerate(zip(levels, COLOURS, strict=False)):
+        found, review = (
+            [100 * (row["levels"][level][key] or 0) for row in rows.values()] for key in ("recall", "recall_review")
+        )
+        axes.scatter(found, names, s=20 * (len(levels) - at), color=colour, label=level, zorder=2 + at)
+        if level == levels[-1]:
+            axes.scatter(review, names, s=50, marker="|", color=colour, label=f"{level}, review")
     axes.set_xlim(-2, 102)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", labelsize=8)
@@ -48,13 +51,13 @@ def _recall(pyplot: Any, results: Mapping[str, Any], path: Path) -> Path:
 
 
 def _distances(pyplot: Any, results: Mapping[str, Any], path: Path) -> Path:
+    """Draw how far foreign pairs are at every level, and how far own pictures are at the highest."""
     figure, axes = pyplot.subplots(figsize=(9, 4.5))
     for level, colour in zip(results["foreign"], COLOURS, strict=False):
         counts = results["foreign"][level]["histogram"]
         axes.plot([int(at) for at in counts], list(counts.values()), color=colour, label=f"{level}: other photos")
-        own = [row["levels"][level]["mean_distance"] for row in rows_with(results, level)]
-        if own:
-            axes.hist(own, bins=range(0, 136, 4), color=colour, alpha=0.3, label=f"{level}: own, mean per alteration")
+    own = [row["levels"][level]["mean_distance"] for row in rows_with(results, level)]
+    axes.hist(own, bins=range(0, 136, 4), color=colour, alpha=0.4, label=f"{level}: own, mean per alteration")
     axes.set_yscale("log")
     axes.axvline(results["match_distance"], color="#222222", linestyle="--", label="match")
     axes.axvline(results["review_distance"], color="#222222", linestyle=":", label="review")
