@@ -22,8 +22,8 @@ from pathlib import Path
 
 import click
 
-from hashmatch import config, errors, model
-from hashmatch.cli import bench, config_show, detect, hash, hashset, main, paths, serve, status, transfer  # noqa: A004
+from hashmatch import config, errors, limits, model
+from hashmatch.cli import bench, bench_hash, config_show, detect, hash, hashset, main, paths, serve, status, transfer  # noqa: A004
 from hashmatch.matching import policy
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -51,6 +51,7 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     ),
     "hashset show": (("Keys of a line of `--entries N --json`, after that of the set", hashset.ENTRY_FIELDS),),
     "hashset history": (("Keys of a line of `--json`: one per decision", hashset.EVENT_FIELDS),),
+    "bench hash": (("Keys of a line of `--json`: one per case and source", bench_hash.FIELDS),),
     "bench search": (("Keys of the object that `--json` prints", bench.SEARCH_FIELDS),),
     "bench robustness": (("Keys of the object that `--json` prints", bench.ROBUSTNESS_FIELDS),),
     "status": (("Keys of the line that `--json` prints", status.FIELDS),),
@@ -125,8 +126,10 @@ def config_page() -> Iterator[str]:
             ("setting", "default", "range", "unit", "why"),
             ((f"`{row.name}`", value(row.default), span(item), row.unit, row.why) for item, row in rows),
         )
-    yield from ("", "### policy.algorithms.NAME", "", first_line(config.AlgorithmPolicy), "")
-    yield from algorithm_policies()
+    yield from ("", "### policy.algorithms.NAME", "", first_line(limits.AlgorithmPolicy), "")
+    yield from limit_tables("NAME", limits.AlgorithmPolicy, limits.default_algorithm_policies())
+    yield from ("", "### policy.view_limits.KIND", "", first_line(limits.ViewPolicy), "")
+    yield from limit_tables("KIND", limits.ViewPolicy, limits.default_view_policies())
     yield from (
         "",
         "### policy.sets",
@@ -135,20 +138,17 @@ def config_page() -> Iterator[str]:
     )
 
 
-def algorithm_policies() -> Iterator[str]:
-    """Tables of the settings of one algorithm, and of every algorithm's defaults."""
-    declared = dataclasses.fields(config.AlgorithmPolicy)
+def limit_tables(key: str, cls: type, defaults: Mapping[str, object]) -> Iterator[str]:
+    """Tables of the settings of one algorithm or kind of view, and of the defaults of all."""
+    declared = dataclasses.fields(cls)
     yield from table(
         ("setting", "range", "unit", "why"),
         ((f"`{item.name}`", span(item), item.metadata["unit"], item.metadata["why"]) for item in declared),
     )
     yield ""
     yield from table(
-        ("NAME", *(f"`{item.name}`" for item in declared)),
-        (
-            (f"`{name}`", *(str(getattr(row, item.name)) for item in declared))
-            for name, row in config.default_algorithm_policies().items()
-        ),
+        (key, *(f"`{item.name}`" for item in declared)),
+        ((f"`{name}`", *(str(getattr(row, item.name)) for item in declared)) for name, row in defaults.items()),
     )
 
 

@@ -102,6 +102,11 @@ def instructions() -> str:
     return said.decode()
 
 
+def load() -> Any:
+    """Return the library, for what else is measured against C. Raises Skipped."""
+    return _library()
+
+
 def memory_bounds(task: Task) -> Mapping[str, float]:
     """Measure what the memory allows this task: the smallest of seven runs each.
 
@@ -194,6 +199,9 @@ def _library() -> Any:
     library.ceiling_chase.argtypes = [address, number, number, ctypes.c_uint64]
     for function in (library.ceiling_stream, library.ceiling_lines, library.ceiling_chase):
         function.restype = ctypes.c_uint64
+    library.ceiling_pdq_floats.argtypes, library.ceiling_pdq_floats.restype = [number, number], number
+    library.ceiling_pdq.argtypes = [address, number, number, number, address, address]
+    library.ceiling_pdq.restype = number
     if chunks.PAD != 32:  # noqa: PLR2004 - ceiling.h says LANES 32
         raise Skipped(f"ceiling.h compares 32 filters at once, the kernel {chunks.PAD}")
     return library

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hashmatch.cli import bench_hash
 from hashmatch.cli.options import Command, GlobalOptions, Group, example, pass_options
 from hashmatch.cli.output import Output
 from hashmatch.errors import BadInput, ExitCode
@@ -74,6 +75,9 @@ ROBUSTNESS_FIELDS: Mapping[str, str] = MappingProxyType(
 @click.group(cls=Group, name="bench")
 def bench() -> None:
     """Measure hashmatch beside its peers and the hardware's limits, on this machine."""
+
+
+bench.add_command(bench_hash.hash_)
 
 
 @bench.command(

@@ -43,6 +43,9 @@ void ceiling_scan(const uint64_t *codes, int64_t n, const uint64_t *queries, int
 uint64_t ceiling_stream(const uint64_t *words, int64_t count);
 uint64_t ceiling_lines(const uint64_t *words, int64_t lines, int64_t reads, int64_t batch, uint64_t seed);
 uint64_t ceiling_chase(const uint64_t *words, int64_t lines, int64_t reads, uint64_t seed);
+int64_t ceiling_pdq_floats(int64_t height, int64_t width);
+int64_t ceiling_pdq(const uint8_t *pixels, int64_t height, int64_t width, int64_t channels, float *scratch,
+                    uint8_t *hashes);
 
 static inline int64_t code_distance(const uint64_t *a, const uint64_t *b)
 {

@@ -1,0 +1,58 @@
+"""What was promised of hashing. Pure; ``goals.py`` has the rules.
+
+What this module deliberately does not do: it measures nothing. A figure that a run does not have, because a peer is not
+installed or a size was not asked for, leaves its goal open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from hashmatch.bench.goals import TIMES, Goal, at, quotient
+
+SMALL, MEDIUM, LARGE = "512x512", "1024x768", "4000x3000"
+US = "us_per_image"
+
+
+def _guarded(size: str, bound: float) -> Goal:
+    return Goal(
+        f"{size}, pixels to 8 hashes, guarded kernel against pdqhash.compute_dihedral", bound, TIMES,
+        at(f"{size} pixels", "ratio_vs", "pdqhash_dihedral"), at_least=True,
+    )  # fmt: skip
+
+
+def _exact(size: str, bound: float) -> Goal:
+    row = f"{size} pixels"
+    return Goal(
+        f"{size}, pixels to 8 hashes, exact kernel against pdqhash.compute_dihedral", bound, TIMES,
+        quotient(at(row, US, "pdqhash_dihedral"), at(row, US, "ours_exact")), at_least=True,
+    )  # fmt: skip
+
+
+def _from_jpeg(size: str, bound: float) -> Goal:
+    return Goal(
+        f"{size}, JPEG to 8 hashes against one hash of python-threatexchange", bound, TIMES,
+        at(f"{size} jpeg", "ratio_vs", "threatexchange"), at_least=True,
+    )  # fmt: skip
+
+
+def _against_c(size: str) -> Goal:
+    row = f"{size} pixels"
+    return Goal(
+        f"{size}, exact kernel by our own C", 1.15, TIMES,
+        quotient(at(row, US, "ours_exact"), at(row, US, "c_exact")),
+    )  # fmt: skip
+
+
+GOALS: Mapping[str, tuple[Goal, ...]] = MappingProxyType(
+    {
+        f"{SMALL} pixels": (_guarded(SMALL, 50), _exact(SMALL, 8), _against_c(SMALL)),
+        f"{SMALL} jpeg": (_from_jpeg(SMALL, 6),),
+        f"{MEDIUM} pixels": (_guarded(MEDIUM, 80), _exact(MEDIUM, 12), _against_c(MEDIUM)),
+        f"{MEDIUM} jpeg": (_from_jpeg(MEDIUM, 10),),
+        f"{LARGE} pixels": (_guarded(LARGE, 100), _exact(LARGE, 12), _against_c(LARGE)),
+        f"{LARGE} jpeg": (_from_jpeg(LARGE, 14),),
+    }
+)
+"""Row to the goals that it is held to: one core, one run, identical bits."""

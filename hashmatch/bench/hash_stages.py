@@ -1,0 +1,97 @@
+"""Where the time goes: our own way from a file to its hashes, in parts that are timed like systems.
+
+Theory of operation
+-------------------
+From bytes: the gates, Pillow reading the header, the pixels, the hash; what is left of a whole upload is orientation
+and bookkeeping. From pixels: the fused kernel as a whole, and the exact one in its parts: luma and box filters down to
+64 x 64 samples, the cosine transform, the bits of eight hashes, the quality. The last three are the same in both.
+
+What this module deliberately does not do: it is no second implementation; it calls the kernels that ``pdq`` calls.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hashmatch.bench.hash_pictures import Pixels, Sample
+from hashmatch.bench.hash_systems import Source
+from hashmatch.bench.timing import Way
+from hashmatch.config import DecodeConfig
+from hashmatch.hashing import gates, image, turbo
+from hashmatch.kernels import _pdq_bits as bits
+from hashmatch.kernels import _pdq_filter as box
+from hashmatch.kernels.pdq import DIHEDRAL_NAMES, pdq, pdq_fused
+
+Floats = npt.NDArray[np.float32]
+
+
+def stages(samples: Sequence[Sample], source: Source) -> list[Way]:
+    """Parts of our own way from ``source``, for ``timing.measure``; names begin with ``stage``."""
+    parts = _from_jpeg(samples) if source is Source.JPEG else _from_pixels(samples)
+    return [_way(name, part) for name, part in parts.items()]
+
+
+def _way(name: str, part: Callable[[int], object]) -> Way:
+    def run(begin: int, end: int) -> None:
+        for number in range(begin, end):
+            part(number)
+
+    return Way(f"stage {name}", run)
+
+
+def _from_jpeg(samples: Sequence[Sample]) -> dict[str, Callable[[int], object]]:
+    config, opener = DecodeConfig(), image.OPENERS["JPEG"]
+    return {
+        "gates": lambda n: gates.check_file(samples[n].jpeg, config),
+        "header": lambda n: opener(io.BytesIO(samples[n].jpeg)),
+        "decode": lambda n: turbo.decode(samples[n].jpeg, "RGB", samples[n].picture.size),
+        "decode by Pillow instead": lambda n: np.asarray(opener(io.BytesIO(samples[n].jpeg))),
+        "hash": lambda n: pdq(samples[n].pixels),
+    }
+
+
+def _from_pixels(samples: Sequence[Sample]) -> dict[str, Callable[[int], object]]:
+    grids = [exact_grid(sample.pixels) for sample in samples]
+    blocks = [_block(grid) for grid in grids]
+    return {
+        "fused kernel, all of it": lambda n: pdq_fused(samples[n].pixels),
+        "exact luma and filter": lambda n: exact_grid(samples[n].pixels),
+        "transform": lambda n: _block(grids[n]),
+        "bits": lambda n: _bits(blocks[n]),
+        "quality": lambda n: bits.quality(grids[n]),
+    }
+
+
+def exact_grid(pixels: Pixels) -> Floats:
+    """Luma and box filters of an RGB picture; float32, shape (64, 64)."""
+    height, width, channels = pixels.shape
+    window_x, window_y = box.window_of(width), box.window_of(height)
+    padded = window_x + width + box.lead_of(width)
+    narrow, grid = np.empty((height, box.GRID), np.float32), np.empty((box.GRID, box.GRID), np.float32)
+    box.filter_rows(
+        pixels.reshape(height, width * channels),
+        True,  # noqa: FBT003  (kernels take positions)
+        np.zeros((2, box.LANES, padded), np.float32),
+        np.empty((box.LANES, padded), np.float32),
+        np.empty((window_y + box.LANES, width), np.float32),
+        np.zeros(width, np.float32),
+        narrow,
+    )
+    box.filter_columns(narrow, np.zeros(box.GRID, np.float32), grid)
+    return grid
+
+
+def _block(grid: Floats) -> Floats:
+    block = np.empty((bits.BLOCK, bits.BLOCK), np.float32)
+    bits.transform(grid, np.empty((bits.BLOCK, bits.GRID), np.float32), block)
+    return block
+
+
+def _bits(block: Floats) -> Pixels:
+    hashes = np.zeros((len(DIHEDRAL_NAMES), bits.COEFFICIENTS // 8), np.uint8)
+    bits.threshold(block, np.empty(bits.COEFFICIENTS, np.float32), hashes)
+    return hashes
