@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hashmatch.errors import BadInput
+from hashmatch.kernels import _pdq_filter
 from hashmatch.hashing.patterns import KINDS, Pixels, picture
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes, pdq, pdq_nearest512
 from tests.oracle import pdq as twin
@@ -126,3 +127,15 @@ def test_threads_share_nothing() -> None:
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
             assert [texts(result) for result in pool.map(pdq, pictures)] == alone
+
+
+def test_luma_by_whole_thousandths_is_the_sum_in_float64_for_every_colour() -> None:
+    """All 16,777,216 of them, row by row of the colour cube."""
+    green, blue = np.meshgrid(np.arange(256.0), np.arange(256.0), indexing="ij")
+    plane = np.stack([green, green, blue], axis=2).astype(np.uint8)
+    out = np.empty(plane.shape[0] * plane.shape[1], np.float32)
+    for red in range(256):
+        plane[:, :, 0] = red
+        _pdq_filter.luma(plane.reshape(-1), True, out)  # noqa: FBT003  (kernels take positions)
+        expected = (np.float64(red) * 0.299 + green * 0.587 + blue * 0.114).astype(np.float32)
+        assert np.array_equal(out, expected.reshape(-1))
