@@ -51,10 +51,10 @@ def share(names: Sequence[str], key: str = "recall", level: str = LEVEL) -> Call
     return read
 
 
-def _beside(names: Sequence[str], key: str) -> Callable[[Any], Mapping[str, float | None]]:
+def _beside(names: Sequence[str], key: str, of: str) -> Callable[[Any], Mapping[str, float | None]]:
     def read(results: Any) -> Mapping[str, float | None]:
-        said = {level: share(names, key, level)(results) for level in results["foreign"] if level != LEVEL}
-        alone = {name: share((name,), key)(results) for name in names} if len(names) > 1 else {}
+        said = {level: share(names, key, level)(results) for level in results["foreign"] if level != of}
+        alone = {name: share((name,), key, of)(results) for name in names} if len(names) > 1 else {}
         worst = min((name for name in alone if alone[name] is not None), key=lambda name: alone[name] or 0, default="")
         return said | ({f"worst `{worst}`": alone[worst]} if worst else {})
 
@@ -63,7 +63,7 @@ def _beside(names: Sequence[str], key: str) -> Callable[[Any], Mapping[str, floa
 
 def recall(what: str, bound: float, *names: str, key: str = "recall", level: str = LEVEL) -> Goal:
     """Promise a recall in percent."""
-    return Goal(what, bound, PERCENT, share(names, key, level), at_least=True, beside=_beside(names, key))
+    return Goal(what, bound, PERCENT, share(names, key, level), at_least=True, beside=_beside(names, key, level))
 
 
 def _false_matches(results: Any) -> float | None:
