@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 A generated picture has a photograph's falling spectrum: noise of a few samples, of twice as many, of four times as
-many, each half as strong, and some shapes with edges, so that a decoder and a hash have the work that they have with a
-photo. Its pixels are those that Pillow decodes from its own JPEG of quality 90.
+many, each weaker than the one before, some shapes with edges, and grain, so that a decoder and a hash have the work
+that they have with a photo. Its pixels are those that Pillow decodes from its own JPEG of quality 90.
 
 What this module deliberately does not do: it uses no sandbox. Nothing but the bench's own pictures and those of a
 folder that its user names is decoded, and no list is in this process.
@@ -31,6 +31,9 @@ SUFFIXES = frozenset({".jpg", ".jpeg"})
 PIXELS_AT_ONCE = 60_000_000
 """Decoded pictures that are kept: a few of 12 megapixels, more of the small ones, 180 MB."""
 MOST = 24
+CANVAS_PX = 1_024
+GRAIN = 14
+"""Shades: at this, a JPEG of 12 megapixels has about as many bytes as a camera's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +50,7 @@ class Sample:
 
 def generated(width: int, height: int, seed: int) -> list[Sample]:
     """Make pictures of one size; equal seeds give equal pictures with equal versions of Pillow and NumPy."""
-    count = max(2, min(MOST, PIXELS_AT_ONCE // (width * height)))
+    count = max(2, min(MOST // 2, PIXELS_AT_ONCE // (width * height)))
     return [_sample(_encoded(_scene(width, height, seed + number))) for number in range(count)]
 
 
@@ -94,19 +97,24 @@ def _encoded(picture: Image.Image) -> bytes:
 
 
 def _scene(width: int, height: int, seed: int) -> Image.Image:
+    """Draw on a canvas of at most 1,024 pixels a side, enlarge it, and add the grain of a sensor."""
     rng = np.random.default_rng(seed)
-    sum_of: npt.NDArray[np.float32] = np.full((height, width, 3), 128, np.float32)
+    shrunk = max(1.0, max(width, height) / CANVAS_PX)
+    across, down = round(width / shrunk), round(height / shrunk)
+    light: npt.NDArray[np.float32] = np.full((down, across, 3), 128, np.float32)
     cells, strength = 3, 80.0
-    while cells < min(width, height) and strength > 1:
+    while cells < min(across, down) and strength > 1:
         noise = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
-        smooth = np.asarray(noise.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
-        sum_of += (smooth - 128) * np.float32(strength / 128)
+        smooth = np.asarray(noise.resize((across, down), Image.Resampling.BICUBIC), dtype=np.float32)
+        light += (smooth - 128) * np.float32(strength / 128)
         cells, strength = 2 * cells, 0.6 * strength
-    scene = Image.fromarray(np.clip(sum_of, 0, 255).astype(np.uint8))
-    draw = ImageDraw.Draw(scene)
+    canvas = Image.fromarray(np.clip(light, 0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(canvas)
     for _ in range(10):
-        x, y = int(rng.integers(width)), int(rng.integers(height))
-        across, down = int(rng.integers(width // 20, width // 5)), int(rng.integers(height // 20, height // 5))
+        x, y, reach = int(rng.integers(across)), int(rng.integers(down)), int(rng.integers(across // 20, across // 5))
         colour = (int(rng.integers(256)), int(rng.integers(256)), int(rng.integers(256)))
-        draw.ellipse((x - across, y - down, x + across, y + down), fill=colour)
-    return scene
+        draw.ellipse((x - reach, y - reach // 2, x + reach, y + reach // 2), fill=colour)
+    enlarged = np.array(canvas.resize((width, height), Image.Resampling.BICUBIC))
+    np.minimum(enlarged, 255 - GRAIN, out=enlarged)  # room for the grain
+    enlarged += rng.integers(0, GRAIN, enlarged.shape, dtype=np.uint8)
+    return Image.fromarray(enlarged)

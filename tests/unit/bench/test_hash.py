@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hashmatch.bench import ceiling, goals, hash_goals, hash_plots, hash_stages
+from hashmatch.bench import ceiling, goals, hash_goals, hash_pictures, hash_plots, hash_stages
 from hashmatch.bench.goals import TIMES
 from hashmatch.bench.hash_compare import Outcome, compare, difference, systems_of
 from hashmatch.bench.hash_pictures import Sample, from_folder, generated
@@ -42,12 +42,13 @@ def test_generated_pictures_follow_from_the_seed_and_are_worth_hashing(samples: 
     assert [sample.jpeg for sample in again[:3]] == [sample.jpeg for sample in samples]
     assert other[0].jpeg == samples[1].jpeg != samples[0].jpeg
     assert samples[0].pixels.shape == (120, 160, 3)
-    assert min(pdq(sample.pixels).quality for sample in samples) == 100
+    assert min(pdq(sample.pixels).quality for sample in samples) >= 80
     assert repr(samples[0]) == f"<Sample 160x120, {len(samples[0].jpeg)} bytes>"
 
 
-def test_large_pictures_are_few() -> None:
-    assert len(generated(5_000, 4_000, seed=1)) == 3
+def test_large_pictures_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hash_pictures, "PIXELS_AT_ONCE", 70_000)
+    assert [len(generated(width, 100, seed=1)) for width in (65, 100, 200, 900)] == [10, 7, 3, 2]
 
 
 def test_photos_are_the_whole_jpegs_of_a_folder(tmp_path: Path, samples: list[Sample]) -> None:
