@@ -93,8 +93,8 @@ def luma(row: Pixels, double_luma: bool, out: Floats) -> None:  # noqa: FBT001  
     """Weigh the channels of one row of ``w`` or ``3 * w`` bytes; grey values stay what they are.
 
     The float64 sum and the float32 sum differ by a rounding, and a rounding decides ties. The first is computed without
-    float64: the thousandfold is a whole number below 2 ** 24, so only the division rounds, and it rounds as the sum does,
-    which no whole number of thousandths brings within 1e-14 of the middle between two floats.
+    float64: the thousandfold is a whole number below 2 ** 24, so only the division rounds. It rounds as the sum does,
+    because no whole number of thousandths comes within 1e-14 of the middle between two floats.
     """
     width = out.shape[0]
     if row.shape[0] == width:

@@ -8,9 +8,9 @@ where a drift looks like a signal. A coefficient that is closer to the median th
 in the reference. So nothing of the fast way is used unless it would be the same for every coefficient and every
 difference within these bounds; otherwise the exact kernels decide.
 
-The bounds are measured, not proven: four times the largest difference seen in any of 4,319 pictures, for each
-coefficient and its mirror image. A bound that follows from the number of roundings would be a hundred times as wide
-and would let nothing pass. docs/explain/pdq.md has the figures.
+The bounds are measured, not proven: four times the largest difference seen in any of 16,148 pictures, for each
+coefficient and its mirror image (``tests/oracle/pdq_slack.py``). A bound that follows from the number of roundings
+would be a hundred times as wide and would let nothing pass. docs/explain/pdq.md has the figures.
 
 What this module deliberately does not do: it computes nothing. ``_pdq_bits`` compares.
 """
@@ -34,26 +34,26 @@ def _fixed(values: npt.ArrayLike) -> Floats:
 
 # fmt: off
 _TEN_THOUSANDTHS: Final = [
-    [775, 492, 984, 434, 212, 316, 419, 306, 197, 280, 200, 233, 237, 240, 306, 278],
-    [492, 231, 187, 73, 78, 64, 58, 69, 55, 60, 64, 58, 39, 49, 59, 63],
-    [984, 187, 111, 120, 97, 47, 48, 34, 31, 31, 30, 31, 37, 30, 31, 28],
-    [434, 73, 120, 44, 27, 57, 40, 27, 37, 26, 27, 20, 22, 21, 20, 21],
-    [212, 78, 97, 27, 27, 23, 19, 35, 30, 25, 18, 16, 15, 16, 15, 15],
-    [316, 64, 47, 57, 23, 17, 22, 18, 21, 15, 21, 30, 19, 14, 14, 16],
-    [419, 58, 48, 40, 19, 22, 30, 21, 16, 17, 13, 22, 17, 14, 14, 13],
-    [306, 69, 34, 27, 35, 18, 21, 11, 13, 15, 11, 14, 17, 15, 11, 12],
-    [197, 55, 31, 37, 30, 21, 16, 13, 11, 13, 12, 11, 10, 14, 11, 12],
-    [280, 60, 31, 26, 25, 15, 17, 15, 13, 13, 10, 11, 10, 8, 10, 10],
-    [200, 64, 30, 27, 18, 21, 13, 11, 12, 10, 10, 13, 12, 11, 8, 9],
-    [233, 58, 31, 20, 16, 30, 22, 14, 11, 11, 13, 8, 9, 12, 8, 10],
-    [237, 39, 37, 22, 15, 19, 17, 17, 10, 10, 12, 9, 8, 12, 8, 9],
-    [240, 49, 30, 21, 16, 14, 14, 15, 14, 8, 11, 12, 12, 7, 8, 9],
-    [306, 59, 31, 20, 15, 14, 14, 11, 11, 10, 8, 8, 8, 8, 7, 7],
-    [278, 63, 28, 21, 15, 16, 13, 12, 12, 10, 9, 10, 9, 9, 7, 7],
+    [775, 542, 984, 547, 295, 316, 519, 419, 368, 280, 776, 506, 499, 242, 324, 429],
+    [542, 231, 187, 103, 94, 76, 92, 77, 80, 80, 64, 60, 44, 69, 59, 63],
+    [984, 187, 141, 120, 97, 54, 67, 46, 55, 43, 91, 57, 57, 41, 37, 44],
+    [547, 103, 120, 61, 53, 57, 53, 33, 45, 33, 31, 27, 22, 23, 41, 30],
+    [295, 94, 97, 53, 50, 33, 31, 35, 33, 37, 31, 28, 25, 21, 17, 22],
+    [316, 76, 54, 57, 33, 28, 30, 25, 47, 26, 23, 30, 19, 15, 15, 17],
+    [519, 92, 67, 53, 31, 30, 30, 30, 18, 32, 21, 22, 18, 18, 14, 20],
+    [419, 77, 46, 33, 35, 25, 30, 22, 25, 19, 21, 19, 21, 20, 15, 35],
+    [368, 80, 55, 45, 33, 47, 18, 25, 15, 23, 21, 14, 15, 15, 14, 14],
+    [280, 80, 43, 33, 37, 26, 32, 19, 23, 15, 18, 35, 17, 31, 17, 18],
+    [776, 64, 91, 31, 31, 23, 21, 21, 21, 18, 13, 13, 13, 18, 18, 13],
+    [506, 60, 57, 27, 28, 30, 22, 19, 14, 35, 13, 22, 13, 30, 18, 11],
+    [499, 44, 57, 22, 25, 19, 18, 21, 15, 17, 13, 13, 13, 16, 15, 16],
+    [242, 69, 41, 23, 21, 15, 18, 20, 15, 31, 18, 30, 16, 21, 10, 20],
+    [324, 59, 37, 41, 17, 15, 14, 15, 14, 17, 18, 18, 15, 10, 14, 14],
+    [429, 63, 44, 30, 22, 17, 20, 35, 14, 18, 13, 11, 16, 20, 14, 16],
 ]
 # fmt: on
 COEFFICIENT_SLACK: Final = _fixed(np.array(_TEN_THOUSANDTHS) / 10_000)
 """How far off each coefficient may be; float32, shape (16, 16)."""
 
-PERCENT_SLACK: Final = np.float32(0.0104)
+PERCENT_SLACK: Final = np.float32(0.0155)
 """How far off the difference of two neighbouring samples may be, in percent of 255."""

@@ -34,6 +34,7 @@ from hashmatch.errors import BadInput
 from hashmatch.kernels import _pdq_bits as bits
 from hashmatch.kernels import _pdq_filter as box
 from hashmatch.kernels import _pdq_fused as fused
+from hashmatch.kernels import _pdq_scaled as reduced
 from hashmatch.kernels._pdq_guard import COEFFICIENT_SLACK, PERCENT_SLACK
 from hashmatch.kernels._vectors import LANES
 
@@ -44,6 +45,8 @@ DIHEDRAL_NAMES: Final = ("orig", "rot90", "rot180", "rot270", "flipx", "flipy", 
 """Names of the rows of :attr:`PdqHashes.hashes`, in the reference's order."""
 
 SIDE_MIN_PX: Final = 5
+HALVINGS: Final = range(4)
+"""How often the sides of a JPEG may be halved when it is decoded for screening."""
 
 
 class PdqHashes(NamedTuple):
@@ -117,6 +120,60 @@ def pdq_nearest512(pixels: Pixels) -> PdqHashes:
 def pdq_nearest512_exact(pixels: Pixels) -> PdqHashes:
     """Return what :func:`pdq_nearest512` returns, without the fast way: for tests, and to measure by."""
     return _exact(_nearest512(_checked(pixels)), double_luma=False)
+
+
+def pdq_from_grey(scaled: Pixels, full_height: int, full_width: int) -> PdqHashes:
+    """Hash a grey picture that was decoded at a half, a quarter or an eighth of its size, nearly as the whole picture.
+
+    For screening only: up to six of 256 bits differ from :func:`pdq` where the shorter scaled side has 256 pixels or
+    more. Values that are written to lists are exact.
+
+    Parameters
+    ----------
+    scaled : uint8, shape (ceil(full_height / block), ceil(full_width / block)) for a block of 1, 2, 4 or 8
+        What a JPEG decoder makes at that scale.
+    full_height, full_width : int
+        Size of the whole picture, in pixels.
+
+    Returns
+    -------
+    PdqHashes
+        All zero, quality 0, if a side of the whole picture is shorter than 5 pixels.
+
+    Raises
+    ------
+    BadInput
+        The array is not uint8, not grey, or no scale of that size.
+
+    """
+    image = _checked(scaled)
+    height, width, channels = image.shape
+    fitting = [n for n in HALVINGS if (-(-full_height >> n), -(-full_width >> n)) == (height, width)]
+    if channels != 1 or not fitting:
+        raise BadInput(
+            f"shape {scaled.shape} is no grey picture of {full_width} x {full_height} pixels scaled by 1, 1/2, 1/4 or "
+            "1/8; scale by one of these, rounding up"
+        )
+    hashes = np.zeros((len(DIHEDRAL_NAMES), bits.COEFFICIENTS // 8), np.uint8)
+    if min(full_height, full_width) < SIDE_MIN_PX:
+        return PdqHashes(hashes, 0)
+    grid = _scaled_samples(image.reshape(height, width), full_height, full_width, fitting[0])
+    _set_bits(grid, bits.NO_SLACK, hashes)
+    return PdqHashes(hashes, bits.quality(grid))
+
+
+def _scaled_samples(rows: Pixels, full_height: int, full_width: int, halvings: int) -> Floats:
+    """Return the 64 x 64 samples of a grey picture whose sides were halved so many times."""
+    reach_y, reach_x = (2 + (2 * box.window_of(side) - 2 >> halvings) for side in (full_height, full_width))
+    reach_x = -(-reach_x // LANES) * LANES
+    places = np.empty((2, box.GRID), np.int64)
+    weights_y = np.zeros((box.GRID, reach_y), np.float32)
+    weights_x = np.zeros((box.GRID, reach_x), np.float32)
+    grid = np.empty((box.GRID, box.GRID), np.float32)
+    reduced.fold(full_height, halvings, places[0], weights_y)
+    reduced.fold(full_width, halvings, places[1], weights_x)
+    reduced.sample(rows, places, weights_y, weights_x, np.zeros(rows.shape[1] + reach_x, np.float32), grid)
+    return grid
 
 
 def _nearest512(image: Pixels) -> Pixels:

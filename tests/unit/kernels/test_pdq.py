@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hashmatch.errors import BadInput
-from hashmatch.kernels import _pdq_filter
 from hashmatch.hashing.patterns import KINDS, Pixels, picture
+from hashmatch.kernels import _pdq_filter
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes, pdq, pdq_nearest512
 from tests.oracle import pdq as twin
 
