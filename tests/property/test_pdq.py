@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from hashmatch.hashing.patterns import KINDS, picture
 from hashmatch.kernels import _pdq_bits
-from hashmatch.kernels.pdq import pdq, pdq_nearest512
+from hashmatch.kernels.pdq import pdq, pdq_exact, pdq_nearest512, pdq_nearest512_exact
 from tests.oracle import pdq as twin
+
+PAIRS = (((pdq, pdq_exact), twin.pdq), ((pdq_nearest512, pdq_nearest512_exact), twin.pdq_nearest512))
 
 sides = st.one_of(
     st.integers(1, 700), st.integers(1, 12), st.sampled_from([64, 127, 128, 129, 256, 384, 385, 512, 513, 640])
@@ -25,11 +27,12 @@ recipes = st.tuples(st.sampled_from(sorted(KINDS)), sides, sides, st.sampled_fro
 @example(("noise", 5, 700, 3, 4))
 def test_kernel_equals_twin(recipe: tuple[str, int, int, int, int]) -> None:
     pixels = picture(*recipe)
-    for kernel, slow in ((pdq, twin.pdq), (pdq_nearest512, twin.pdq_nearest512)):
-        result = kernel(pixels)
+    for kernels, slow in PAIRS:
         hashes, quality = slow(pixels)
-        assert [row.tobytes().hex() for row in result.hashes] == hashes
-        assert result.quality == quality
+        for kernel in kernels:
+            result = kernel(pixels)
+            assert [row.tobytes().hex() for row in result.hashes] == hashes
+            assert result.quality == quality
 
 
 @settings(max_examples=60, deadline=None)
@@ -39,10 +42,11 @@ def test_kernel_equals_twin_on_arbitrary_pixels(height: int, width: int, data: s
     palette = data.draw(st.lists(st.integers(0, 255), min_size=1, max_size=4))
     seed = data.draw(st.integers(0, 2**32 - 1))
     pixels = np.random.default_rng(seed).choice(np.array(palette, np.uint8), (height, width, 3))
-    for kernel, slow in ((pdq, twin.pdq), (pdq_nearest512, twin.pdq_nearest512)):
-        result = kernel(pixels)
+    for kernels, slow in PAIRS:
         hashes, quality = slow(pixels)
-        assert ([row.tobytes().hex() for row in result.hashes], result.quality) == (hashes, quality)
+        for kernel in kernels:
+            result = kernel(pixels)
+            assert ([row.tobytes().hex() for row in result.hashes], result.quality) == (hashes, quality)
 
 
 @given(
