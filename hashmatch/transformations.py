@@ -19,7 +19,7 @@ from typing import Final
 ORIENTATIONS: Final = ("orig", "rot90", "rot180", "rot270", "flipx", "flipy", "flipplus", "flipminus")
 """The PDQ reference's dihedral names, in its order."""
 
-MAX_TRIMS: Final = 8
+MAX_TRIMS: Final = 12
 """Rectangles of one picture that are hashed; more were not seen to find more (docs/explain/views.md)."""
 CELLS: Final = ("left", "right", "top", "bottom", "1", "2", "3", "4")
 """Halves, then quarters in reading order: the cells of collages of two and four."""

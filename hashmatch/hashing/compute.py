@@ -32,7 +32,7 @@ from hashmatch.config import DecodeConfig
 from hashmatch.errors import SandboxUnavailable, UnknownAlgorithm
 from hashmatch.hashing import gates, image, views
 from hashmatch.hashing.algorithms import algorithm, perceptual_names, plugins
-from hashmatch.hashing.modes import to_rgb
+from hashmatch.hashing.modes import on_black, to_rgb
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes, pdq, pdq_nearest512
 from hashmatch.model import ComputedHash, HashOptions, Picture, Refusal, Views
 
@@ -137,7 +137,11 @@ def _hash_frame(
 def _views(picture: Image.Image, frame: int, frames_before: int, level: Views) -> Iterator[ComputedHash]:
     """Yield the views of one RGB frame; only the first frames have any, and only the very first has all."""
     if level is not Views.NONE and frames_before < FRAMES_WITH_VIEWS:
-        yield from views.views(np.asarray(picture), frame, level if frames_before == 0 else Views.CHEAP)
+        thorough = level is Views.FULL and frames_before == 0
+        yield from views.views(np.asarray(picture), frame, thorough=thorough)
+        dark = on_black(picture) if thorough else None
+        if dark is not None:
+            yield from views.view("black", np.asarray(dark), frame)
 
 
 def _plugin_value(name: str, picture: Image.Image, failures: dict[str, str]) -> bytes | None:

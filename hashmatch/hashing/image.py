@@ -55,7 +55,7 @@ from hashmatch.hashing import turbo
 from hashmatch.hashing.gates import Refused, check_size
 from hashmatch.hashing.layout import Layout
 from hashmatch.hashing.mend import NEEDS_MENDING, mended
-from hashmatch.hashing.modes import to_rgb
+from hashmatch.hashing.modes import to_rgb, turned
 from hashmatch.model import HashOptions, MediaInfo, Refusal
 
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -241,7 +241,7 @@ def _decoded(image: ImageFile.ImageFile, options: HashOptions) -> Image.Image:
         if not options.ignore_orientation:
             turn = _UPRIGHT.get(_orientation(image))
     picture = to_rgb(image, as_reference=options.ignore_orientation)
-    return picture if turn is None else picture.transpose(turn)
+    return picture if turn is None else turned(picture, turn)
 
 
 def _is_blank(picture: Image.Image) -> bool:

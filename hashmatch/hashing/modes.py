@@ -11,17 +11,19 @@ Pillow clips at 255 and turns a 16-bit photo white.
 With ``as_reference`` alpha is dropped, which reproduces the reference implementations on transparent pictures.
 
 What this module deliberately does not do: ICC profiles are ignored, as by the reference: the colours of a wide-gamut
-photo are slightly paler than on a calibrated screen, and no hostile profile is ever interpreted. Pictures are
-composited on white only; one drawn to be seen on a dark page is hashed as it looks on a light one.
+photo are slightly paler than on a calibrated screen, and no hostile profile is ever interpreted. One picture is
+composited on one page: how it looks on a dark one is a view (:func:`on_black`), computed only when views are asked for.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageChops
 
 _WHITE = (255, 255, 255)
+_OPACITY = "hashmatch opacity"
+"""Key of ``info`` under which a picture composited on white keeps the alpha that it had, mode L."""
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 _WITH_ALPHA = frozenset({"LA", "RGBA", "PA"})
 _BITS_PER_SAMPLE = 258
@@ -54,8 +56,27 @@ def to_rgb(image: Image.Image, *, as_reference: bool) -> Image.Image:
         if alpha.getextrema() != (255, 255):
             page = Image.new("RGB", image.size, _WHITE)
             page.paste(seen.convert("RGB"), mask=alpha)
+            page.info[_OPACITY] = alpha
             return page
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def on_black(page: Image.Image) -> Image.Image | None:
+    """Return a picture that was composited on white as it looks on black; None if it was opaque."""
+    alpha = page.info.get(_OPACITY)
+    if not isinstance(alpha, Image.Image):
+        return None
+    light = ImageChops.invert(alpha)  # what the white page contributed, alike in all channels
+    return ImageChops.subtract(page, Image.merge("RGB", (light, light, light)))
+
+
+def turned(picture: Image.Image, turn: Image.Transpose) -> Image.Image:
+    """Turn or mirror a picture, and the alpha that it had."""
+    result = picture.transpose(turn)
+    alpha = picture.info.get(_OPACITY)
+    if isinstance(alpha, Image.Image):
+        result.info[_OPACITY] = alpha.transpose(turn)
+    return result
 
 
 def _scaled(image: Image.Image, *, as_reference: bool) -> Image.Image:

@@ -2,10 +2,15 @@
 
 Theory of operation
 -------------------
-A list holds hashes of originals; a copy arrives mirrored, inverted, framed or turned. What was done cannot be undone on
-the list's side, where there is no picture, so it is undone on this side, by guessing: each *view* is one guess, hashed
-like any picture, and asked for beside the picture itself. The cheapest guess is the
-negative: the same coefficients with the other sign.
+A list holds hashes of originals; a copy arrives mirrored, inverted, framed or turned. What was done cannot be undone
+on the list's side, where there is no picture, so it is undone on this side, by guessing: each *view* is one guess,
+hashed like any picture, and asked for beside the picture itself. The cheapest guess is the negative: the same
+coefficients with the other sign.
+
+*Trimmed* views are the rectangles whose sides are straight edges (``kernels.views_edges``): the picture inside a
+border, between bars, below a caption, in a screenshot. *Derotated* views turn the picture back by whole degrees
+around its centre; half a degree that remains costs a few bits. *Cells* are the halves and quarters of a collage. A
+picture with transparency is also hashed as it looks on *black* (``modes.on_black``).
 
 All of them are computed without PDQ's pixel grid (``kernels.views``), from one shrunk luma, and carry the algorithm
 name ``pdq-canonical``.
@@ -23,16 +28,19 @@ import numpy.typing as npt
 
 from hashmatch.hashing.algorithms import QUERY_ONLY
 from hashmatch.kernels.pdq import PdqHashes
-from hashmatch.kernels.views import Rectangle, Shrunk, halved, sample, shrink, turned
+from hashmatch.kernels.views import Rectangle, Shrunk, coarse, halved, sample, shrink, turned
 from hashmatch.kernels.views_bits import hash_samples
 from hashmatch.kernels.views_edges import rectangles
-from hashmatch.model import ComputedHash, Views
+from hashmatch.model import ComputedHash
 from hashmatch.transformations import DEGREES, MAX_TRIMS, ORIENTATIONS
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 ALGORITHM = QUERY_ONLY[0].name
+
+_PLENTY_PX = 256
+"""Sides of a rectangle from which half the resolution will do."""
 
 
 def canonical(pixels: Pixels) -> PdqHashes:
@@ -48,7 +56,13 @@ def canonical(pixels: Pixels) -> PdqHashes:
     return hash_samples(sample(picture.luma, picture.whole))
 
 
-def views(pixels: Pixels, frame: int, level: Views) -> Iterator[ComputedHash]:
+def view(name: str, pixels: Pixels, frame: int) -> Iterator[ComputedHash]:
+    """Yield the hashes in eight orientations of a view that was made elsewhere, under its name."""
+    picture = shrink(pixels)
+    yield from _turned(name, sample(picture.luma, picture.whole), frame)
+
+
+def views(pixels: Pixels, frame: int, *, thorough: bool) -> Iterator[ComputedHash]:
     """Yield the hashes of the views of one frame.
 
     Parameters
@@ -57,23 +71,24 @@ def views(pixels: Pixels, frame: int, level: Views) -> Iterator[ComputedHash]:
         Neither side below 5; read-only ok.
     frame : int
         Number that the hashes carry.
-    level : Views
-        ``CHEAP`` or ``FULL``.
+    thorough : bool
+        All of them, and not just the picture itself and its negative.
 
     """
     picture = shrink(pixels)
     grid = sample(picture.luma, picture.whole)
     yield from _turned("", grid, frame)
     yield from _turned("invert", -grid, frame)
-    if level is Views.FULL:
-        for number, part in enumerate(trimmed(picture), 1):
-            yield from _turned(f"trim-{number}", sample(picture.luma, part), frame)
-        for name, part in cells(picture.whole):
-            yield _upright(f"cell-{name}", sample(picture.luma, part), frame)
+    if thorough:
         half = halved(picture)
+        for number, part in enumerate(trimmed(picture), 1):
+            yield from _turned(f"trim-{number}", _sampled(picture, half, part), frame)
+        for name, part in cells(picture.whole):
+            yield _upright(f"cell-{name}", _sampled(picture, half, part), frame)
+        small = coarse(half)
         for degrees in DEGREES:
-            yield _upright(f"derotate+{degrees}", turned(half, degrees), frame)
-            yield _upright(f"derotate-{degrees}", turned(half, -degrees), frame)
+            yield _upright(f"derotate+{degrees}", turned(small, degrees), frame)
+            yield _upright(f"derotate-{degrees}", turned(small, -degrees), frame)
 
 
 def trimmed(picture: Shrunk) -> Iterator[Rectangle]:
@@ -94,6 +109,13 @@ def cells(whole: Rectangle) -> Iterator[tuple[str, Rectangle]]:
     yield "2", Rectangle(x, top, right, y)
     yield "3", Rectangle(left, y, x, bottom)
     yield "4", Rectangle(x, y, right, bottom)
+
+
+def _sampled(picture: Shrunk, half: Shrunk, part: Rectangle) -> Floats:
+    """Sample a rectangle, at half the resolution where two pixels are left for each sample: a quarter of the work."""
+    if min(part.width, part.height) < _PLENTY_PX:
+        return sample(picture.luma, part)
+    return sample(half.luma, Rectangle(*(position / 2 for position in part)))
 
 
 def _upright(view: str, grid: Floats, frame: int) -> ComputedHash:

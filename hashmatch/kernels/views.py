@@ -8,8 +8,8 @@ by ten bits. :func:`sample` takes the limit of ever finer pixels instead: a cent
 over each pixel. So it does not matter at which resolution a copy arrives, and a picture shrunk by whole factors to
 about 512 pixels a side gives nearly the same samples: all views of one picture are computed from one small luma.
 
-:func:`turned` samples a rectangle that lies askew, with the mean of two by two bilinear samples for each cell; where it
-reaches beyond the picture, the nearest pixel of the picture stands in.
+:func:`turned` samples a rectangle that lies askew in a coarse copy of the picture, bilinearly; where it reaches beyond
+the picture, the nearest pixel of the picture stands in.
 
 What this module deliberately does not do: it does not reproduce anybody's bits. What comes out is for asking, never for
 a list. It does not look for anything in the picture either (``rectangles`` does).
@@ -29,6 +29,7 @@ from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, void
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Longs = npt.NDArray[np.int64]
 
 GRID: Final = 64
 SIDE_PX: Final = 512
@@ -65,8 +66,8 @@ class Shrunk(NamedTuple):
     """Pixels of the picture per column and per row."""
 
 
-@kernel(void, readonly(uint8, 2), int64, int64, writable(float32), writable(float32, 2))
-def _shrink(rows: Pixels, factor_x: int, factor_y: int, line: Floats, out: Floats) -> None:
+@kernel(void, readonly(uint8, 2), *[int64] * 2, *[writable(float32, n) for n in (1, 1, 2)])
+def _shrink(rows: Pixels, factor_x: int, factor_y: int, sums: Floats, line: Floats, out: Floats) -> None:
     """Mean luma of blocks of pixels.
 
     Parameters
@@ -75,7 +76,7 @@ def _shrink(rows: Pixels, factor_x: int, factor_y: int, line: Floats, out: Float
         The picture.
     factor_x, factor_y : int
         Pixels of a block.
-    line : float32, shape (w,)
+    sums, line : float32, shapes of one row of ``rows`` and (w,)
         Scratch.
     out : float32, shape (ceil(h / factor_y), ceil(w / factor_x)), written
         The means.
@@ -84,30 +85,29 @@ def _shrink(rows: Pixels, factor_x: int, factor_y: int, line: Floats, out: Float
     height, width = rows.shape[0], line.shape[0]
     for i in range(out.shape[0]):
         bottom = min((i + 1) * factor_y, height)
-        line[:] = np.float32(0)
+        sums[:] = np.float32(0)
         for y in range(i * factor_y, bottom):
             row = rows[y]
-            if row.shape[0] == width:
-                for x in range(width):
-                    line[x] += np.float32(row[x])
-            else:
-                for x in range(width):
-                    line[x] += (
-                        np.float32(0.299) * np.float32(row[3 * x])
-                        + np.float32(0.587) * np.float32(row[3 * x + 1])
-                        + np.float32(0.114) * np.float32(row[3 * x + 2])
-                    )
-        lines = bottom - i * factor_y
-        if factor_x == 1:
-            for j in range(width):
-                out[i, j] = line[j] / np.float32(lines)
+            for x in range(sums.shape[0]):
+                sums[x] += np.float32(row[x])
+        if sums.shape[0] == width:
+            line[:] = sums
         else:
-            for j in range(out.shape[1]):
-                right = min((j + 1) * factor_x, width)
-                total = np.float32(0)
-                for x in range(j * factor_x, right):
-                    total += line[x]
-                out[i, j] = total / np.float32(lines * (right - j * factor_x))
+            for x in range(width):
+                line[x] = (
+                    np.float32(0.299) * sums[3 * x]
+                    + np.float32(0.587) * sums[3 * x + 1]
+                    + np.float32(0.114) * sums[3 * x + 2]
+                )
+        means, share = out[i], np.float32(1) / np.float32((bottom - i * factor_y) * factor_x)
+        means[:] = np.float32(0)
+        for k in range(factor_x):
+            shifted = line[k:]
+            for j in range(width // factor_x):
+                means[j] += share * shifted[np.uint64(j * factor_x)]
+        rest = width - width // factor_x * factor_x
+        if rest:
+            means[-1] = line[width - rest :].mean() / np.float32(bottom - i * factor_y)
 
 
 @kernel(float32, float32)
@@ -123,7 +123,7 @@ def _below(position: np.float32) -> np.float32:
 
 
 @kernel(void, float32, float32, writable(int64), writable(float32, 2))
-def _tents(begin: np.float32, end: np.float32, firsts: npt.NDArray[np.int64], weights: Floats) -> None:
+def _tents(begin: np.float32, end: np.float32, firsts: Longs, weights: Floats) -> None:
     """Weigh the pixels under each of 64 tents between two positions.
 
     Parameters
@@ -153,52 +153,37 @@ def _tents(begin: np.float32, end: np.float32, firsts: npt.NDArray[np.int64], we
     readonly(float32, 2),
     readonly(int64),
     readonly(float32, 2),
-    readonly(int64),
-    readonly(float32, 2),
-    writable(float32),
-    writable(float32, 2),
+    *[int64] * 2,
+    *[writable(float32, n) for n in (1, 2)],
 )
-def _weigh(
-    luma: Floats,
-    rows: npt.NDArray[np.int64],
-    row_weights: Floats,
-    columns: npt.NDArray[np.int64],
-    column_weights: Floats,
-    sums: Floats,
-    grid: Floats,
-) -> None:
-    """Sum the pixels under 64 x 64 tents.
+def _squeeze(lines: Floats, firsts: Longs, weights: Floats, begin: int, end: int, sums: Floats, out: Floats) -> None:
+    """Sum the lines under each of 64 tents, and lay them out for the other direction.
 
     Parameters
     ----------
-    luma : float32, shape (h, w), read-only ok
-        The picture.
-    rows, columns : int64, shape (64,), read-only ok
-        First pixels, from :func:`_tents`; pixels beyond the picture must weigh nothing.
-    row_weights, column_weights : float32, shape (64, n), read-only ok
-        Weights, from :func:`_tents`.
+    lines : float32, shape (h, w), read-only ok
+        Rows of the picture, or columns.
+    firsts, weights : int64, shape (64,); float32, shape (64, n); read-only ok
+        From :func:`_tents`; lines beyond the picture must weigh nothing.
+    begin, end : int
+        Positions along the lines that are needed.
     sums : float32, shape (w,)
         Scratch.
-    grid : float32, shape (64, 64), written
-        The samples.
+    out : float32, shape (w, 64), written from ``begin`` to ``end``
+        The sums, transposed.
 
     """
-    height, width = luma.shape
-    left = max(columns[0], 0)
-    right = min(columns[GRID - 1] + column_weights.shape[1], width)
+    last, needed = lines.shape[0] - 1, sums[begin:end]  # slices: from zero, the compiler sees no negative index
     for i in range(GRID):
-        sums[:] = np.float32(0)
-        for k in range(row_weights.shape[1]):
-            weight = row_weights[i, k]
+        needed[:] = np.float32(0)
+        for k in range(weights.shape[1]):
+            weight = weights[i, k]
             if weight > np.float32(0):
-                line = luma[min(max(rows[i] + k, 0), height - 1)]
-                for x in range(left, right):
-                    sums[x] += weight * line[x]
-        for j in range(GRID):
-            total = np.float32(0)
-            for k in range(column_weights.shape[1]):
-                total += column_weights[j, k] * sums[min(max(columns[j] + k, 0), width - 1)]
-            grid[i, j] = total
+                line = lines[min(max(firsts[i] + k, 0), last), begin:end]
+                for x in range(needed.shape[0]):
+                    needed[x] += weight * line[x]
+        for x in range(needed.shape[0]):
+            out[begin + x, i] = needed[x]
 
 
 @kernel(void, readonly(float32, 2), writable(float32, 2))
@@ -212,14 +197,14 @@ def _halve(luma: Floats, half: Floats) -> None:
 
 @kernel(void, readonly(float32, 2), readonly(float32), writable(float32, 2))
 def _turn(luma: Floats, affine: Floats, grid: Floats) -> None:
-    """Sample a parallelogram: two by two bilinear samples for each of 64 x 64 cells.
+    """Sample a parallelogram: one bilinear sample for each of 64 x 64 cells.
 
     Parameters
     ----------
     luma : float32, shape (h, w), read-only ok
         The picture.
     affine : float32, shape (6,), read-only ok
-        ``x = a[0] + a[1] * u + a[2] * v``, ``y = a[3] + a[4] * u + a[5] * v``, u and v from 0 to 128; x and y are
+        ``x = a[0] + a[1] * u + a[2] * v``, ``y = a[3] + a[4] * u + a[5] * v``, u and v from 0 to 64; x and y are
         those of pixel centres. Beyond the picture the nearest pixel counts.
     grid : float32, shape (64, 64), written
         The samples.
@@ -228,18 +213,14 @@ def _turn(luma: Floats, affine: Floats, grid: Floats) -> None:
     last_x, last_y = np.float32(luma.shape[1] - 1), np.float32(luma.shape[0] - 1)
     for i in range(GRID):
         for j in range(GRID):
-            total = np.float32(0)
-            for part in range(4):
-                u = np.float32(2 * j + part % 2) + np.float32(0.5)
-                v = np.float32(2 * i + part // 2) + np.float32(0.5)
-                x = min(max(affine[0] + affine[1] * u + affine[2] * v, np.float32(0)), last_x)
-                y = min(max(affine[3] + affine[4] * u + affine[5] * v, np.float32(0)), last_y)
-                left, top = min(int(x), luma.shape[1] - 2), min(int(y), luma.shape[0] - 2)
-                right_share, bottom_share = x - np.float32(left), y - np.float32(top)
-                upper = luma[top, left] + right_share * (luma[top, left + 1] - luma[top, left])
-                lower = luma[top + 1, left] + right_share * (luma[top + 1, left + 1] - luma[top + 1, left])
-                total += upper + bottom_share * (lower - upper)
-            grid[i, j] = np.float32(0.25) * total
+            u, v = np.float32(j) + np.float32(0.5), np.float32(i) + np.float32(0.5)
+            x = min(max(affine[0] + affine[1] * u + affine[2] * v, np.float32(0)), last_x)
+            y = min(max(affine[3] + affine[4] * u + affine[5] * v, np.float32(0)), last_y)
+            left, top = min(int(x), luma.shape[1] - 2), min(int(y), luma.shape[0] - 2)
+            right_share, bottom_share = x - np.float32(left), y - np.float32(top)
+            upper = luma[top, left] + right_share * (luma[top, left + 1] - luma[top, left])
+            lower = luma[top + 1, left] + right_share * (luma[top + 1, left + 1] - luma[top + 1, left])
+            grid[i, j] = upper + bottom_share * (lower - upper)
 
 
 def shrink(pixels: Pixels) -> Shrunk:
@@ -255,7 +236,7 @@ def shrink(pixels: Pixels) -> Shrunk:
     factor_x, factor_y = max(1, round(width / SIDE_PX)), max(1, round(height / SIDE_PX))
     luma = np.empty((-(-height // factor_y), -(-width // factor_x)), np.float32)
     rows = np.ascontiguousarray(pixels).reshape(height, -1)
-    _shrink(rows, factor_x, factor_y, np.empty(width, np.float32), luma)
+    _shrink(rows, factor_x, factor_y, np.empty(rows.shape[1], np.float32), np.empty(width, np.float32), luma)
     return Shrunk(luma, Rectangle(0.0, 0.0, width / factor_x, height / factor_y), (factor_x, factor_y))
 
 
@@ -275,14 +256,15 @@ def sample(luma: Floats, part: Rectangle) -> Floats:
         float32, shape (64, 64).
 
     """
-    rows, row_weights = _along(part.top, part.bottom)
-    columns, column_weights = _along(part.left, part.right)
-    grid = np.empty((GRID, GRID), np.float32)
-    _weigh(luma, rows, row_weights, columns, column_weights, np.empty(luma.shape[1], np.float32), grid)
+    width = luma.shape[1]
+    begin, end = max(int(part.left), 0), min(math.ceil(part.right), width)
+    strip, grid = np.empty((width, GRID), np.float32), np.empty((GRID, GRID), np.float32)
+    _squeeze(luma, *_along(part.top, part.bottom), begin, end, np.empty(width, np.float32), strip)
+    _squeeze(strip, *_along(part.left, part.right), 0, GRID, np.empty(GRID, np.float32), grid)
     return grid
 
 
-def _along(begin: float, end: float) -> tuple[npt.NDArray[np.int64], Floats]:
+def _along(begin: float, end: float) -> tuple[Longs, Floats]:
     """First pixels and weights of the tents along one side."""
     firsts = np.empty(GRID, np.int64)
     weights = np.empty((GRID, int(np.ceil((end - begin) / GRID)) + 1), np.float32)
@@ -291,13 +273,19 @@ def _along(begin: float, end: float) -> tuple[npt.NDArray[np.int64], Floats]:
 
 
 def halved(picture: Shrunk) -> Shrunk:
-    """Return the picture at half the resolution, for samples that need less."""
+    """Return the picture at half the resolution, for samples that need less; neither side of it below 2 pixels."""
     height, width = picture.luma.shape
     half = np.empty((height // 2, width // 2), np.float32)
     _halve(picture.luma, half)
-    whole = picture.whole
-    factors = (2 * picture.factors[0], 2 * picture.factors[1])
-    return Shrunk(half, Rectangle(0.0, 0.0, whole.right / 2, whole.bottom / 2), factors)
+    whole = Rectangle(0.0, 0.0, picture.whole.right / 2, picture.whole.bottom / 2)
+    return Shrunk(half, whole, (2 * picture.factors[0], 2 * picture.factors[1]))
+
+
+def coarse(picture: Shrunk) -> Shrunk:
+    """Return the picture at about two pixels for each sample, for which a bilinear sample is nearly a tent."""
+    while min(picture.luma.shape) >= 3 * GRID:
+        picture = halved(picture)
+    return picture
 
 
 def turned(picture: Shrunk, degrees: float) -> Floats:
@@ -306,7 +294,7 @@ def turned(picture: Shrunk, degrees: float) -> Floats:
     Parameters
     ----------
     picture : Shrunk
-        From :func:`halved`; neither side of the luma below 2.
+        From :func:`coarse`; neither side of the luma below 2.
     degrees : float
         How far the rectangle is turned clockwise, as seen.
 
@@ -319,10 +307,10 @@ def turned(picture: Shrunk, degrees: float) -> Floats:
     factor_x, factor_y = picture.factors
     width, height = picture.whole.width, picture.whole.height
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    step_u, step_v = width / (2 * GRID), height / (2 * GRID)
+    step_u, step_v = width / GRID, height / GRID
     across = (cosine * step_u, -sine * step_v * factor_y / factor_x)
     down = (sine * step_u * factor_x / factor_y, cosine * step_v)
-    left, top = (middle - GRID * sum(steps) - 0.5 for middle, steps in ((width / 2, across), (height / 2, down)))
+    left, top = (middle - GRID / 2 * sum(steps) - 0.5 for middle, steps in ((width / 2, across), (height / 2, down)))
     grid = np.empty((GRID, GRID), np.float32)
     _turn(picture.luma, np.array([left, *across, top, *down], np.float32), grid)
     return grid

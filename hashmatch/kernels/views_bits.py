@@ -34,6 +34,17 @@ TURNS: Final = ((0, 6), (4, 3), (5, 1), (2, 7))
 COSINES_T: Final = np.ascontiguousarray(COSINES.T)
 
 
+def _signs() -> Floats:
+    """Signs of the coefficients for each of :data:`TURNS`; float32, shape (4, 256)."""
+    flip = np.where(np.arange(BLOCK) % 2 == 0, -1.0, 1.0)
+    same = np.ones(BLOCK)
+    patterns = ((same, same), (flip, same), (same, flip), (flip, flip))
+    return np.array([np.outer(rows, columns).ravel() for rows, columns in patterns], dtype=np.float32)
+
+
+SIGNS: Final = _signs()
+
+
 @kernel(float32, writable(float32), int64)
 def _smallest(values: Floats, rank: int) -> np.float32:
     """Value that would stand at index ``rank`` if the array were sorted; reorders it (Hoare's selection)."""
@@ -75,7 +86,7 @@ def _quality(grid: Floats) -> int:
 
 
 @kernel(int64, readonly(float32, 2), int64, *[writable(float32, n) for n in (2, 2, 1, 1)], writable(uint8, 2))
-def _hash(  # noqa: PLR0917  (kernels take positions)
+def _hash(
     grid: Floats, patterns: int, half: Floats, block: Floats, signed: Floats, scratch: Floats, hashes: Pixels
 ) -> int:
     """Set the bits of a view; return its quality.
@@ -110,11 +121,8 @@ def _hash(  # noqa: PLR0917  (kernels take positions)
     for pattern in range(patterns):
         plain, transposed = TURNS[pattern]
         for k in range(COEFFICIENTS):
-            i, j = k // BLOCK, k % BLOCK
-            value = block[i, j]
-            if (pattern & 1 and i % 2 == 0) != (pattern & 2 and j % 2 == 0):
-                value = -value
-            signed[k] = scratch[k] = value
+            signed[k] = SIGNS[pattern, k] * block[k // BLOCK, k % BLOCK]
+            scratch[k] = signed[k]
         median = _smallest(scratch, MEDIAN_RANK)
         for k in range(COEFFICIENTS):
             if signed[k] > median:

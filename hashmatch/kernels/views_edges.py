@@ -29,9 +29,9 @@ STEP_LIMIT: Final = 12.0
 """Steps of luma beyond this count as this: about what a white border next to a bright sky shows."""
 ASIDE_PX: Final = 4
 """Where a step is compared with: beyond the blur of a resampled edge."""
-EDGE: Final = 2.5
+EDGE: Final = 3.0
 """Strength of a side that is the picture's own edge, in steps of luma."""
-LINES: Final = 12
+LINES: Final = 10
 """Lines kept in each direction."""
 APART_PX: Final = 3
 """Lines nearer than this are one."""
@@ -116,18 +116,16 @@ def _side(sums: Floats, line: int, begin: np.float32, end: np.float32) -> np.flo
     if line < 0:
         return np.float32(EDGE)
     low, high = int(begin + np.float32(0.5)), int(end + np.float32(0.5))
-    return (sums[high, line] - sums[low, line]) / np.float32(max(high - low, 1))
+    strength: np.float32 = (sums[high, line] - sums[low, line]) / np.float32(max(high - low, 1))
+    return strength
 
 
 @kernel(void, writable(float32, 2), float32, float32, float32, float32, float32)
-def _insert(  # noqa: PLR0917  (kernels take positions)
+def _insert(
     found: Floats, left: np.float32, top: np.float32, right: np.float32, bottom: np.float32, strength: np.float32
 ) -> None:
-    """Put a rectangle into its place in a list that is sorted by strength; the weakest falls out."""
-    last = found.shape[0] - 1
-    if strength <= found[last, 4]:
-        return
-    place = last
+    """Put a rectangle into its place in a list sorted by strength, in which it belongs; the weakest falls out."""
+    place = found.shape[0] - 1
     while place > 0 and found[place - 1, 4] < strength:
         for k in range(found.shape[1]):
             found[place, k] = found[place - 1, k]
@@ -144,15 +142,17 @@ def _insert(  # noqa: PLR0917  (kernels take positions)
     readonly(int64),
     readonly(float32),
     readonly(float32),
-    writable(float32, 2),
+    *[writable(float32, n) for n in (3, 1, 3)],
 )
-def _rectangles(
+def _rectangles(  # noqa: C901  (six nested loops over one table are easier to follow than six functions)
     down: Floats,
     across: Floats,
     columns: npt.NDArray[np.int64],
     rows: npt.NDArray[np.int64],
     xs: Floats,
     ys: Floats,
+    upright: Floats,
+    level: Floats,
     found: Floats,
 ) -> None:
     """Keep the rectangles with the strongest sides.
@@ -165,26 +165,36 @@ def _rectangles(
         Lines, -1 for the picture's own edges.
     xs, ys : float32, shape (n,), read-only ok
         Where they are; ascending.
-    found : float32, shape (n, 5), all zero
-        ``left, top, right, bottom, strength``, strongest first; strength 0 where there are no more.
+    upright, level : float32, shapes (n, n, n) and (n,)
+        Scratch: strengths of upright sides by line, top and bottom; of level sides by line.
+    found : float32, shape (3, m, 5), all zero
+        As wide as the picture, as tall, and others: ``left, top, right, bottom, strength``, strongest first;
+        strength 0 where there are no more.
 
     """
     width, height = np.float32(down.shape[1]), np.float32(across.shape[1])
     for a in range(xs.shape[0]):
+        for c in range(ys.shape[0]):
+            for d in range(c + 1, ys.shape[0]):
+                upright[a, c, d] = _side(down, columns[a], ys[c], ys[d])
+    for a in range(xs.shape[0]):
         for b in range(a + 1, xs.shape[0]):
             if xs[b] - xs[a] < np.float32(LEAST_SHARE) * width:
                 continue
+            whole = xs[b] - xs[a] > np.float32(MOST_SHARE) * width
+            wide = columns[a] < 0 and columns[b] < 0
+            for c in range(ys.shape[0]):
+                level[c] = _side(across, rows[c], xs[a], xs[b])
             for c in range(ys.shape[0]):
                 for d in range(c + 1, ys.shape[0]):
-                    if ys[d] - ys[c] < np.float32(LEAST_SHARE) * height:
+                    high = ys[d] - ys[c]
+                    if high < np.float32(LEAST_SHARE) * height or (whole and high > np.float32(MOST_SHARE) * height):
                         continue
-                    whole = xs[b] - xs[a] > np.float32(MOST_SHARE) * width
-                    if whole and ys[d] - ys[c] > np.float32(MOST_SHARE) * height:
-                        continue
-                    left, right = _side(down, columns[a], ys[c], ys[d]), _side(down, columns[b], ys[c], ys[d])
-                    top, bottom = _side(across, rows[c], xs[a], xs[b]), _side(across, rows[d], xs[a], xs[b])
-                    strength = left + right + top + bottom + min(min(left, right), min(top, bottom))
-                    _insert(found, xs[a], ys[c], xs[b], ys[d], strength)
+                    left, right, top, bottom = upright[a, c, d], upright[b, c, d], level[c], level[d]
+                    strength = left + right + top + bottom + min(left, right, top, bottom)
+                    kind = 0 if wide else 1 if rows[c] < 0 and rows[d] < 0 else 2
+                    if strength > found[kind, -1, 4]:
+                        _insert(found[kind], xs[a], ys[c], xs[b], ys[d], strength)
 
 
 def rectangles(luma: Floats, most: int) -> Floats:
@@ -205,13 +215,15 @@ def rectangles(luma: Floats, most: int) -> Floats:
     """
     down, columns, xs = _direction(luma)
     across, rows, ys = _direction(np.ascontiguousarray(luma.T))
-    found = np.zeros((most, 5), np.float32)
-    _rectangles(down, across, columns, rows, xs, ys, found)
-    return found[found[:, 4] > 0]
+    found = np.zeros((3, -(-most // 3), 5), np.float32)
+    upright, level = np.empty((xs.size, ys.size, ys.size), np.float32), np.empty(ys.size, np.float32)
+    _rectangles(down, across, columns, rows, xs, ys, upright, level, found)
+    ranked = found.transpose(1, 0, 2).reshape(-1, 5)
+    return ranked[ranked[:, 4] > 0][:most]
 
 
 def _direction(luma: Floats) -> tuple[Floats, npt.NDArray[np.int64], Floats]:
-    """Sums down the columns, and the columns that are lines or edges with their positions, in ascending order."""
+    """Return the sums down the columns, and the columns that are lines or edges with their positions, ascending."""
     height, width = luma.shape
     sums = np.empty((height + 1, width), np.float32)
     _contrast(luma, np.zeros(width + 2 * ASIDE_PX, np.float32), sums)

@@ -32,7 +32,7 @@ from hashmatch.transformations import TRANSFORMATIONS
 VERSION = 1
 
 MAX_HASHES = 1_024
-"""Slots in a reply: 32 frames x (16 PDQ + 4 others) are 640, the views of 8 of them 128, of the first 110 more."""
+"""Slots in a reply: 32 frames x (16 PDQ + 4 others) are 640, the views of 8 of them 128, of the first 142 more."""
 MAX_VALUE_BYTES = 64
 """Longest hash value: 512 bits. PhotoDNA's 144 bytes are compared by another metric and are not carried."""
 MAX_ALGORITHMS = 64

@@ -194,7 +194,7 @@ def test_the_untampered_reply_is_accepted() -> None:
         ({"detail": b"hidden"}, "detail is not printable text"),
         ({"algorithm": len(TABLE)}, f"algorithm {len(TABLE)} is not in 0 to {len(TABLE) - 1}"),
         ({"algorithm": len(TABLE) - 2}, "sha256 is not computed in a worker"),
-        ({"transformation": 126}, "transformation 126 is not in 0 to 125"),
+        ({"transformation": 158}, "transformation 158 is not in 0 to 157"),
         ({"quality": 101}, "quality of a pdq value 101 is not in 0 to 100"),
         ({"quality": -1}, "quality of a pdq value -1 is not in 0 to 100"),
         ({"size": 31}, "size of a pdq value 31 is not in 32 to 32"),
