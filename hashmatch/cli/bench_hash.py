@@ -151,10 +151,10 @@ def cases(sizes: Sequence[tuple[int, int]], photos: Path | None, seed: int) -> I
 
     if not sizes and photos is None:
         raise BadInput("there is nothing to measure: give --sizes, --photos or both", field="sizes")
+    if photos is not None:  # first: a folder without photos is said at once
+        yield "photos", hash_pictures.from_folder(photos)
     for width, height in sizes:
         yield f"{width}x{height}", hash_pictures.generated(width, height, seed)
-    if photos is not None:
-        yield "photos", hash_pictures.from_folder(photos)
 
 
 def goal_row(checked: Checked) -> Row:
