@@ -183,7 +183,8 @@ class Engine:
             decision = rules.decide(evidence, self._policy, max_hits=self._max_hits)
             if picture.refusal is None and not self._wanted() <= computed:
                 continue
-            if picture.refusal is not None or level is self._policy.views or decision.verdict is Verdict.MATCH:
+            settled = picture.refusal is not None or decision.verdict is Verdict.MATCH
+            if settled or level is self._policy.views or options.views is Views.NONE:
                 break
             level = self._policy.views
         stages = {"queue": seen.queue_us, "decode": seen.decode_us, "hash": seen.hash_us}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -19,15 +20,27 @@ from hashmatch.errors import (
     UnknownAlgorithm,
 )
 from hashmatch.matching.engine import Engine, HashedItem, Submission
-from hashmatch.model import EntryHash, HashOptions, Picture, Refusal, SetMode, Verdict
+from hashmatch.model import ComputedHash, EntryHash, HashOptions, MediaInfo, Picture, Refusal, SetMode, Verdict, Views
 from tests.support.ports import PDQ_ZERO, FakeHasher, FakeIndex, entry_ref, flipped, picture
 
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 IMAGE = b"the bytes of an image"
 
 
-def engine(hasher: FakeHasher, index: FakeIndex, *, max_hits: int = 10) -> Engine:
-    return Engine(hasher, index, PolicyConfig(), max_hits=max_hits, now=lambda: NOON)
+def engine(hasher: FakeHasher, index: FakeIndex, *, max_hits: int = 10, views: Views = Views.CHEAP) -> Engine:
+    return Engine(hasher, index, PolicyConfig(views=views), max_hits=max_hits, now=lambda: NOON)
+
+
+@dataclass
+class TwoLooks(FakeHasher):
+    """Sees a different picture when it is asked for all views."""
+
+    thorough: Picture = field(default_factory=picture)
+
+    async def hash(self, image: bytes, options: HashOptions, *, deadline_s: float | None = None) -> Picture:
+        """Return the one picture or the other."""
+        answer = await super().hash(image, options, deadline_s=deadline_s)
+        return self.thorough if options.views is Views.FULL else answer
 
 
 async def test_report_of_a_match_says_everything() -> None:
@@ -166,3 +179,71 @@ async def test_transparency_of_timings() -> None:
     report = await engine(FakeHasher(picture(), delay_s=0.02), FakeIndex()).detect(Submission(IMAGE))
     assert report.elapsed_us["sandbox"] >= 20_000
     assert report.elapsed_us["total"] >= report.elapsed_us["sandbox"] + report.elapsed_us["search"]
+
+
+FAR = flipped(PDQ_ZERO, 200)
+TRIMMED = ComputedHash("pdq-canonical", flipped(PDQ_ZERO, 9), 90, "trim-2+orig")
+KNOWN = [("pdq", PDQ_ZERO, entry_ref())]
+
+
+def seen(*more: ComputedHash) -> Picture:
+    """Return a picture whose plain hash is far from everything, and with these hashes of views."""
+    media = MediaInfo("JPEG", 640, 480)
+    return Picture(media, (ComputedHash("pdq", FAR, 100), *more), queue_us=1, decode_us=2, hash_us=3)
+
+
+@pytest.mark.parametrize("views", [Views.NONE, Views.CHEAP])
+async def test_the_level_of_views_is_the_policys(views: Views) -> None:
+    hasher = FakeHasher(seen())
+    report = await engine(hasher, FakeIndex(KNOWN), views=views).detect(Submission(IMAGE))
+    assert [options.views for options in hasher.options] == [views]
+    assert report.verdict is Verdict.NO_MATCH
+
+
+async def test_what_cheap_views_match_is_not_looked_at_again() -> None:
+    hasher = FakeHasher()
+    report = await engine(hasher, FakeIndex(KNOWN), views=Views.FULL).detect(Submission(IMAGE))
+    assert (report.verdict, [options.views for options in hasher.options]) == (Verdict.MATCH, [Views.CHEAP])
+
+
+async def test_what_matches_nothing_is_looked_at_again_with_all_views() -> None:
+    hasher = TwoLooks(seen(), thorough=seen(TRIMMED))
+    report = await engine(hasher, FakeIndex(KNOWN), views=Views.FULL).detect(Submission(IMAGE))
+    assert [options.views for options in hasher.options] == [Views.CHEAP, Views.FULL]
+    assert (report.verdict, report.hits[0].transformation, report.hits[0].distance) == (
+        Verdict.MATCH,
+        "trim-2+orig",
+        9,
+    )
+    assert report.hits[0].query_algorithm == "pdq-canonical"
+    assert (report.elapsed_us["queue"], report.elapsed_us["decode"], report.elapsed_us["hash"]) == (2, 4, 6)
+
+
+async def test_a_possible_match_is_looked_at_again_and_kept() -> None:
+    near = Picture(MediaInfo("JPEG", 640, 480), (ComputedHash("pdq", flipped(PDQ_ZERO, 35), 100),))
+    hasher = TwoLooks(near, thorough=Picture(refusal=Refusal.TIMEOUT, detail="killed"))
+    report = await engine(hasher, FakeIndex(KNOWN), views=Views.FULL).detect(Submission(IMAGE))
+    assert len(hasher.options) == 2
+    assert (report.verdict, report.hits[0].distance, report.reason) == (Verdict.POSSIBLE_MATCH, 35, Refusal.TIMEOUT)
+
+
+async def test_a_second_look_that_does_not_end_is_never_no_match() -> None:
+    hasher = TwoLooks(seen(), thorough=Picture(refusal=Refusal.TIMEOUT, detail="killed"))
+    report = await engine(hasher, FakeIndex(KNOWN), views=Views.FULL).detect(Submission(IMAGE))
+    assert (report.verdict, report.reason) == (Verdict.NOT_CHECKED, Refusal.TIMEOUT)
+
+
+async def test_a_refused_picture_and_a_list_without_pdq_get_no_second_look() -> None:
+    refused = FakeHasher(Picture(refusal=Refusal.CORRUPT))
+    await engine(refused, FakeIndex(KNOWN), views=Views.FULL).detect(Submission(IMAGE))
+    assert [options.views for options in refused.options] == [Views.CHEAP]
+    digests_only = FakeHasher(seen())
+    await engine(digests_only, FakeIndex([("md5", bytes(16), entry_ref())]), views=Views.FULL).detect(Submission(IMAGE))
+    assert [options.views for options in digests_only.options] == [Views.NONE]
+
+
+async def test_the_deadline_spans_both_looks() -> None:
+    hasher = TwoLooks(seen(), delay_s=0.06)
+    with pytest.raises(DeadlineExceeded):
+        await engine(hasher, FakeIndex(KNOWN), views=Views.FULL).detect(Submission(IMAGE, deadline_s=0.1))
+    assert (len(hasher.options), hasher.cancelled) == (2, 1)

@@ -8,7 +8,7 @@ import types
 import pytest
 
 from hashmatch.config import PolicyConfig
-from hashmatch.limits import AlgorithmPolicy
+from hashmatch.limits import AlgorithmPolicy, ViewPolicy
 from hashmatch.matching import policy as rules
 from hashmatch.matching.policy import RULES, Evidence, decide
 from hashmatch.model import (
@@ -18,6 +18,7 @@ from hashmatch.model import (
     EntryStatus,
     Found,
     MediaInfo,
+    Picture,
     Query,
     Refusal,
     SetMode,
@@ -195,3 +196,44 @@ def test_every_rule_that_can_be_named_is_explained() -> None:
     named |= {"digest_equal", "within_match_distance", "within_review_distance", "entry_disputed"}
     named |= {"set_in_shadow", "nothing_within_reach"}
     assert named == set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("transformation", "reach"),
+    [
+        ("orig", 40),
+        ("invert+orig", 40),
+        ("black+rot90", 40),
+        ("trim-12+flipx", 31),
+        ("cell-3", 31),
+        ("derotate-15", 31),
+    ],
+)
+def test_guesses_reach_less_far_than_the_picture_itself(transformation: str, reach: int) -> None:
+    hashes = [ComputedHash("pdq-canonical", PDQ_ZERO, 100, transformation)]
+    assert [query.max_distance for query in rules.queries_for(hashes, POLICY)] == [reach]
+
+
+def test_a_hit_of_a_view_is_held_against_the_limits_of_its_kind() -> None:
+    narrow = PolicyConfig(view_limits={"trim": ViewPolicy(match_distance=20, possible_distance=28)})
+    evidence = Evidence(
+        (Query("pdq-canonical", PDQ_ZERO, 28, "trim-1+orig"),), (Found(0, 21, "pdq", entry_ref()),), PHOTO, 100
+    )
+    hit = decide(evidence, narrow, max_hits=10).hits[0]
+    assert (hit.verdict, hit.max_distance, hit.rule) == (Verdict.POSSIBLE_MATCH, 28, "within_review_distance")
+
+
+def test_a_kind_of_view_that_the_policy_leaves_out_is_not_asked_for() -> None:
+    hashes = [ComputedHash("pdq-canonical", PDQ_ZERO, 100, name) for name in ("orig", "trim-1+orig", "cell-1")]
+    only_cells = PolicyConfig(view_limits={"cell": ViewPolicy()})
+    assert [query.transformation for query in rules.queries_for(hashes, only_cells)] == ["orig", "cell-1"]
+
+
+def test_a_view_is_judged_by_its_own_quality_and_does_not_speak_for_the_picture() -> None:
+    hashes = (
+        ComputedHash("pdq", PDQ_ZERO, 10),
+        ComputedHash("pdq-canonical", PDQ_ZERO, 90, "trim-1+orig"),
+        ComputedHash("pdq-canonical", PDQ_ZERO, 49, "cell-2"),
+    )
+    assert [query.transformation for query in rules.queries_for(hashes, POLICY)] == ["trim-1+orig"]
+    assert rules.picture_quality(Picture(PHOTO, hashes)) == 10
