@@ -81,11 +81,14 @@ def nearest512(image: Pixels, small: Pixels) -> None:
     """
     height, width, channels = image.shape
     for y in range(NEAREST_PX):
-        row = image[y * height // NEAREST_PX]
-        for x in range(NEAREST_PX):
-            source = x * width // NEAREST_PX
-            for channel in range(channels):
-                small[y, x, channel] = row[source, channel]
+        row, out = image[y * height // NEAREST_PX], small[y]
+        if channels == 1:
+            for x in range(NEAREST_PX):
+                out[x, 0] = row[x * width // NEAREST_PX, 0]
+        else:  # three channels by name: a loop over them takes three times as long
+            for x in range(NEAREST_PX):
+                source = x * width // NEAREST_PX
+                out[x, 0], out[x, 1], out[x, 2] = row[source, 0], row[source, 1], row[source, 2]
 
 
 @kernel(void, readonly(uint8), boolean, writable(float32))
