@@ -7,8 +7,10 @@ along the whole side of what was a picture. Edges of things within a photograph 
 once. :func:`_contrast` measures, at each pixel, how much the step to its neighbours exceeds the steps a little further
 away on either side, limited, so that a few strong pixels do not make a line; sums along rows and columns then give the
 strength of any stretch of any line in two look-ups. :func:`_lines` keeps the strongest lines of each direction,
-:func:`_rectangles` puts a side on each and keeps the rectangles whose four sides are strongest together. A side that is
+:func:`_rectangles` puts a side on each and keeps those whose four sides are strongest together. A side that is
 the picture's own edge counts as a line of middling strength (:data:`EDGE`): a found line must be better than none.
+Rectangles as wide as the picture (bars, captions, telephones), as tall as it, and others are ranked apart, or the strong
+short edges of a window within the picture would leave no place for them.
 
 What this module deliberately does not do: it does not know which rectangle is right. The best few are hashed, and those
 that were wrong match nothing.
@@ -168,8 +170,7 @@ def _rectangles(  # noqa: C901  (six nested loops over one table are easier to f
     upright, level : float32, shapes (n, n, n) and (n,)
         Scratch: strengths of upright sides by line, top and bottom; of level sides by line.
     found : float32, shape (3, m, 5), all zero
-        As wide as the picture, as tall, and others: ``left, top, right, bottom, strength``, strongest first;
-        strength 0 where there are no more.
+        As wide as the picture, as tall, others: ``left, top, right, bottom, strength``, strongest first, then zeros.
 
     """
     width, height = np.float32(down.shape[1]), np.float32(across.shape[1])
@@ -190,8 +191,8 @@ def _rectangles(  # noqa: C901  (six nested loops over one table are easier to f
                     high = ys[d] - ys[c]
                     if high < np.float32(LEAST_SHARE) * height or (whole and high > np.float32(MOST_SHARE) * height):
                         continue
-                    left, right, top, bottom = upright[a, c, d], upright[b, c, d], level[c], level[d]
-                    strength = left + right + top + bottom + min(left, right, top, bottom)
+                    sides = (upright[a, c, d], upright[b, c, d], level[c], level[d])
+                    strength = sides[0] + sides[1] + sides[2] + sides[3] + min(sides)
                     kind = 0 if wide else 1 if rows[c] < 0 and rows[d] < 0 else 2
                     if strength > found[kind, -1, 4]:
                         _insert(found[kind], xs[a], ys[c], xs[b], ys[d], strength)
