@@ -39,6 +39,12 @@ Floats = npt.NDArray[np.float32]
 
 ALGORITHM = QUERY_ONLY[0].name
 
+_CORNER_PX = 3
+_FLAT_LUMA = 24.0
+"""Range of luma in a corner that still counts as one shade: what a JPEG of low quality makes of black."""
+_SLIGHT_DEGREES = 3
+"""Angles that are tried whatever the corners show: at more, what is left uncovered reaches into every corner."""
+
 _PLENTY_PX = 256
 """Sides of a rectangle from which half the resolution will do."""
 
@@ -86,9 +92,16 @@ def views(pixels: Pixels, frame: int, *, thorough: bool) -> Iterator[ComputedHas
         for name, part in cells(picture.whole):
             yield _upright(f"cell-{name}", _sampled(picture, half, part), frame)
         small = coarse(half)
-        for degrees in DEGREES:
+        for degrees in DEGREES if corners_are_flat(half) else DEGREES[:_SLIGHT_DEGREES]:
             yield _upright(f"derotate+{degrees}", turned(small, degrees), frame)
             yield _upright(f"derotate-{degrees}", turned(small, -degrees), frame)
+
+
+def corners_are_flat(picture: Shrunk) -> bool:
+    """Whether each corner is of one shade, as where a turned picture left its page uncovered."""
+    low, high = slice(None, _CORNER_PX), slice(-_CORNER_PX, None)
+    corners = (picture.luma[rows, columns] for rows in (low, high) for columns in (low, high))
+    return all(float(np.ptp(corner)) < _FLAT_LUMA for corner in corners)
 
 
 def trimmed(picture: Shrunk) -> Iterator[Rectangle]:

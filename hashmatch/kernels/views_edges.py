@@ -2,15 +2,15 @@
 
 Theory of operation
 -------------------
-Whoever frames a picture, writes a caption above it or takes a screenshot of it leaves straight edges, exactly upright,
-along the whole side of what was a picture. Edges of things within a photograph are rarely straight, upright and long at
-once. :func:`_contrast` measures, at each pixel, how much the step to its neighbours exceeds the steps a little further
-away on either side, limited, so that a few strong pixels do not make a line; sums along rows and columns then give the
-strength of any stretch of any line in two look-ups. :func:`_lines` keeps the strongest lines of each direction,
-:func:`_rectangles` puts a side on each and keeps those whose four sides are strongest together. A side that is
-the picture's own edge counts as a line of middling strength (:data:`EDGE`): a found line must be better than none.
-Rectangles as wide as the picture (bars, captions, telephones), as tall as it, and others are ranked apart, or the strong
-short edges of a window within the picture would leave no place for them.
+Whoever frames a picture, writes a caption above it or takes a screenshot of it leaves straight edges, exactly
+upright, along the whole side of what was a picture. Edges of things within a photograph are rarely straight, upright
+and long at once. :func:`_contrast` measures, at each pixel, how much the step to its neighbours exceeds the steps a
+little further away on either side, limited, so that a few strong pixels do not make a line; sums along rows and
+columns then give the strength of any stretch of any line in two look-ups. :func:`_lines` keeps the strongest lines of
+each direction, :func:`_rectangles` puts a side on each and keeps those whose four sides are strongest together. A
+side that is the picture's own edge counts as a line of middling strength (:data:`EDGE`): a found line must be better
+than none. Rectangles as wide as the picture (bars, captions, telephones), as tall as it, and others are ranked apart,
+or the strong short edges of a window within the picture would leave no place for them.
 
 What this module deliberately does not do: it does not know which rectangle is right. The best few are hashed, and those
 that were wrong match nothing.
