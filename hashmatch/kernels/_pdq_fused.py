@@ -137,7 +137,8 @@ def _add_rows(
 
     """
     end, after = rows.shape[0] - 1, step - 1
-    whole = weights.shape[0] * weights.shape[0] <= 4 * WEIGHT_SUM_MAX
+    # A tent of at most 32 weights has a window of at most 16, so all of them add up to 256 or less and fit at once.
+    whole = weights.shape[0] <= 4 * GROUP
     for k in range(0, weights.shape[0], GROUP):
         y = top + k // GROUP * step
         a, b = rows[min(y, end)], rows[min(y + min(1, after), end)]
