@@ -161,14 +161,10 @@ def build_chunk(
     Parameters
     ----------
     keys, words : uint16, shape (n,), read-only ok
-        Key and filter word of each row, from :func:`cut`.
-    key_bits
-        Bits of a key.
-    sorting_keys, sorting_words : uint16, shape (n,), scratch
-    sorting_rows : uint32, shape (n,), scratch
+        Key, of ``key_bits`` bits, and filter word of each row, from :func:`cut`.
+    sorting_keys, sorting_words, sorting_rows : uint16, uint16, uint32, shape (n,), scratch
     offsets : uint32, shape (2 ** key_bits + 1,), written
-    filters : uint16, shape (n + PAD,), written
-    rows : uint32, shape (n + PAD,), written
+    filters, rows : uint16, uint32, shape (n + PAD,), written
 
     """
     n, buckets = keys.shape[0], offsets.shape[0] - 1
