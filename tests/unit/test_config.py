@@ -8,6 +8,7 @@ import pytest
 
 from hashmatch import config
 from hashmatch.errors import BadConfig
+from hashmatch.model import Views
 
 
 def loaded(tmp_path: Path, text: str, **environ: str) -> config.Config:
@@ -93,3 +94,24 @@ def test_every_setting_gives_a_reason_and_every_number_a_unit() -> None:
         assert row.why, row.name
         if isinstance(row.value, int) and not isinstance(row.value, bool):
             assert row.unit, row.name
+
+
+def test_views_are_one_of_three_levels() -> None:
+    assert config.load(None, {}).policy.views is Views.CHEAP
+    assert config.load(None, {"HASHMATCH_POLICY_VIEWS": "full"}).policy.views is Views.FULL
+    with pytest.raises(BadConfig, match=r"^policy\.views: expected one of none, cheap, full, got 'most'$"):
+        config.load(None, {"HASHMATCH_POLICY_VIEWS": "most"})
+
+
+def test_limits_of_a_kind_of_view_are_laid_over_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "hashmatch.toml"
+    path.write_text("[policy.view_limits.trim]\npossible_distance = 35\n")
+    limits = config.load(path, {}).policy.view_limits
+    assert (limits["trim"].match_distance, limits["trim"].possible_distance) == (31, 35)
+    assert limits["cell"].possible_distance == 31
+    path.write_text("[policy.view_limits.crop]\nmatch_distance = 3\n")
+    with pytest.raises(BadConfig, match=r"^policy\.view_limits\.crop: no such kind of view; there are invert, black, "):
+        config.load(path, {})
+    path.write_text("[policy.view_limits.cell]\npossible_distance = 30\n")
+    with pytest.raises(BadConfig, match=r"^policy\.view_limits\.cell\.possible_distance: 30 must be at least"):
+        config.load(path, {})
