@@ -24,10 +24,7 @@ from hashmatch.errors import BadHash
 
 MAX_QUALITY = 100
 """Best quality of a hash; PDQ's scale, on which the field discards 49 and below."""
-
-
-_SHOWN = 80
-"""Characters of a bad value that an error message quotes: one line of a terminal."""
+_SHOWN = 80  # characters of a bad value that an error message quotes: one line of a terminal
 
 
 class AlgorithmKind(enum.StrEnum):
@@ -197,13 +194,17 @@ class Views(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HashOptions:
-    """What a caller wants. Empty ``algorithms``: every installed perceptual one; ``views`` adds ``pdq-canonical``."""
+    """What a caller wants. Empty ``algorithms``: every installed perceptual one; ``views`` adds ``pdq-canonical``.
+
+    ``exact`` leaves out PDQ's fast way, whose bounds are measured and not proven: for values that go into a list.
+    """
 
     algorithms: frozenset[str] = frozenset()
     dihedral: bool = True
     ignore_orientation: bool = False
     first_frame_only: bool = False
     views: Views = Views.NONE
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

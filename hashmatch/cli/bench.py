@@ -165,7 +165,9 @@ def search(  # noqa: PLR0917 - click passes options by name
 @click.option("--negatives", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
               help="A directory per product with photos that must not match each other (default: in "
               "HASHMATCH_EXTRA_DATA).")  # fmt: skip
-@click.option("--side", type=click.IntRange(64, 8_000), default=640, show_default=True, help="Longest side in pixels.")
+@click.option(
+    "--side", "side_px", type=click.IntRange(64, 8_000), default=640, show_default=True, help="Longest side in pixels."
+)
 @click.option("--entries", type=click.IntRange(0, 2**31), default=1_000_000, show_default=True, help="List's length.")
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes (default: one per core).")
 @click.option("--seed", type=int, default=1, show_default=True, help="What everything random follows from.")
@@ -176,20 +178,7 @@ def search(  # noqa: PLR0917 - click passes options by name
     "--results", type=click.Path(path_type=Path), metavar="FILE", help="Write the page and FILE's .json there."
 )
 @pass_options
-def robustness(  # noqa: PLR0917 - click passes options by name
-    options: GlobalOptions,
-    photos: tuple[Path, ...],
-    limit: int,
-    levels: str | None,
-    transforms: str,
-    negatives: Path | None,
-    side: int,
-    entries: int,
-    jobs: int | None,
-    seed: int,
-    plot: Path | None,
-    results: Path | None,
-) -> ExitCode:
+def robustness(options: GlobalOptions, /, plot: Path | None, results: Path | None, **asked: Any) -> ExitCode:
     """Alter photos as people do and count what is still found, and what else.
 
     The photos' exact hashes are the list. Every alteration of every photo is hashed as an upload with the views of
@@ -198,10 +187,7 @@ def robustness(  # noqa: PLR0917 - click passes options by name
     from hashmatch.bench import robustness_report, robustness_run
 
     output = Output(options)
-    request = robustness_run.Request(
-        photos=photos, limit=limit, levels=levels, transforms=transforms, negatives=negatives, side_px=side,
-        entries=entries, jobs=jobs, seed=seed,
-    )  # fmt: skip
+    request = robustness_run.Request(**asked)
     with output.progress() as progress:
         record = robustness_run.run(request, progress)
     robustness_run.write(record, plot=plot, page=results)

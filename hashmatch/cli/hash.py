@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ def hash_(
         raise click.MissingParameter(param_type="argument", param_hint="'PATH...'")
     check(paths)
     picture_options = HashOptions(
-        dihedral=dihedral, ignore_orientation=ignore_orientation, first_frame_only=first_frame
+        dihedral=dihedral, ignore_orientation=ignore_orientation, first_frame_only=first_frame, exact=True
     )
     wanted = choose(algorithm, picture_options)
     config = options.load_config()
@@ -205,12 +206,7 @@ def choose(names: str | None, options: HashOptions) -> Wanted:
     return Wanted(
         names=tuple(rows),
         bits=MappingProxyType({name: row.bits for name, row in rows.items()}),
-        options=HashOptions(
-            algorithms=perceptual,
-            dihedral=options.dihedral,
-            ignore_orientation=options.ignore_orientation,
-            first_frame_only=options.first_frame_only,
-        ),
+        options=dataclasses.replace(options, algorithms=perceptual),
     )
 
 

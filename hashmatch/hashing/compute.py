@@ -33,7 +33,7 @@ from hashmatch.errors import SandboxUnavailable, UnknownAlgorithm
 from hashmatch.hashing import gates, image, views
 from hashmatch.hashing.algorithms import algorithm, perceptual_names, plugins
 from hashmatch.hashing.modes import on_black, to_rgb
-from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes, pdq, pdq_nearest512
+from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes, pdq, pdq_exact, pdq_nearest512, pdq_nearest512_exact
 from hashmatch.model import ComputedHash, HashOptions, Picture, Refusal, Views
 
 
@@ -78,7 +78,7 @@ def hash_picture(data: bytes, decode: DecodeConfig, options: HashOptions) -> Pic
     try:
         for frame_number, picture in reader.frames():
             hashing_ns = time.perf_counter_ns()
-            hashes.extend(_hash_frame(picture, frame_number, selected, failures, dihedral=options.dihedral))
+            hashes.extend(_hash_frame(picture, frame_number, selected, failures, options))
             hashes.extend(_views(picture, frame_number, frames_hashed, options.views))
             frames_hashed += 1
             hash_ns += time.perf_counter_ns() - hashing_ns
@@ -117,14 +117,14 @@ def _selected(options: HashOptions) -> tuple[str, ...]:
 
 
 def _hash_frame(
-    picture: Image.Image, frame: int, selected: tuple[str, ...], failures: dict[str, str], *, dihedral: bool
+    picture: Image.Image, frame: int, selected: tuple[str, ...], failures: dict[str, str], options: HashOptions
 ) -> Iterator[ComputedHash]:
     """Hashes of one RGB frame. A plug-in that fails is noted in ``failures`` and costs only its own hash."""
     pixels: npt.NDArray[np.uint8] = np.asarray(picture)
     for name in selected:
         if name in _PDQ:
-            found = _PDQ[name](pixels)
-            for row, transformation in enumerate(DIHEDRAL_NAMES if dihedral else DIHEDRAL_NAMES[:1]):
+            found = (_PDQ_EXACT if options.exact else _PDQ)[name](pixels)
+            for row, transformation in enumerate(DIHEDRAL_NAMES if options.dihedral else DIHEDRAL_NAMES[:1]):
                 yield ComputedHash(name, found.hashes[row].tobytes(), found.quality, transformation, frame)
         elif name in _IMAGEHASH:
             yield ComputedHash(name, bytes.fromhex(str(_IMAGEHASH[name](picture))), frame=frame)
@@ -162,6 +162,8 @@ def _plugin_value(name: str, picture: Image.Image, failures: dict[str, str]) -> 
 _PDQ: Mapping[str, Callable[[npt.NDArray[np.uint8]], PdqHashes]] = types.MappingProxyType(
     {"pdq": pdq, "pdq-nearest512": pdq_nearest512, views.ALGORITHM: views.canonical}
 )
+_PDQ_EXACT = types.MappingProxyType({**_PDQ, "pdq": pdq_exact, "pdq-nearest512": pdq_nearest512_exact})
+"""The same without the fast way; the phase-free hash is never written to a list."""
 
 _IMAGEHASH: Mapping[str, Callable[[Image.Image], Any]] = types.MappingProxyType(
     {

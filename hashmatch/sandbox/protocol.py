@@ -71,9 +71,9 @@ REPLY_BYTES = _HEAD.size + MAX_HASHES * _RECORD.size
 
 _REQUEST_MAGIC, _HELLO_MAGIC, _REPLY_MAGIC = b"HMrq", b"HMhi", b"HMan"
 _HAS_MEDIA, _DEGRADED = 1, 2
-_DIHEDRAL, _IGNORE_ORIENTATION, _FIRST_FRAME_ONLY = 1, 2, 4
+_DIHEDRAL, _IGNORE_ORIENTATION, _FIRST_FRAME_ONLY, _EXACT = 1, 2, 4, 8
 _LEVELS = tuple(Views)
-_LEVEL_SHIFT = 3
+_LEVEL_SHIFT = 4
 """The level of views crosses as its position, in the request's flags above the switches."""
 
 
@@ -132,6 +132,7 @@ class Codec:
             _DIHEDRAL * options.dihedral
             | _IGNORE_ORIENTATION * options.ignore_orientation
             | _FIRST_FRAME_ONLY * options.first_frame_only
+            | _EXACT * options.exact
             | _LEVELS.index(options.views) << _LEVEL_SHIFT
         )
         bits = sum(1 << self._positions[name] for name in options.algorithms)
@@ -162,6 +163,7 @@ class Codec:
             dihedral=bool(flags & _DIHEDRAL),
             ignore_orientation=bool(flags & _IGNORE_ORIENTATION),
             first_frame_only=bool(flags & _FIRST_FRAME_ONLY),
+            exact=bool(flags & _EXACT),
             views=_LEVELS[level],
         )
         return Request(RequestKind(kind), request_id, length, options)

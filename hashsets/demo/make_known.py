@@ -25,7 +25,7 @@ def known_csv() -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    options = HashOptions(algorithms=frozenset({"pdq", "phash"}), dihedral=False)
+    options = HashOptions(algorithms=frozenset({"pdq", "phash"}), dihedral=False, exact=True)
     for name in KNOWN:
         image = (PHOTOS / f"{name}.jpg").read_bytes()
         picture = hash_picture(image, DecodeConfig(), options)

@@ -86,6 +86,7 @@ def test_replies_come_back_as_they_went(request_id: int, picture: Picture) -> No
             dihedral=st.booleans(),
             ignore_orientation=st.booleans(),
             first_frame_only=st.booleans(),
+            exact=st.booleans(),
             views=st.sampled_from(Views),
         ),
     )
@@ -223,7 +224,7 @@ def test_replies_of_another_length_are_refused(length: int) -> None:
     ("at", "value", "message"),
     [
         (6, 3, "request kind 3 is unknown"),
-        (7, 24, "level of views 3 is not in 0 to 2"),
+        (7, 48, "level of views 3 is not in 0 to 2"),
         (22, 255, "length 71776119061217380 is not in 0 to 1048576"),
         (31, 1, "algorithm bits 72057594037927936 is not in 0 to 1023"),
     ],
