@@ -88,15 +88,23 @@ def permute(codes: npt.NDArray[np.uint8], table: Words, permuted: Words) -> None
                 permuted[i, w] |= table[byte, codes[i, byte], w]
 
 
-@kernel(int64, readonly(uint64, 2), int64, int64, int64)
-def bits_at(permuted: Words, row: int, start: int, count: int) -> int:
-    """``count`` bits (1..32) of a permuted code from position ``start``, wrapping round at its end."""
+@kernel(void, readonly(uint64, 2), int64, int64, writable(uint16))
+def bits_at(permuted: Words, start: int, count: int, found: Halves) -> None:
+    """``count`` bits (1..16) of every permuted code from position ``start``, wrapping round at its end.
+
+    ``permuted`` : uint64, shape (n, words), read-only ok; ``found`` : uint16, shape (n,), written.
+    """
     words = permuted.shape[1]
-    word, shift = start // _WORD_BITS % words, start % _WORD_BITS
-    bits = permuted[row, word] >> np.uint64(shift)
-    if shift + count > _WORD_BITS:
-        bits |= permuted[row, (word + 1) % words] << np.uint64(_WORD_BITS - shift)
-    return int(np.int64(bits & ((np.uint64(1) << np.uint64(count)) - np.uint64(1))))
+    word, shift = np.uint64(start // _WORD_BITS % words), np.uint64(start % _WORD_BITS)
+    following = np.uint64((start // _WORD_BITS + 1) % words)
+    mask = (np.uint64(1) << np.uint64(count)) - np.uint64(1)
+    if start % _WORD_BITS + count <= _WORD_BITS:
+        for row in range(permuted.shape[0]):
+            found[row] = np.uint16(permuted[row, word] >> shift & mask)
+    else:
+        rest = np.uint64(_WORD_BITS) - shift
+        for row in range(permuted.shape[0]):
+            found[row] = np.uint16((permuted[row, word] >> shift | permuted[row, following] << rest) & mask)
 
 
 @kernel(void, readonly(uint64, 2), int64, int64, writable(uint16), writable(uint16))
@@ -114,9 +122,8 @@ def cut(permuted: Words, chunk: int, key_bits: int, keys: Halves, words: Halves)
 
     """
     start = chunk * CHUNK_BITS
-    for row in range(permuted.shape[0]):
-        keys[row] = np.uint16(bits_at(permuted, row, start, key_bits))
-        words[row] = np.uint16(bits_at(permuted, row, start + key_bits, FILTER_BITS))
+    bits_at(permuted, start, key_bits, keys)
+    bits_at(permuted, start + key_bits, FILTER_BITS, words)
 
 
 @kernel(
