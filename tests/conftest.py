@@ -1,11 +1,15 @@
-"""What every test needs: logging as it was found."""
+"""What every test needs: logging as it was found, and a Ctrl-C that reaches the processes that tests start."""
 
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for a background job of a shell; children would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from hashmatch.client import AsyncClient
+from hashmatch.client import AsyncClient, RetryPolicy
 from hashmatch.client import aio as client_module
 from hashmatch.client.wire import error_from_rpc
 from hashmatch.config import ServerConfig
@@ -253,7 +253,8 @@ async def test_a_withdrawal_names_what_is_missing() -> None:
 
 
 async def test_a_catalog_that_is_out_of_reach_is_unavailable_and_reads_are_tried_again() -> None:
-    async with serving() as scene, AsyncClient(scene.target) as client:
+    patient = RetryPolicy(attempts=100)  # the waits are random: four of them may all be next to nothing
+    async with serving() as scene, AsyncClient(scene.target, retry=patient) as client:
         scene.catalog.error = CatalogUnavailable("locked")
         asyncio.get_running_loop().call_later(0.05, setattr, scene.catalog, "error", None)
         assert await client.hash_sets() == []
