@@ -19,19 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, writable
-from hashmatch.kernels._pdq_bits import COSINES
+from hashmatch.kernels._pdq_bits import BLOCK, COEFFICIENTS, COSINES, COSINES_T, GRID, MEDIAN_RANK, TURNS
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-
-GRID: Final = 64
-BLOCK: Final = 16
-COEFFICIENTS: Final = BLOCK * BLOCK
-MEDIAN_RANK: Final = COEFFICIENTS // 2 - 1
-TURNS: Final = ((0, 6), (4, 3), (5, 1), (2, 7))
-"""Rows of the result for signs flipped in (nothing, even rows, even columns, both): plain and transposed block."""
-COSINES_T: Final = np.ascontiguousarray(COSINES.T)
 
 
 def _signs() -> Floats:
