@@ -253,15 +253,22 @@ async def test_a_withdrawal_names_what_is_missing() -> None:
 
 
 async def test_a_catalog_that_is_out_of_reach_is_unavailable_and_reads_are_tried_again() -> None:
-    patient = RetryPolicy(attempts=100)  # the waits are random: four of them may all be next to nothing
-    async with serving() as scene, AsyncClient(scene.target, retry=patient) as client:
-        scene.catalog.error = CatalogUnavailable("locked")
-        asyncio.get_running_loop().call_later(0.05, setattr, scene.catalog, "error", None)
+    locked: list[Exception] = [CatalogUnavailable("locked") for _ in range(4)]
+    prompt = RetryPolicy(attempts=4, first_wait_s=0.001)
+    async with serving() as scene, AsyncClient(scene.target, retry=prompt) as client:
+        scene.catalog.next_errors = locked[:3]
         assert await client.hash_sets() == []
-        assert "1 calls, 0 retries" not in repr(client)
-        scene.catalog.error = CatalogUnavailable("locked")
+        assert scene.catalog.next_errors == []
+        assert repr(client).endswith("1 calls, 3 retries>")
+        scene.catalog.next_errors = list(locked)
+        with pytest.raises(CatalogUnavailable, match="locked"):
+            await client.hash_sets()
+        assert scene.catalog.next_errors == []
+        scene.catalog.next_errors = locked[:2]
         with pytest.raises(CatalogUnavailable, match="locked"):
             await client.create_hash_set("a", HarmDomain.OTHER)
+        assert len(scene.catalog.next_errors) == 1
+    assert scene.catalog.stored == {}
 
 
 async def test_the_status_comes_over_whole() -> None:

@@ -57,6 +57,7 @@ class FakeCatalog:
         self.contents: dict[str, dict[str, Entry]] = {}
         self.streams: list[FakeRows] = []
         self.error: Exception | None = None
+        self.next_errors: list[Exception] = []
         self.importing = threading.Event()
 
     def create_set(self, name: str, domain: HarmDomain, **details: Any) -> HashSet:
@@ -127,6 +128,9 @@ class FakeCatalog:
         return self.stored[name]
 
     def _fail(self) -> None:
+        """Raise what the next call is to end with, or what every call is to end with."""
+        if self.next_errors:
+            raise self.next_errors.pop(0)
         if self.error is not None:
             raise self.error
 
