@@ -34,7 +34,7 @@ from platformdirs import user_cache_path
 from hashmatch.bench.column import Column, heaps_found
 from hashmatch.bench.systems import ALL_AT_ONCE, Skipped, System, Task
 from hashmatch.index.columns import Bytes
-from hashmatch.index.multi import scatter_table
+from hashmatch.index.tables import scatter_table
 from hashmatch.kernels import chunks
 
 SOURCES = Path(__file__).resolve().parents[2] / "native_bench" / "ceiling"

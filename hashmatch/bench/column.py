@@ -21,10 +21,10 @@ import numpy as np
 
 from hashmatch.bench.answers import Found
 from hashmatch.index.columns import Bytes
-from hashmatch.index.multi import Tables, build_tables, scatter_table
 from hashmatch.index.plan import Plan, is_indexed, plan
 from hashmatch.index.search import hamming_search
 from hashmatch.index.strategy import HammingSearch, RowFilter
+from hashmatch.index.tables import Tables, build_tables, scatter_table
 from hashmatch.kernels import chunks, multi_index
 
 PASSED = 4096

@@ -35,8 +35,8 @@ from hashmatch.index import layout
 from hashmatch.index.columns import Array, Ordinals, Texts, leading_keys, text_keys
 from hashmatch.index.encode import BATCH_CHANGES, Batch, Encoder
 from hashmatch.index.layout import Column, SpaceState, Table
-from hashmatch.index.multi import chunk_tables
 from hashmatch.index.plan import is_indexed
+from hashmatch.index.tables import chunk_tables
 from hashmatch.model import Algorithm, AlgorithmKind, Change
 from hashmatch.progress import SILENT, Progress
 

@@ -69,7 +69,7 @@ def key_bits_for(rows: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class TableShapes:
-    """Shapes of the three tables of a column; see :class:`hashmatch.index.multi.Tables`."""
+    """Shapes of the three tables of a column; see :class:`hashmatch.index.tables.Tables`."""
 
     offsets: tuple[int, int]
     filters: tuple[int, int]

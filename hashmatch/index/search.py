@@ -14,8 +14,9 @@ from __future__ import annotations
 from hashmatch.index.columns import Bytes, Keys
 from hashmatch.index.equal import ScannedDigests, SortedDigests
 from hashmatch.index.flat import FlatSearch
-from hashmatch.index.multi import MultiIndexSearch, Tables
+from hashmatch.index.multi import MultiIndexSearch
 from hashmatch.index.strategy import DigestSearch, HammingSearch
+from hashmatch.index.tables import Tables
 
 
 def hamming_search(codes: Bytes, tables: Tables | None = None) -> HammingSearch:

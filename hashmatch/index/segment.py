@@ -28,9 +28,9 @@ from hashmatch.errors import SegmentCorrupt
 from hashmatch.index import layout
 from hashmatch.index.columns import Ordinals, Texts, text_keys
 from hashmatch.index.layout import SetState, SpaceState, Table
-from hashmatch.index.multi import Tables
 from hashmatch.index.part import DigestRows, EntryTable, Part, PerceptualRows, SpaceRows
 from hashmatch.index.search import digest_search, hamming_search
+from hashmatch.index.tables import Tables
 from hashmatch.model import AlgorithmKind
 
 _Columns = Mapping[str, npt.NDArray[Any]]

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from hashmatch.index.columns import Bytes, leading_keys
 from hashmatch.index.equal import ScannedDigests, SortedDigests
 from hashmatch.index.flat import FlatSearch
-from hashmatch.index.multi import MultiIndexSearch, build_tables
+from hashmatch.index.multi import MultiIndexSearch
 from hashmatch.index.plan import WORD_BYTES, Plan, probing
 from hashmatch.index.strategy import DigestSearch, HammingSearch, RowFilter, RowHits
+from hashmatch.index.tables import build_tables
 from tests.oracle import search as naive
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hashmatch.index.multi import Tables, build_tables, scatter_table
 from hashmatch.index.plan import Plan, probing
+from hashmatch.index.tables import Tables, build_tables, scatter_table
 from hashmatch.kernels import chunks, multi_index
 
 Codes = npt.NDArray[np.uint8]
