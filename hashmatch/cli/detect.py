@@ -81,6 +81,8 @@ HIT_FIELDS: Mapping[str, str] = MappingProxyType(
         "max_distance": "inclusive threshold in bits that the distance was held against",
         "transformation": "what was done to the picture before it matched: `orig`, `rot90`, ...; `bytes` for digests",
         "frame": "frame of an animation, from 0",
+        "view": "what was done to the original when the entry was made, e.g. a crop; empty for the picture as it is",
+        "chance": "how many entries of an unrelated list of this size would come so near by chance; null: no estimate",
     }
 )
 """Keys of one of the ``hits``."""

@@ -41,6 +41,8 @@ def hit_to_json(hit: Hit) -> JsonObject:
         "max_distance": hit.max_distance,
         "transformation": hit.transformation,
         "frame": hit.frame,
+        "view": hit.view,
+        "chance": hit.chance,
     }
 
 

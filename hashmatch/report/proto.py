@@ -105,13 +105,13 @@ def mode_from_proto(number: int, field: str = "mode") -> SetMode:
 
 def hash_to_proto(item: EntryHash) -> types_pb2.Hash:
     """One value of an entry."""
-    return types_pb2.Hash(algorithm=item.algorithm, value=item.value, quality=item.quality)
+    return types_pb2.Hash(algorithm=item.algorithm, value=item.value, quality=item.quality, view=item.view)
 
 
 def hash_from_proto(message: types_pb2.Hash) -> EntryHash:
     """Inverse of :func:`hash_to_proto`."""
     quality = message.quality if message.HasField("quality") else None
-    return EntryHash(message.algorithm, message.value, quality)
+    return EntryHash(message.algorithm, message.value, quality, message.view)
 
 
 def _label_to_proto(label: Label) -> types_pb2.Label:
@@ -243,6 +243,8 @@ def _hit_to_proto(hit: Hit) -> types_pb2.Hit:
         max_distance=hit.max_distance,
         transformation=hit.transformation,
         frame=hit.frame,
+        view=hit.view,
+        chance=hit.chance,
     )
 
 
@@ -269,6 +271,8 @@ def _hit_from_proto(message: types_pb2.Hit) -> Hit:
         max_distance=message.max_distance,
         transformation=message.transformation,
         frame=message.frame,
+        view=message.view,
+        chance=message.chance if message.HasField("chance") else None,
     )
 
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18hashmatch/v1/types.proto\x12\x0chashmatch.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"7\n\x05Label\x12\x0e\n\x06scheme\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\"J\n\x04Hash\x12\x11\n\talgorithm\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x14\n\x07quality\x18\x03 \x01(\rH\x00\x88\x01\x01\x42\n\n\x08_quality\"\xad\x03\n\x03Hit\x12&\n\x07verdict\x18\x01 \x01(\x0e\x32\x15.hashmatch.v1.Verdict\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0e\n\x06set_id\x18\x03 \x01(\t\x12\x10\n\x08set_name\x18\x04 \x01(\t\x12\x13\n\x0bset_version\x18\x05 \x01(\x04\x12\'\n\x08set_mode\x18\x06 \x01(\x0e\x32\x15.hashmatch.v1.SetMode\x12-\n\x0bharm_domain\x18\x07 \x01(\x0e\x32\x18.hashmatch.v1.HarmDomain\x12\x10\n\x08\x65ntry_id\x18\x08 \x01(\t\x12/\n\x0c\x65ntry_status\x18\t \x01(\x0e\x32\x19.hashmatch.v1.EntryStatus\x12#\n\x06labels\x18\n \x03(\x0b\x32\x13.hashmatch.v1.Label\x12\x11\n\talgorithm\x18\x0b \x01(\t\x12\x17\n\x0fquery_algorithm\x18\x0c \x01(\t\x12\x10\n\x08\x64istance\x18\r \x01(\r\x12\x14\n\x0cmax_distance\x18\x0e \x01(\r\x12\x16\n\x0etransformation\x18\x0f \x01(\t\x12\r\n\x05\x66rame\x18\x10 \x01(\r\"H\n\x07\x44igests\x12\x0b\n\x03md5\x18\x01 \x01(\x0c\x12\x0c\n\x04sha1\x18\x02 \x01(\x0c\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\"u\n\x05Media\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x10\n\x08width_px\x18\x02 \x01(\r\x12\x11\n\theight_px\x18\x03 \x01(\r\x12\x0e\n\x06\x66rames\x18\x04 \x01(\r\x12\x15\n\rframes_hashed\x18\x05 \x01(\r\x12\x10\n\x08\x64\x65graded\x18\x06 \x01(\x08\"\xe3\x03\n\x0bMatchReport\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x07verdict\x18\x02 \x01(\x0e\x32\x15.hashmatch.v1.Verdict\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x12\n\ngeneration\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x06reason\x18\x06 \x01(\x0e\x32\x14.hashmatch.v1.Reason\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x1f\n\x04hits\x18\x08 \x03(\x0b\x32\x11.hashmatch.v1.Hit\x12\x11\n\ttruncated\x18\t \x01(\x08\x12&\n\x07\x64igests\x18\n \x01(\x0b\x32\x15.hashmatch.v1.Digests\x12\"\n\x05media\x18\x0b \x01(\x0b\x32\x13.hashmatch.v1.Media\x12\x14\n\x07quality\x18\x0c \x01(\rH\x00\x88\x01\x01\x12<\n\nelapsed_us\x18\r \x03(\x0b\x32(.hashmatch.v1.MatchReport.ElapsedUsEntry\x1a\x30\n\x0e\x45lapsedUsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x42\n\n\x08_quality*\x80\x01\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n\rVERDICT_MATCH\x10\x01\x12\x1a\n\x16VERDICT_POSSIBLE_MATCH\x10\x02\x12\x14\n\x10VERDICT_NO_MATCH\x10\x03\x12\x17\n\x13VERDICT_NOT_CHECKED\x10\x04*\x92\x02\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x10\n\x0cREASON_EMPTY\x10\x01\x12\x14\n\x10REASON_TOO_LARGE\x10\x02\x12\x14\n\x10REASON_TOO_SMALL\x10\x03\x12\x1d\n\x19REASON_UNSUPPORTED_FORMAT\x10\x04\x12\x12\n\x0eREASON_CORRUPT\x10\x05\x12\x0f\n\x0bREASON_BOMB\x10\x06\x12\x16\n\x12REASON_LOW_QUALITY\x10\x07\x12\x12\n\x0eREASON_TIMEOUT\x10\x08\x12\x12\n\x0eREASON_CRASHED\x10\t\x12\x19\n\x15REASON_NO_USABLE_HASH\x10\n\x12\x13\n\x0fREASON_DEGRADED\x10\x0b*\x98\x02\n\nHarmDomain\x12\x1b\n\x17HARM_DOMAIN_UNSPECIFIED\x10\x00\x12\x14\n\x10HARM_DOMAIN_CSAM\x10\x01\x12 \n\x1cHARM_DOMAIN_CSE_EXPLOITATIVE\x10\x02\x12\x14\n\x10HARM_DOMAIN_NCII\x10\x03\x12\x14\n\x10HARM_DOMAIN_TVEC\x10\x04\x12\x13\n\x0fHARM_DOMAIN_THB\x10\x05\x12\x18\n\x14HARM_DOMAIN_WILDLIFE\x10\x06\x12\x13\n\x0fHARM_DOMAIN_IPR\x10\x07\x12\x17\n\x13HARM_DOMAIN_WEAPONS\x10\x08\x12\x15\n\x11HARM_DOMAIN_DRUGS\x10\t\x12\x15\n\x11HARM_DOMAIN_OTHER\x10\n*{\n\x0b\x45ntryStatus\x12\x1c\n\x18\x45NTRY_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45NTRY_STATUS_ACTIVE\x10\x01\x12\x19\n\x15\x45NTRY_STATUS_DISPUTED\x10\x02\x12\x1a\n\x16\x45NTRY_STATUS_WITHDRAWN\x10\x03*O\n\x07SetMode\x12\x18\n\x14SET_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11SET_MODE_ENFORCED\x10\x01\x12\x13\n\x0fSET_MODE_SHADOW\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18hashmatch/v1/types.proto\x12\x0chashmatch.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"7\n\x05Label\x12\x0e\n\x06scheme\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\"X\n\x04Hash\x12\x11\n\talgorithm\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x14\n\x07quality\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x0c\n\x04view\x18\x04 \x01(\tB\n\n\x08_quality\"\xdb\x03\n\x03Hit\x12&\n\x07verdict\x18\x01 \x01(\x0e\x32\x15.hashmatch.v1.Verdict\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0e\n\x06set_id\x18\x03 \x01(\t\x12\x10\n\x08set_name\x18\x04 \x01(\t\x12\x13\n\x0bset_version\x18\x05 \x01(\x04\x12\'\n\x08set_mode\x18\x06 \x01(\x0e\x32\x15.hashmatch.v1.SetMode\x12-\n\x0bharm_domain\x18\x07 \x01(\x0e\x32\x18.hashmatch.v1.HarmDomain\x12\x10\n\x08\x65ntry_id\x18\x08 \x01(\t\x12/\n\x0c\x65ntry_status\x18\t \x01(\x0e\x32\x19.hashmatch.v1.EntryStatus\x12#\n\x06labels\x18\n \x03(\x0b\x32\x13.hashmatch.v1.Label\x12\x11\n\talgorithm\x18\x0b \x01(\t\x12\x17\n\x0fquery_algorithm\x18\x0c \x01(\t\x12\x10\n\x08\x64istance\x18\r \x01(\r\x12\x14\n\x0cmax_distance\x18\x0e \x01(\r\x12\x16\n\x0etransformation\x18\x0f \x01(\t\x12\r\n\x05\x66rame\x18\x10 \x01(\r\x12\x0c\n\x04view\x18\x11 \x01(\t\x12\x13\n\x06\x63hance\x18\x12 \x01(\x01H\x00\x88\x01\x01\x42\t\n\x07_chance\"H\n\x07\x44igests\x12\x0b\n\x03md5\x18\x01 \x01(\x0c\x12\x0c\n\x04sha1\x18\x02 \x01(\x0c\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\"u\n\x05Media\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x10\n\x08width_px\x18\x02 \x01(\r\x12\x11\n\theight_px\x18\x03 \x01(\r\x12\x0e\n\x06\x66rames\x18\x04 \x01(\r\x12\x15\n\rframes_hashed\x18\x05 \x01(\r\x12\x10\n\x08\x64\x65graded\x18\x06 \x01(\x08\"\xe3\x03\n\x0bMatchReport\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x07verdict\x18\x02 \x01(\x0e\x32\x15.hashmatch.v1.Verdict\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x12\n\ngeneration\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x06reason\x18\x06 \x01(\x0e\x32\x14.hashmatch.v1.Reason\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x1f\n\x04hits\x18\x08 \x03(\x0b\x32\x11.hashmatch.v1.Hit\x12\x11\n\ttruncated\x18\t \x01(\x08\x12&\n\x07\x64igests\x18\n \x01(\x0b\x32\x15.hashmatch.v1.Digests\x12\"\n\x05media\x18\x0b \x01(\x0b\x32\x13.hashmatch.v1.Media\x12\x14\n\x07quality\x18\x0c \x01(\rH\x00\x88\x01\x01\x12<\n\nelapsed_us\x18\r \x03(\x0b\x32(.hashmatch.v1.MatchReport.ElapsedUsEntry\x1a\x30\n\x0e\x45lapsedUsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x42\n\n\x08_quality*\x80\x01\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n\rVERDICT_MATCH\x10\x01\x12\x1a\n\x16VERDICT_POSSIBLE_MATCH\x10\x02\x12\x14\n\x10VERDICT_NO_MATCH\x10\x03\x12\x17\n\x13VERDICT_NOT_CHECKED\x10\x04*\x92\x02\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x10\n\x0cREASON_EMPTY\x10\x01\x12\x14\n\x10REASON_TOO_LARGE\x10\x02\x12\x14\n\x10REASON_TOO_SMALL\x10\x03\x12\x1d\n\x19REASON_UNSUPPORTED_FORMAT\x10\x04\x12\x12\n\x0eREASON_CORRUPT\x10\x05\x12\x0f\n\x0bREASON_BOMB\x10\x06\x12\x16\n\x12REASON_LOW_QUALITY\x10\x07\x12\x12\n\x0eREASON_TIMEOUT\x10\x08\x12\x12\n\x0eREASON_CRASHED\x10\t\x12\x19\n\x15REASON_NO_USABLE_HASH\x10\n\x12\x13\n\x0fREASON_DEGRADED\x10\x0b*\x98\x02\n\nHarmDomain\x12\x1b\n\x17HARM_DOMAIN_UNSPECIFIED\x10\x00\x12\x14\n\x10HARM_DOMAIN_CSAM\x10\x01\x12 \n\x1cHARM_DOMAIN_CSE_EXPLOITATIVE\x10\x02\x12\x14\n\x10HARM_DOMAIN_NCII\x10\x03\x12\x14\n\x10HARM_DOMAIN_TVEC\x10\x04\x12\x13\n\x0fHARM_DOMAIN_THB\x10\x05\x12\x18\n\x14HARM_DOMAIN_WILDLIFE\x10\x06\x12\x13\n\x0fHARM_DOMAIN_IPR\x10\x07\x12\x17\n\x13HARM_DOMAIN_WEAPONS\x10\x08\x12\x15\n\x11HARM_DOMAIN_DRUGS\x10\t\x12\x15\n\x11HARM_DOMAIN_OTHER\x10\n*{\n\x0b\x45ntryStatus\x12\x1c\n\x18\x45NTRY_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45NTRY_STATUS_ACTIVE\x10\x01\x12\x19\n\x15\x45NTRY_STATUS_DISPUTED\x10\x02\x12\x1a\n\x16\x45NTRY_STATUS_WITHDRAWN\x10\x03*O\n\x07SetMode\x12\x18\n\x14SET_MODE_UNSPECIFIED\x10\x00\x12\x15\n\x11SET_MODE_ENFORCED\x10\x01\x12\x13\n\x0fSET_MODE_SHADOW\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,28 +34,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MATCHREPORT_ELAPSEDUSENTRY']._loaded_options = None
   _globals['_MATCHREPORT_ELAPSEDUSENTRY']._serialized_options = b'8\001'
-  _globals['_VERDICT']._serialized_start=1320
-  _globals['_VERDICT']._serialized_end=1448
-  _globals['_REASON']._serialized_start=1451
-  _globals['_REASON']._serialized_end=1725
-  _globals['_HARMDOMAIN']._serialized_start=1728
-  _globals['_HARMDOMAIN']._serialized_end=2008
-  _globals['_ENTRYSTATUS']._serialized_start=2010
-  _globals['_ENTRYSTATUS']._serialized_end=2133
-  _globals['_SETMODE']._serialized_start=2135
-  _globals['_SETMODE']._serialized_end=2214
+  _globals['_VERDICT']._serialized_start=1380
+  _globals['_VERDICT']._serialized_end=1508
+  _globals['_REASON']._serialized_start=1511
+  _globals['_REASON']._serialized_end=1785
+  _globals['_HARMDOMAIN']._serialized_start=1788
+  _globals['_HARMDOMAIN']._serialized_end=2068
+  _globals['_ENTRYSTATUS']._serialized_start=2070
+  _globals['_ENTRYSTATUS']._serialized_end=2193
+  _globals['_SETMODE']._serialized_start=2195
+  _globals['_SETMODE']._serialized_end=2274
   _globals['_LABEL']._serialized_start=75
   _globals['_LABEL']._serialized_end=130
   _globals['_HASH']._serialized_start=132
-  _globals['_HASH']._serialized_end=206
-  _globals['_HIT']._serialized_start=209
-  _globals['_HIT']._serialized_end=638
-  _globals['_DIGESTS']._serialized_start=640
-  _globals['_DIGESTS']._serialized_end=712
-  _globals['_MEDIA']._serialized_start=714
-  _globals['_MEDIA']._serialized_end=831
-  _globals['_MATCHREPORT']._serialized_start=834
-  _globals['_MATCHREPORT']._serialized_end=1317
-  _globals['_MATCHREPORT_ELAPSEDUSENTRY']._serialized_start=1257
-  _globals['_MATCHREPORT_ELAPSEDUSENTRY']._serialized_end=1305
+  _globals['_HASH']._serialized_end=220
+  _globals['_HIT']._serialized_start=223
+  _globals['_HIT']._serialized_end=698
+  _globals['_DIGESTS']._serialized_start=700
+  _globals['_DIGESTS']._serialized_end=772
+  _globals['_MEDIA']._serialized_start=774
+  _globals['_MEDIA']._serialized_end=891
+  _globals['_MATCHREPORT']._serialized_start=894
+  _globals['_MATCHREPORT']._serialized_end=1377
+  _globals['_MATCHREPORT_ELAPSEDUSENTRY']._serialized_start=1317
+  _globals['_MATCHREPORT_ELAPSEDUSENTRY']._serialized_end=1365
 # @@protoc_insertion_point(module_scope)

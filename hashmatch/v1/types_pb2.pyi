@@ -234,22 +234,26 @@ class Hash(_message.Message):
     ALGORITHM_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
     algorithm: _builtins.str
     """Name in the algorithm table: pdq, pdq-nearest512, phash, dhash, ahash, whash, md5, sha1, sha256 or a plug-in's."""
     value: _builtins.bytes
     """As long as the algorithm says: 32 bytes for PDQ, 8 for the imagehash family, 16/20/32 for MD5/SHA-1/SHA-256."""
     quality: _builtins.int
     """0..100 where the algorithm has one; absent means unknown."""
+    view: _builtins.str
+    """Of an entry's hash: what was done to the original before hashing, e.g. a crop; empty for the picture as it is."""
     def __init__(
         self,
         *,
         algorithm: _builtins.str = ...,
         value: _builtins.bytes = ...,
         quality: _builtins.int | None = ...,
+        view: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "algorithm", b"algorithm", "quality", b"quality", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "algorithm", b"algorithm", "quality", b"quality", "value", b"value", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
     _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
@@ -279,6 +283,8 @@ class Hit(_message.Message):
     MAX_DISTANCE_FIELD_NUMBER: _builtins.int
     TRANSFORMATION_FIELD_NUMBER: _builtins.int
     FRAME_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    CHANCE_FIELD_NUMBER: _builtins.int
     verdict: Global___Verdict.ValueType
     """MATCH, POSSIBLE_MATCH, or NO_MATCH for an entry of a shadow set, which never changes the report's verdict."""
     rule: _builtins.str
@@ -305,6 +311,12 @@ class Hit(_message.Message):
     """
     frame: _builtins.int
     """Frame of an animation, from 0."""
+    view: _builtins.str
+    """What was done to the original when the entry was made: see Hash.view."""
+    chance: _builtins.float
+    """Estimate of how many entries of an unrelated list of the same size would come this near to an unrelated picture;
+    absent where no estimate exists for the algorithm.
+    """
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Label]: ...
     def __init__(
@@ -326,12 +338,16 @@ class Hit(_message.Message):
         max_distance: _builtins.int = ...,
         transformation: _builtins.str = ...,
         frame: _builtins.int = ...,
+        view: _builtins.str = ...,
+        chance: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_chance", b"_chance", "chance", b"chance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "distance", b"distance", "entry_id", b"entry_id", "entry_status", b"entry_status", "frame", b"frame", "harm_domain", b"harm_domain", "labels", b"labels", "max_distance", b"max_distance", "query_algorithm", b"query_algorithm", "rule", b"rule", "set_id", b"set_id", "set_mode", b"set_mode", "set_name", b"set_name", "set_version", b"set_version", "transformation", b"transformation", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chance", b"_chance", "algorithm", b"algorithm", "chance", b"chance", "distance", b"distance", "entry_id", b"entry_id", "entry_status", b"entry_status", "frame", b"frame", "harm_domain", b"harm_domain", "labels", b"labels", "max_distance", b"max_distance", "query_algorithm", b"query_algorithm", "rule", b"rule", "set_id", b"set_id", "set_mode", b"set_mode", "set_name", b"set_name", "set_version", b"set_version", "transformation", b"transformation", "verdict", b"verdict", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__chance: _TypeAlias = _typing.Literal["chance"]  # noqa: Y015
+    _WhichOneofArgType__chance: _TypeAlias = _typing.Literal["_chance", b"_chance"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__chance) -> _WhichOneofReturnType__chance | None: ...
 
 Global___Hit: _TypeAlias = Hit  # noqa: Y015
 

@@ -1,0 +1,84 @@
+"""The words hashmatch speaks: frozen value types, no I/O, no numpy.
+
+Theory of operation
+-------------------
+Bytes become a :class:`Picture` (in the sandbox), its hashes become :class:`Query` objects, the index answers with
+:class:`Found`, the policy turns those into :class:`Hit` and a :class:`Verdict`, and all of it together is the
+:class:`MatchReport`. Hash sets are made of :class:`Entry`; one entry is one known picture and may carry several hashes.
+
+Hash values are ``bytes`` everywhere inside and lower-case hex at every edge: ``bytes.fromhex(text)`` for all
+algorithms. For PDQ the text has bit 255 first (pdq reference, ``Hash256::format``); for the imagehash family it is what
+``str(imagehash.ImageHash)`` prints. Distances are inclusive integers: ``distance <= max_distance`` is a hit.
+
+What this package deliberately does not do: it knows no file format, no policy and no limit.
+"""
+
+from __future__ import annotations
+
+from hashmatch.model.answers import (
+    EntryRef,
+    Found,
+    Hit,
+    MatchReport,
+    Query,
+    SearchResult,
+    Verdict,
+)
+from hashmatch.model.entries import (
+    REJECTIONS_KEPT,
+    Change,
+    Entry,
+    EntryHash,
+    EntryStatus,
+    HarmDomain,
+    HashSet,
+    ImportResult,
+    Label,
+    Provenance,
+    Rejected,
+    SetMode,
+)
+from hashmatch.model.pictures import (
+    MAX_QUALITY,
+    Algorithm,
+    AlgorithmKind,
+    ComputedHash,
+    Digests,
+    HashOptions,
+    MediaInfo,
+    Picture,
+    Refusal,
+    Views,
+)
+
+__all__ = [
+    "MAX_QUALITY",
+    "REJECTIONS_KEPT",
+    "Algorithm",
+    "AlgorithmKind",
+    "Change",
+    "ComputedHash",
+    "Digests",
+    "Entry",
+    "EntryHash",
+    "EntryRef",
+    "EntryStatus",
+    "Found",
+    "HarmDomain",
+    "HashOptions",
+    "HashSet",
+    "Hit",
+    "ImportResult",
+    "Label",
+    "MatchReport",
+    "MediaInfo",
+    "Picture",
+    "Provenance",
+    "Query",
+    "Refusal",
+    "Rejected",
+    "SearchResult",
+    "SetMode",
+    "Verdict",
+    "Views",
+]

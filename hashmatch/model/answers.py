@@ -1,0 +1,122 @@
+"""What is asked, what is found, and what is answered."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hashmatch.model.entries import EntryStatus, HarmDomain, Label, SetMode
+from hashmatch.model.pictures import Digests, MediaInfo, Refusal
+
+
+class Verdict(enum.StrEnum):
+    """What the policy says of one image."""
+
+    MATCH = "match"
+    POSSIBLE_MATCH = "possible_match"
+    """Near enough that a person should look, not near enough to act."""
+    NO_MATCH = "no_match"
+    """Looked, with usable hashes, and found nothing. Never said of an image that could not be looked at."""
+    NOT_CHECKED = "not_checked"
+    """Could not look; ``MatchReport.reason`` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One value to look up. ``max_distance`` is inclusive, in bits; 0 for digests."""
+
+    algorithm: str
+    value: bytes
+    max_distance: int
+    transformation: str = "orig"
+    frame: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRef:
+    """What the index knows of an entry without asking the catalog."""
+
+    set_id: str
+    set_name: str
+    set_version: int
+    domain: HarmDomain
+    mode: SetMode
+    entry_id: str
+    status: EntryStatus
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One entry within reach of one query.
+
+    ``query`` indexes the queries asked; ``algorithm`` and ``view`` are those of the entry's value that was found.
+    """
+
+    query: int
+    distance: int
+    algorithm: str
+    entry: EntryRef
+    view: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Everything found on one generation, nearest first.
+
+    ``generation`` is ``"<snapshot>.<changes since>"``. ``truncated`` says that more was found than ``max_hits``; the
+    nearest were kept.
+    """
+
+    generation: str
+    found: tuple[Found, ...]
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One entry that the policy counts, with the query that came nearest to it.
+
+    ``max_distance`` is the threshold that the distance was held against: the match threshold when ``verdict`` is
+    ``match``, otherwise the review threshold. ``query_algorithm`` differs from ``algorithm`` only between dialects.
+    ``transformation`` is what was done to the picture asked about, ``view`` what was done to the original when the
+    entry was made. ``chance`` estimates how many entries of an unrelated list of the same size would come this near to
+    an unrelated picture; None where no estimate exists for the algorithm.
+    """
+
+    verdict: Verdict
+    rule: str
+    entry: EntryRef
+    algorithm: str
+    query_algorithm: str
+    distance: int
+    max_distance: int
+    transformation: str
+    frame: int = 0
+    view: str = ""
+    chance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchReport:
+    """The answer to one request.
+
+    ``rule`` names the policy rule that fired. ``reason`` is set exactly when the verdict is ``not_checked``, or when
+    the picture could not be looked at and a digest matched all the same. ``elapsed_us`` maps stage to microseconds.
+    """
+
+    request_id: str
+    verdict: Verdict
+    rule: str
+    generation: str
+    created_at: dt.datetime
+    reason: Refusal | None = None
+    detail: str = ""
+    hits: tuple[Hit, ...] = ()
+    truncated: bool = False
+    digests: Digests | None = None
+    media: MediaInfo | None = None
+    quality: int | None = None
+    elapsed_us: Mapping[str, int] = field(default_factory=dict)
