@@ -8,11 +8,17 @@ only have no second part: ``derotate-5``. The first word of a view is its *kind*
 
 Names cross the sandbox as positions in :data:`TRANSFORMATIONS`.
 
+*Crops* are views of the other side: what whoever enrols an original cuts away before hashing it for a list
+(``hashing/enrol.py``). They name an entry's value, never a query. Numbers are percent: ``crop-left-3`` lacks 3 % of its
+width on the left, ``crop-centre-6`` 6 % of both dimensions, half of it at either end, ``crop-1.5-4.5-1.5-7.5`` these
+shares at the left, top, right and bottom.
+
 What this module deliberately does not do: it makes no view (``hashing/views.py`` does) and imports nothing heavy.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Final
 
@@ -34,10 +40,28 @@ UPRIGHT_VIEWS: Final = (
 )
 """Views that are hashed as they are."""
 
+CROP_STEPS: Final = tuple(range(3, 25, 3))
+"""Percent cut away at one side, or of both dimensions around the centre: PDQ finds what is half a step off."""
+CORNER_STEPS: Final = (1.5, 4.5, 7.5, 10.5)
+"""Percent cut away at each of four sides independently."""
+
+CROPS: Final = tuple(
+    f"crop-{side}-{step}" for side in ("left", "top", "right", "bottom", "centre") for step in CROP_STEPS
+)
+"""Views of an original that make crops of one side or around the centre findable."""
+DENSE_CROPS: Final = tuple(
+    "crop-" + "-".join(str(CORNER_STEPS[at]) for at in steps)
+    for steps in itertools.product(range(len(CORNER_STEPS)), repeat=4)
+    if sum(steps) % 2
+)
+"""Views that make many crops of all four sides findable: every other point of a grid, so that no two are neighbours."""
+
 TRANSFORMATIONS: Final = (
     *ORIENTATIONS,
     *(f"{view}+{orientation}" for view in TURNED_VIEWS for orientation in ORIENTATIONS),
     *UPRIGHT_VIEWS,
+    *CROPS,
+    *DENSE_CROPS,
 )
 
 KINDS: Final = ("invert", "black", "trim", "cell", "derotate")

@@ -30,11 +30,11 @@ from PIL import Image
 
 from hashmatch.config import DecodeConfig
 from hashmatch.errors import SandboxUnavailable, UnknownAlgorithm
-from hashmatch.hashing import gates, image, views
+from hashmatch.hashing import enrol, gates, image, views
 from hashmatch.hashing.algorithms import algorithm, perceptual_names, plugins
 from hashmatch.hashing.modes import on_black, to_rgb
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes, pdq, pdq_exact, pdq_nearest512, pdq_nearest512_exact
-from hashmatch.model import ComputedHash, HashOptions, Picture, Refusal, Views
+from hashmatch.model import ComputedHash, Enrolment, HashOptions, Picture, Refusal, Views
 
 
 def hash_picture(data: bytes, decode: DecodeConfig, options: HashOptions) -> Picture:
@@ -80,6 +80,8 @@ def hash_picture(data: bytes, decode: DecodeConfig, options: HashOptions) -> Pic
             hashing_ns = time.perf_counter_ns()
             hashes.extend(_hash_frame(picture, frame_number, selected, failures, options))
             hashes.extend(_views(picture, frame_number, frames_hashed, options.views))
+            if enrol.ALGORITHM in selected and not frames_hashed:
+                hashes.extend(_enrolled(picture, frame_number, options.enrolment))
             frames_hashed += 1
             hash_ns += time.perf_counter_ns() - hashing_ns
     except MemoryError:
@@ -142,6 +144,12 @@ def _views(picture: Image.Image, frame: int, frames_before: int, level: Views) -
         dark = on_black(picture) if thorough else None
         if dark is not None:
             yield from views.view("black", np.asarray(dark), frame)
+
+
+def _enrolled(picture: Image.Image, frame: int, level: Enrolment) -> Iterator[ComputedHash]:
+    """Yield the values of parts of one RGB frame that an original is enrolled with."""
+    for view, value, quality in enrol.enrol_hashes(np.asarray(picture), level):
+        yield ComputedHash(enrol.ALGORITHM, value, quality, view, frame)
 
 
 def _plugin_value(name: str, picture: Image.Image, failures: dict[str, str]) -> bytes | None:

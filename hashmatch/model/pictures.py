@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from hashmatch.errors import BadHash
+from hashmatch.errors import BadHash, BadInput
 
 MAX_QUALITY = 100
 """Best quality of a hash; PDQ's scale, on which the field discards 49 and below."""
@@ -150,11 +150,29 @@ class Views(enum.StrEnum):
     FULL = "full"
 
 
+class Enrolment(enum.StrEnum):
+    """Which further views of an original are hashed for a list: docs/explain/views.md says what each level finds."""
+
+    NONE = "none"
+    CROPS = "crops"
+    """One side, or all around the centre, cut by up to a quarter."""
+    DENSE = "dense"
+    """Those, and four sides cut independently."""
+
+
 @dataclass(frozen=True, slots=True)
 class HashOptions:
     """What a caller wants. Empty ``algorithms``: every installed perceptual one; ``views`` adds ``pdq-canonical``.
 
     ``exact`` leaves out PDQ's fast way, whose bounds are measured and not proven: for values that go into a list.
+    ``enrolment`` adds to ``pdq`` the exact values of parts of the first frame, also for a list; ``views`` are of a
+    query and do not go with it.
+
+    Raises
+    ------
+    BadInput
+        Both are asked for.
+
     """
 
     algorithms: frozenset[str] = frozenset()
@@ -163,6 +181,11 @@ class HashOptions:
     first_frame_only: bool = False
     views: Views = Views.NONE
     exact: bool = False
+    enrolment: Enrolment = Enrolment.NONE
+
+    def __post_init__(self) -> None:
+        if self.views is not Views.NONE and self.enrolment is not Enrolment.NONE:
+            raise BadInput("views are of a picture asked about, enrolment is of an original; ask for one of them")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,19 @@ from dataclasses import dataclass, field
 
 from hashmatch.errors import BadConfig, BadFrame
 from hashmatch.hashing.algorithms import views_algorithms
-from hashmatch.model import Algorithm, AlgorithmKind, ComputedHash, HashOptions, MediaInfo, Picture, Refusal, Views
+from hashmatch.model import (
+    Algorithm,
+    AlgorithmKind,
+    ComputedHash,
+    Enrolment,
+    HashOptions,
+    MediaInfo,
+    Picture,
+    Refusal,
+    Views,
+)
 from hashmatch.sandbox.confine import NOT_ATTEMPTED, Outcome, Step
-from hashmatch.transformations import TRANSFORMATIONS
+from hashmatch.transformations import CROPS, DENSE_CROPS, TRANSFORMATIONS
 
 VERSION = 1
 
@@ -73,8 +83,13 @@ _REQUEST_MAGIC, _HELLO_MAGIC, _REPLY_MAGIC = b"HMrq", b"HMhi", b"HMan"
 _HAS_MEDIA, _DEGRADED = 1, 2
 _DIHEDRAL, _IGNORE_ORIENTATION, _FIRST_FRAME_ONLY, _EXACT = 1, 2, 4, 8
 _LEVELS = tuple(Views)
-_LEVEL_SHIFT = 4
-"""The level of views crosses as its position, in the request's flags above the switches."""
+_ENROLMENTS = tuple(Enrolment)
+_LEVEL_SHIFT, _ENROLMENT_SHIFT = 4, 6
+_LEVEL_MASK = 3
+"""Both levels cross as their positions, two bits each, in the request's flags above the switches."""
+
+_ENROLLED = frozenset({*CROPS, *DENSE_CROPS})
+"""Views that a list's values have and a query's have not: a worker may speak of them only where it was asked to."""
 
 
 class RequestKind(enum.IntEnum):
@@ -134,6 +149,7 @@ class Codec:
             | _FIRST_FRAME_ONLY * options.first_frame_only
             | _EXACT * options.exact
             | _LEVELS.index(options.views) << _LEVEL_SHIFT
+            | _ENROLMENTS.index(options.enrolment) << _ENROLMENT_SHIFT
         )
         bits = sum(1 << self._positions[name] for name in options.algorithms)
         return _REQUEST.pack(
@@ -154,8 +170,9 @@ class Codec:
         _check_origin(magic, version, _REQUEST_MAGIC)
         if kind not in set(RequestKind):
             raise BadFrame(f"request kind {kind} is unknown")
-        level = flags >> _LEVEL_SHIFT
+        level, enrolment = flags >> _LEVEL_SHIFT & _LEVEL_MASK, flags >> _ENROLMENT_SHIFT
         _check_range("level of views", level, 0, len(_LEVELS) - 1)
+        _check_range("level of enrolment", enrolment, 0, 0 if level else len(_ENROLMENTS) - 1)
         _check_range("length", length, 0, capacity_bytes)
         _check_range("algorithm bits", bits, 0, (1 << len(self.algorithms)) - 1)
         options = HashOptions(
@@ -165,6 +182,7 @@ class Codec:
             first_frame_only=bool(flags & _FIRST_FRAME_ONLY),
             exact=bool(flags & _EXACT),
             views=_LEVELS[level],
+            enrolment=_ENROLMENTS[enrolment],
         )
         return Request(RequestKind(kind), request_id, length, options)
 
@@ -278,6 +296,8 @@ class Codec:
         low, high = (0, _MAX_QUALITY) if algorithm.has_quality else (_NO_QUALITY, _NO_QUALITY)
         quality = _check_range(f"quality of a {algorithm.name} value", untrusted_quality, low, high)
         position = _check_range("transformation", untrusted_transformation, 0, len(TRANSFORMATIONS) - 1)
+        if TRANSFORMATIONS[position] in _ENROLLED and options.enrolment is Enrolment.NONE:
+            raise BadFrame(f"{TRANSFORMATIONS[position]} was not asked for")
         return ComputedHash(
             algorithm.name,
             untrusted_value[:size],

@@ -9,10 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashmatch.errors import BadConfig, BadFrame
+from hashmatch.errors import BadConfig, BadFrame, BadInput
 from hashmatch.hashing import algorithms
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES
-from hashmatch.model import Algorithm, AlgorithmKind, ComputedHash, HashOptions, MediaInfo, Picture, Refusal, Views
+from hashmatch.model import (
+    Algorithm,
+    AlgorithmKind,
+    ComputedHash,
+    Enrolment,
+    HashOptions,
+    MediaInfo,
+    Picture,
+    Refusal,
+    Views,
+)
 from hashmatch.sandbox import protocol
 from hashmatch.sandbox.confine import NOT_ATTEMPTED, Outcome, Step
 from hashmatch.sandbox.protocol import Codec, Request, RequestKind
@@ -71,7 +81,8 @@ pictures = st.one_of(
 def test_replies_come_back_as_they_went(request_id: int, picture: Picture) -> None:
     data = CODEC.encode_reply(request_id, picture)
     assert len(data) == protocol.REPLY_BYTES
-    assert CODEC.decode_reply(data, Request(RequestKind.HASH, request_id)) == picture
+    options = HashOptions(enrolment=Enrolment.DENSE)
+    assert CODEC.decode_reply(data, Request(RequestKind.HASH, request_id, options=options)) == picture
 
 
 @given(
@@ -88,7 +99,8 @@ def test_replies_come_back_as_they_went(request_id: int, picture: Picture) -> No
             first_frame_only=st.booleans(),
             exact=st.booleans(),
             views=st.sampled_from(Views),
-        ),
+        )
+        | st.builds(HashOptions, exact=st.booleans(), enrolment=st.sampled_from(Enrolment)),
     )
 )
 def test_requests_come_back_as_they_went(request: Request) -> None:
@@ -195,7 +207,11 @@ def test_the_untampered_reply_is_accepted() -> None:
         ({"detail": b"hidden"}, "detail is not printable text"),
         ({"algorithm": len(TABLE)}, f"algorithm {len(TABLE)} is not in 0 to {len(TABLE) - 1}"),
         ({"algorithm": len(TABLE) - 2}, "sha256 is not computed in a worker"),
-        ({"transformation": 158}, "transformation 158 is not in 0 to 157"),
+        (
+            {"transformation": len(TRANSFORMATIONS)},
+            f"transformation {len(TRANSFORMATIONS)} is not in 0 to {len(TRANSFORMATIONS) - 1}",
+        ),
+        ({"transformation": TRANSFORMATIONS.index("crop-left-3")}, "crop-left-3 was not asked for"),
         ({"quality": 101}, "quality of a pdq value 101 is not in 0 to 100"),
         ({"quality": -1}, "quality of a pdq value -1 is not in 0 to 100"),
         ({"size": 31}, "size of a pdq value 31 is not in 32 to 32"),
@@ -206,6 +222,15 @@ def test_a_lying_worker_is_told_apart(changes: dict[str, object], message: str) 
     with pytest.raises(BadFrame) as caught:
         CODEC.decode_reply(tampered(**changes), REQUEST)
     assert caught.value.message == message
+
+
+def test_views_and_enrolment_do_not_go_together() -> None:
+    with pytest.raises(BadInput, match="ask for one of them"):
+        HashOptions(views=Views.CHEAP, enrolment=Enrolment.CROPS)
+    data = bytearray(CODEC.encode_request(Request(RequestKind.HASH, 1, options=HashOptions(views=Views.FULL))))
+    data[7] |= 1 << 6  # the flags, behind magic, version and kind
+    with pytest.raises(BadFrame, match="level of enrolment 1 is not in 0 to 0"):
+        CODEC.decode_request(bytes(data), 1 << 20)
 
 
 def test_hashes_that_nobody_asked_for_are_refused() -> None:
