@@ -82,6 +82,7 @@ class _SpaceSpools:
     codes: _Spool
     owners: _Spool
     algorithms: _Spool
+    views: _Spool
     keys: _Spool | None
     most: int = 0
 
@@ -112,6 +113,7 @@ class _Columns:
             spools.codes.append(rows.codes)
             spools.owners.append(rows.owners + np.uint32(self.entries))
             spools.algorithms.append(rows.algorithms)
+            spools.views.append(rows.views)
             spools.most = max(spools.most, rows.most)
             if spools.keys is not None:
                 spools.keys.append(leading_keys(rows.codes))
@@ -121,7 +123,8 @@ class _Columns:
     def _new_space(self, space: str) -> _SpaceSpools:
         is_digest = self._algorithms[space].kind is AlgorithmKind.DIGEST
         keys = self._spool("<u8") if is_digest else None
-        spools = _SpaceSpools(self._spool("|u1"), self._spool("<u4"), self._spool("|u1"), keys)
+        codes, owners, algorithms, views = map(self._spool, ("|u1", "<u4", "|u1", "|u1"))
+        spools = _SpaceSpools(codes, owners, algorithms, views, keys)
         self._spaces[space] = spools
         return spools
 
@@ -157,6 +160,7 @@ class _Columns:
             yield f"{at}/codes", spools.codes.blocks()
             yield f"{at}/owners", spools.owners.blocks()
             yield f"{at}/algorithms", spools.algorithms.blocks()
+            yield f"{at}/views", spools.views.blocks()
             if is_indexed(state.rows, state.size_bytes):
                 yield from self._table_contents(state)
             return
@@ -165,6 +169,7 @@ class _Columns:
         yield f"{at}/codes", _gather(spools.codes.mapped().reshape(-1, state.size_bytes), order)
         yield f"{at}/owners", _gather(spools.owners.mapped(), order)
         yield f"{at}/algorithms", _gather(spools.algorithms.mapped(), order)
+        yield f"{at}/views", _gather(spools.views.mapped(), order)
         yield f"{at}/keys", _gather(keys, order)
 
     def _table_contents(self, state: SpaceState) -> Iterator[tuple[str, _Blocks]]:
@@ -230,6 +235,7 @@ def build(
             label_lists=len(labels),
             sets=encoder.sets.states(),
             algorithms=encoder.algorithms,
+            views=encoder.views,
             spaces=columns.space_states(),
         )
         table = layout.place(table, layout.expected_columns(table, columns.id_bytes, len(labels.blob)))

@@ -50,12 +50,12 @@ class _Staged:
 class _GrowingSpace:
     """The delta's rows of one space."""
 
-    __slots__ = ("_algorithms", "_codes", "_keys", "_most", "_owners")
+    __slots__ = ("_algorithms", "_codes", "_keys", "_most", "_owners", "_views")
 
     def __init__(self, row: Algorithm) -> None:
         self._codes = Growing("|u1", row.size_bytes)
         self._owners = Growing("<u4")
-        self._algorithms = Growing("|u1")
+        self._algorithms, self._views = Growing("|u1"), Growing("|u1")
         self._keys = Growing("<u8") if row.kind is AlgorithmKind.DIGEST else None
         self._most = 0
 
@@ -63,16 +63,18 @@ class _GrowingSpace:
         self._codes.append(rows.codes)
         self._owners.append(rows.owners + np.uint32(first_owner))
         self._algorithms.append(rows.algorithms)
+        self._views.append(rows.views)
         self._most = max(self._most, rows.most)
         if self._keys is not None:
             self._keys.append(leading_keys(rows.codes))
 
     def view(self) -> SpaceRows:
-        codes, owners, algorithms = self._codes.view(), self._owners.view(), self._algorithms.view()
+        codes = self._codes.view()
+        of_rows = self._owners.view(), self._algorithms.view(), self._views.view()
         if self._keys is None:
-            return PerceptualRows(hamming_search(codes), owners, algorithms, self._most)
+            return PerceptualRows(hamming_search(codes), *of_rows, self._most)
         digests = digest_search(codes, self._keys.view(), is_sorted=False)
-        return DigestRows(digests, owners, algorithms, self._most)
+        return DigestRows(digests, *of_rows, self._most)
 
 
 class Delta:
@@ -142,6 +144,7 @@ class Delta:
             ),
             spaces={name: space.view() for name, space in self._spaces.items()},
             algorithms=self._encoder.algorithms,
+            views=self._encoder.views,
         )
         layers = (Layer(self._segment.part, self._dead_in_segment), Layer(part, self._dead))
         return Generation(self._segment, layers, self._encoder.sets.states(), self.sequence)

@@ -2,10 +2,10 @@
 
 Theory of operation
 -------------------
-The encoder gives sets, algorithms and distinct label lists small ordinals, in order of first appearance, and remembers
-them over all batches of one segment or one delta. :meth:`Encoder.encode` does everything that can fail, and changes
-nothing but these tables; ordinals given out by a batch that failed are merely unused. Whoever calls it may therefore
-encode all there is first and commit afterwards, without a half-way state.
+The encoder gives sets, algorithms, views and distinct label lists small ordinals, in order of first appearance, and
+remembers them over all batches of one segment or one delta. :meth:`Encoder.encode` does everything that can fail, and
+changes nothing but these tables; ordinals given out by a batch that failed are merely unused. Whoever calls it may
+therefore encode all there is first and commit afterwards, without a half-way state.
 
 What this module deliberately does not do: no withdrawn entry gets a row. What a change makes invalid elsewhere is the
 caller's business.
@@ -31,6 +31,9 @@ BATCH_CHANGES = 65_536
 
 MAX_ALGORITHMS = 256
 """Algorithm ordinals are stored in one byte."""
+
+MAX_VIEWS = 256
+"""So are those of views, the empty name among them: ``transformations`` lists 168 others."""
 
 _STATUS_CODES = {status: code for code, status in enumerate(STATUSES)}
 
@@ -69,6 +72,7 @@ class SpaceBatch:
     codes: Bytes
     owners: Ordinals
     algorithms: Bytes
+    views: Bytes
     most: int
 
 
@@ -101,6 +105,7 @@ class Encoder:
     def __init__(self, algorithms: Mapping[str, Algorithm], sets: Iterable[SetState] = ()) -> None:
         self._table = algorithms
         self._algorithm_ordinals: dict[str, int] = {}
+        self._view_ordinals = {"": 0}
         self._label_ordinals: dict[tuple[Label, ...], int] = {}
         self.sets = SetTable(sets)
         self.label_texts: list[str] = []
@@ -110,6 +115,11 @@ class Encoder:
     def algorithms(self) -> tuple[str, ...]:
         """Names of the algorithms by ordinal."""
         return tuple(self._algorithm_ordinals)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the views by ordinal; the first is empty, for pictures as they are."""
+        return tuple(self._view_ordinals)
 
     def observe(self, changes: Sequence[Change]) -> None:
         """Take note of the sets that ``changes`` mention, each at its latest mention."""
@@ -124,7 +134,7 @@ class Encoder:
         UnknownAlgorithm
             An entry has a value of an algorithm that is not installed.
         BadHash
-            An entry has a value of the wrong length.
+            An entry has a value of the wrong length, or there are more than ``MAX_VIEWS`` views.
 
         """
         kept = [
@@ -161,6 +171,7 @@ class Encoder:
             if name not in self._algorithm_ordinals:
                 self._admit(name)
         ordinals = np.fromiter(map(self._algorithm_ordinals.__getitem__, names), dtype=np.uint8, count=len(names))
+        views = self._views([value.view for value in hashes])
         rows_of: dict[str, npt.NDArray[np.bool_]] = {}
         for name, ordinal in self._algorithm_ordinals.items():
             mine = ordinals == ordinal
@@ -170,8 +181,18 @@ class Encoder:
         for space, mine in rows_of.items():
             if mine.any():
                 codes = self._codes(itertools.compress(values, mine), itertools.compress(hashes, mine))
-                spaces[space] = SpaceBatch(codes, owners[mine], ordinals[mine], int(np.bincount(owners[mine]).max()))
+                most = int(np.bincount(owners[mine]).max())
+                spaces[space] = SpaceBatch(codes, owners[mine], ordinals[mine], views[mine], most)
         return spaces
+
+    def _views(self, names: Sequence[str]) -> Bytes:
+        """Ordinals of the views of some values."""
+        for name in dict.fromkeys(names):
+            if name not in self._view_ordinals:
+                if len(self._view_ordinals) == MAX_VIEWS:
+                    raise BadHash(f"{name!r} is one view too many; an index holds {MAX_VIEWS}", field="view")
+                self._view_ordinals[name] = len(self._view_ordinals)
+        return np.fromiter(map(self._view_ordinals.__getitem__, names), dtype=np.uint8, count=len(names))
 
     def _admit(self, name: str) -> None:
         """Give an algorithm its ordinal."""

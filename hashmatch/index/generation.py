@@ -237,7 +237,9 @@ def _found(generation: Generation, space: str, hits: _Hits, refs: dict[tuple[int
         ref = refs.get((layer, owner))
         if ref is None:
             ref = refs[layer, owner] = _reference(generation, part, owner)
-        yield Found(query, distance, part.algorithms[int(part.spaces[space].algorithms[row])], ref)
+        rows = part.spaces[space]
+        algorithm, view = part.algorithms[int(rows.algorithms[row])], part.views[int(rows.views[row])]
+        yield Found(query, distance, algorithm, ref, view)
 
 
 def _reference(generation: Generation, part: Part, owner: int) -> EntryRef:

@@ -8,7 +8,7 @@ Theory of operation
     8   u32       version of this layout
     12  u32       length of the table in bytes
     16  32 bytes  BLAKE2b-256 of the header with these 32 bytes zero
-    48  table     JSON: generation, sequence, sets, algorithms, spaces, and one row per column
+    48  table     JSON: generation, sequence, sets, algorithms, views, spaces, and one row per column
         padding   zeros up to a multiple of 64
     …   columns   each starts at a multiple of 64 and is padded with zeros to the next
 
@@ -34,7 +34,8 @@ from hashmatch.index.plan import is_indexed, table_shapes
 from hashmatch.model import AlgorithmKind, HarmDomain, HashSet, SetMode
 
 MAGIC = b"\x89HMSEG\r\n"
-VERSION = 1
+VERSION = 2
+"""2 added the view of each value; a snapshot of another version is built anew from the catalog, never converted."""
 ALIGNMENT_BYTES = 64
 CHECKSUM_BYTES = 32
 MAX_TABLE_BYTES = 64 << 20
@@ -113,6 +114,7 @@ class Table:
     label_lists: int
     sets: tuple[SetState, ...]
     algorithms: tuple[str, ...]
+    views: tuple[str, ...]
     spaces: tuple[SpaceState, ...]
     columns: tuple[Column, ...] = ()
 
@@ -147,6 +149,7 @@ def expected_columns(table: Table, id_bytes: int, label_bytes: int) -> tuple[Col
             Column(f"{at}/codes", "|u1", (space.rows, space.size_bytes)),
             Column(f"{at}/owners", "<u4", (space.rows,)),
             Column(f"{at}/algorithms", "|u1", (space.rows,)),
+            Column(f"{at}/views", "|u1", (space.rows,)),
         ]
         if space.kind is AlgorithmKind.DIGEST:
             columns.append(Column(f"{at}/keys", "<u8", (space.rows,)))
@@ -231,6 +234,7 @@ def _table(plain: dict[str, Any]) -> Table:
             for s in plain["sets"]
         ),
         algorithms=tuple(map(str, plain["algorithms"])),
+        views=tuple(map(str, plain["views"])),
         spaces=tuple(
             SpaceState(s["name"], AlgorithmKind(s["kind"]), int(s["size_bytes"]), int(s["rows"]), int(s["most"]))
             for s in plain["spaces"]

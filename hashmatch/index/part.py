@@ -3,9 +3,9 @@
 Theory of operation
 -------------------
 An entry is a row of :class:`EntryTable`, addressed by its ordinal. A value of an entry is a row of the
-:class:`SpaceRows` of its comparison space: the code itself, the ordinal of the entry that owns it, and which algorithm
-made it (two PDQ dialects share one space). A segment holds these as mapped columns, a delta as views of growing ones;
-whoever searches cannot tell the difference.
+:class:`SpaceRows` of its comparison space: the code itself, the ordinal of the entry that owns it, which algorithm made
+it (two PDQ dialects share one space) and of which view of the original. A segment holds these as mapped columns, a
+delta as views of growing ones; whoever searches cannot tell the difference.
 
 What this module deliberately does not do: it does not know which rows are tombstones, nor what a set is called.
 """
@@ -30,12 +30,14 @@ class PerceptualRows:
 
     ``owners`` : uint32, shape (n,), ordinal of the entry.
     ``algorithms`` : uint8, shape (n,), index into ``Part.algorithms``.
+    ``views`` : uint8, shape (n,), index into ``Part.views``.
     ``most`` is the largest number of values that one entry has here.
     """
 
     search: HammingSearch
     owners: Ordinals
     algorithms: Bytes
+    views: Bytes
     most: int
 
     def within(self, queries: Bytes, max_distance: int, rows: RowFilter, max_rows: int) -> RowHits:
@@ -50,6 +52,7 @@ class DigestRows:
     search: DigestSearch
     owners: Ordinals
     algorithms: Bytes
+    views: Bytes
     most: int
 
     def within(self, queries: Bytes, max_distance: int, rows: RowFilter, max_rows: int) -> RowHits:
@@ -97,8 +100,9 @@ def labels_text(labels: tuple[Label, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Columns that can be searched; ``spaces`` by name of the comparison space."""
+    """Columns that can be searched; ``spaces`` by name of the comparison space, the names by ordinal."""
 
     entries: EntryTable
     spaces: Mapping[str, SpaceRows]
     algorithms: tuple[str, ...]
+    views: tuple[str, ...]

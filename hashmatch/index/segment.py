@@ -71,6 +71,7 @@ class Segment:
             ),
             spaces={space.name: _space_rows(space, columns) for space in table.spaces},
             algorithms=table.algorithms,
+            views=table.views,
         )
         self._columns = columns
 
@@ -146,11 +147,12 @@ def _verify(untrusted_file: memoryview, table: Table, name: str) -> None:
 
 def _space_rows(space: SpaceState, columns: _Columns) -> SpaceRows:
     at = f"space/{space.name}"
-    codes, owners, algorithms = columns[f"{at}/codes"], columns[f"{at}/owners"], columns[f"{at}/algorithms"]
+    codes = columns[f"{at}/codes"]
+    of_rows = columns[f"{at}/owners"], columns[f"{at}/algorithms"], columns[f"{at}/views"]
     if space.kind is AlgorithmKind.DIGEST:
         digests = digest_search(codes, columns[f"{at}/keys"], is_sorted=True)
-        return DigestRows(digests, owners, algorithms, space.most)
+        return DigestRows(digests, *of_rows, space.most)
     tables = None
     if f"{at}/offsets" in columns:
         tables = Tables(columns[f"{at}/offsets"], columns[f"{at}/filters"], columns[f"{at}/rows"])
-    return PerceptualRows(hamming_search(codes, tables), owners, algorithms, space.most)
+    return PerceptualRows(hamming_search(codes, tables), *of_rows, space.most)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from hashmatch.errors import BadHash, IndexNotLoaded, RollbackRefused, SegmentCorrupt, SnapshotFailed
+from hashmatch.index import layout
 from hashmatch.index.live import LiveIndex, State
-from hashmatch.model import Change, Entry, EntryHash
+from hashmatch.model import Change, Entry, EntryHash, Query
 from hashmatch.publish import Publisher, SnapshotFile
 from tests.support.feed import FakeFeed
 from tests.support.index import entry, value
@@ -74,6 +75,23 @@ def test_with_nothing_but_damage_the_catalog_is_built_again(tmp_path: Path) -> N
     with publishing(feed, tmp_path) as (publisher, index):
         assert publisher.status().generation == "2.0"
         assert ids(index, 4) == ["e4"]
+
+
+def test_a_snapshot_of_an_older_layout_is_built_again_and_not_misread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = catalog()
+    feed.put("a", [entry("cropped", value("pdq", 1 << 200, "crop-left-3"))])
+    monkeypatch.setattr(layout, "VERSION", 1)
+    with publishing(feed, tmp_path):
+        pass
+    monkeypatch.undo()
+    with caplog.at_level(logging.WARNING, logger="hashmatch.publish"), publishing(feed, tmp_path) as (publisher, index):
+        assert publisher.status().generation == "2.0"
+        query = Query("pdq", value("pdq", 1 << 200).value, 0)
+        (found,) = index.search([query], sets=None, max_hits=5).found
+        assert (found.entry.entry_id, found.view) == ("cropped", "crop-left-3")
+    assert "layout version 1, this hashmatch reads version 2" in caplog.text
 
 
 def test_a_file_that_is_not_the_snapshot_of_its_name_is_damage(tmp_path: Path) -> None:

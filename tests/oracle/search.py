@@ -35,8 +35,8 @@ def nearest(queries: Sequence[bytes], column: Sequence[bytes], k: int) -> set[tu
     return chosen
 
 
-Answer = tuple[int, int, str, str, str, EntryStatus, int, str]
-"""Query number, distance, algorithm, set name, entry id, entry status, set version, set mode."""
+Answer = tuple[int, int, str, str, str, EntryStatus, int, str, str]
+"""Query number, distance, algorithm, set name, entry id, entry status, set version, set mode, view."""
 
 
 @dataclass(slots=True)
@@ -64,16 +64,16 @@ class NaiveIndex:
                     continue
                 reached = self._reached(query, entry)
                 if reached:
-                    bits, _, algorithm = min(reached)
-                    about = (owner.name, entry_id, entry.status, owner.version, owner.mode.value)
+                    bits, _, algorithm, view = min(reached)
+                    about = (owner.name, entry_id, entry.status, owner.version, owner.mode.value, view)
                     answers.append((number, bits, algorithm, *about))
         return sorted(answers, key=lambda a: (a[1], a[3], a[4], a[0]))
 
-    def _reached(self, query: Query, entry: Entry) -> list[tuple[int, int, str]]:
+    def _reached(self, query: Query, entry: Entry) -> list[tuple[int, int, str, str]]:
         asked = self.algorithms[query.algorithm]
         allowed = query.max_distance if asked.kind is AlgorithmKind.PERCEPTUAL else min(query.max_distance, 0)
         return [
-            (distance(query.value, value.value), position, value.algorithm)
+            (distance(query.value, value.value), position, value.algorithm, value.view)
             for position, value in enumerate(entry.hashes)
             if self.algorithms[value.algorithm].space == asked.space and distance(query.value, value.value) <= allowed
         ]

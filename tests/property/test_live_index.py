@@ -25,6 +25,8 @@ SETS = ("a", "b")
 ALGORITHMS = ("pdq", "pdq-nearest512", "phash", "md5", "wide")
 """Two that share a space, a short one, a digest, a long one."""
 
+VIEWS = ("", "", "crop-left-3", "crop-1.5-1.5-1.5-4.5")
+
 seeds = st.integers(0, 15)
 entry_ids = st.sampled_from(("e0", "e1", "e2", "e3"))
 set_names = st.sampled_from(SETS)
@@ -33,7 +35,7 @@ entries = st.builds(
         entry_id, *(value(*h) for h in hashes), labels=tuple(Label("s", "1", x) for x in labels)
     ),
     entry_ids,
-    st.lists(st.tuples(st.sampled_from(ALGORITHMS), seeds), min_size=1, max_size=4),
+    st.lists(st.tuples(st.sampled_from(ALGORITHMS), seeds, st.sampled_from(VIEWS)), min_size=1, max_size=4),
     st.lists(st.sampled_from("xy"), max_size=2),
 )
 queries = st.builds(

@@ -16,10 +16,10 @@ WIDE = Algorithm("wide", AlgorithmKind.PERCEPTUAL, 1152, "wide", "A plug-in's 1,
 TABLE: Mapping[str, Algorithm] = {**algorithms.table(), "wide": WIDE}
 
 
-def value(algorithm: str, seed: int) -> EntryHash:
+def value(algorithm: str, seed: int, view: str = "") -> EntryHash:
     """Return a value made of ``seed``: seeds that differ in few bits make values that do."""
     size = TABLE[algorithm].size_bytes
-    return EntryHash(algorithm, seed.to_bytes(size, "big"))
+    return EntryHash(algorithm, seed.to_bytes(size, "big"), view=view)
 
 
 def entry(
@@ -49,6 +49,7 @@ def answers(result: SearchResult) -> list[Answer]:
             found.entry.status,
             found.entry.set_version,
             found.entry.mode.value,
+            found.view,
         )
         for found in result.found
     ]

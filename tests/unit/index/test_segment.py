@@ -200,13 +200,25 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
         Segment.open(path)
 
 
-def test_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "VERSION", 2)
+@pytest.mark.parametrize("version", [1, 3])
+def test_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    monkeypatch.setattr(layout, "VERSION", version)
     path = tmp_path / "segment"
     build(path, small_feed().changes(0), TABLE, generation=1, sequence=1)
     monkeypatch.undo()
-    with pytest.raises(SegmentCorrupt, match="segment: header: layout version 2, this hashmatch reads version 1"):
+    message = f"segment: header: layout version {version}, this hashmatch reads version 2"
+    with pytest.raises(SegmentCorrupt, match=message):
         Segment.open(path)
+
+
+def test_more_views_than_fit_their_column_stop_the_build(tmp_path: Path) -> None:
+    feed = FakeFeed()
+    feed.create_set("a")
+    feed.put("a", [entry("e", *(value("pdq", number, f"view-{number}") for number in range(256)))])
+    with pytest.raises(BadHash, match="'view-255' is one view too many; an index holds 256"):
+        segment_of(feed, tmp_path / "segment")
+    feed.put("a", [entry("e", *(value("pdq", number, f"view-{number}") for number in range(255)))])
+    assert len(segment_of(feed, tmp_path / "segment").part.views) == 256
 
 
 @pytest.mark.parametrize(
