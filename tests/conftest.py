@@ -1,4 +1,9 @@
-"""What every test needs: logging as it was found, and a Ctrl-C that reaches the processes that tests start."""
+"""What every test needs: logging as it was found, and a Ctrl-C that reaches the processes that tests start.
+
+Nothing here or below depends on how fast the machine is. Waits end with an event; where they have a limit, it only
+turns a hang into a failure. Hypothesis draws the same examples each time and judges no example by how long it took;
+``pytest --hypothesis-profile=explore`` draws others.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,14 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for a background job of a shell; children would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 @pytest.fixture(autouse=True)

@@ -36,8 +36,8 @@ from hashmatch.sandbox.memory import PictureMemory
 
 _SPAWN_TIMEOUT_S = 20.0
 """A fork and a lockdown take 5 ms; this is for a machine that swaps."""
-_REPORT_TIMEOUT_S = 2.0
-"""How long to wait for word of a process that is known to be dead or dying."""
+_REPORT_TIMEOUT_S = 10.0
+"""How long to wait for word of a process that is known to be dead or dying; it comes at once where nothing stalls."""
 
 _PASSED_ENVIRONMENT = (
     *("HOME", "LANG", "LD_LIBRARY_PATH", "XDG_CACHE_HOME"),

@@ -109,6 +109,7 @@ async def test_attack_succeeds_where_nothing_is_locked(unconfined: WorkerPool, t
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_each_pool_says_what_it_is(confined: WorkerPool, unconfined: WorkerPool) -> None:
+    await worker_pids(confined)
     honest = confined.status().posture
     assert honest is not None
     assert honest.confined

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from hashmatch.config import DecodeConfig, SandboxConfig
+from hashmatch.config import DecodeConfig
 from hashmatch.hashing.algorithms import perceptual_names
 from hashmatch.hashing.compute import hash_picture
 from hashmatch.model import HashOptions, Picture
 from hashmatch.sandbox.pool import WorkerPool
 from tests.support import images
+from tests.support.sandbox import patient
 
 PHOTO = images.photo(3, (96, 80))
 FILES = {variant.name: variant.data for variant in images.variants(PHOTO)}
@@ -37,7 +38,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def pool() -> AsyncIterator[WorkerPool]:
-    async with WorkerPool(DecodeConfig(), SandboxConfig(workers=1)) as running:
+    async with WorkerPool(DecodeConfig(), patient()) as running:
         yield running
 
 

@@ -23,7 +23,7 @@ def run(layer: str, attack: str, cwd: Path, argument: str = "") -> subprocess.Co
     """Run one attack behind one layer; ``cwd`` is where a core file would land."""
     command = [sys.executable, "-m", "tests.support.sandbox_layers", layer, attack, argument]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, timeout=300, check=False)
 
 
 def found(layer: str, attack: str, argument: str = "") -> str:

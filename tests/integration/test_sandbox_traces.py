@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from hashmatch.config import DecodeConfig, SandboxConfig
+from hashmatch.config import DecodeConfig
 from hashmatch.model import HashOptions
 from hashmatch.sandbox.pool import WorkerPool
 from tests.support import images
-from tests.support.sandbox import attack, attack_pool, queued, worker_pids, zygote_pid
+from tests.support.sandbox import attack, attack_pool, patient, queued, worker_pids, zygote_pid
 
 CANARY = b"canary-" + secrets.token_hex(8).encode()  # not in this file, or the search would find this file
 MAX_DEPTH = 12
@@ -74,7 +74,7 @@ def canary_jpeg() -> bytes:
 async def test_images_reach_no_disk_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     mark = time.time() - 1
-    async with WorkerPool(DecodeConfig(), SandboxConfig(workers=1)) as pool:
+    async with WorkerPool(DecodeConfig(), patient()) as pool:
         (worker,) = await worker_pids(pool)
         before = {pid: written_bytes(pid) for pid in (worker, zygote_pid(pool))}
         whole = canary_jpeg()
@@ -90,10 +90,11 @@ async def test_faults_leave_no_trace_either(caplog: pytest.LogCaptureFixture) ->
     caplog.set_level(logging.DEBUG)
     mark = time.time() - 1
     cores = cores_at_the_root()
-    async with attack_pool(deadline_ms=100) as pool:
+    async with attack_pool() as pool:
         for fault in ("segfault", "spin", "fork", "babble", "raise", "exit"):
-            await attack(pool, fault, CANARY.decode())
-        async with queued(pool, b"sleep 5 " + CANARY):
+            await worker_pids(pool)
+            await attack(pool, fault, CANARY.decode(), deadline_s=0.1 if fault == "spin" else None)
+        async with queued(pool, b"sleep 600 " + CANARY):
             pass
     await asyncio.sleep(0)
     assert "killed" in caplog.text

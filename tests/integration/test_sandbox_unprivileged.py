@@ -44,7 +44,7 @@ def as_nobody(*arguments: str) -> subprocess.CompletedProcess[str]:
             script = ["sh", "-c", IN_A_NAMESPACE_WHERE_THE_INTERPRETER_IS_READABLE, "sh", sys.base_prefix, str(closed)]
             command = ["unshare", "--mount", "--propagation", "private", *script, *command]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_confinement_holds_for_an_unprivileged_user() -> None:

@@ -49,10 +49,14 @@ def picture(value: bytes = PDQ_ZERO, *, quality: int = 100, side_px: int = 640, 
 
 @dataclass
 class FakeHasher:
-    """Answers every image with the same picture, after ``delay_s``; remembers what it was asked for."""
+    """Answers every image with the same picture; remembers what it was asked for.
+
+    The answer comes after ``delay_s``, and where there is ``held`` not before that is set.
+    """
 
     answer: Picture = field(default_factory=picture)
     delay_s: float = 0.0
+    held: asyncio.Event | None = None
     error: Exception | None = None
     options: list[HashOptions] = field(default_factory=list)
     cancelled: int = 0
@@ -67,6 +71,8 @@ class FakeHasher:
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
+            if self.held is not None:
+                await self.held.wait()
             await asyncio.sleep(self.delay_s)
         except asyncio.CancelledError:
             self.cancelled += 1

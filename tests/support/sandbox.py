@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 from hashmatch.config import DecodeConfig, SandboxConfig
 from hashmatch.model import HashOptions, Picture
@@ -16,21 +19,26 @@ ATTACKS = "tests.support.sandbox_attacks"
 ANY = HashOptions(algorithms=frozenset({"pdq"}))
 
 
+def patient(**settings: Any) -> SandboxConfig:
+    """Return settings under which only a hang, and not a slow machine, is a timeout."""
+    return SandboxConfig(**{"workers": 1, "deadline_ms": 120_000, "start_timeout_ms": 600_000, **settings})
+
+
 def attack_pool(*, unconfined: bool = False, allow_degraded: bool | None = None, **settings: int) -> WorkerPool:
     """Make a pool of one worker that runs attacks; ``settings`` are those of :class:`SandboxConfig`."""
     degraded = unconfined if allow_degraded is None else allow_degraded
-    config = SandboxConfig(**{"workers": 1, **settings}, allow_degraded=degraded)
+    config = patient(**settings, allow_degraded=degraded)
     return WorkerPool(DecodeConfig(max_bytes=1 << 20), config, _launch=Launch(ATTACKS, unconfined))
 
 
-async def attack(pool: WorkerPool, name: str, argument: str = "") -> Picture:
+async def attack(pool: WorkerPool, name: str, argument: str = "", *, deadline_s: float | None = None) -> Picture:
     """Hand in an "image" that is an attack."""
-    return await pool.hash(f"{name} {argument}".encode(), ANY)
+    return await pool.hash(f"{name} {argument}".encode(), ANY, deadline_s=deadline_s)
 
 
 async def worker_pids(pool: WorkerPool) -> list[int]:
     """Wait until the pool is at full strength; return the process ids of its workers."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(pool._workers) < pool._target:  # noqa: ASYNC110 - see below
             await asyncio.sleep(0.002)  # the pool tells nobody, and should not, just for a test
     return sorted(worker.pid for worker in pool._workers)
@@ -63,16 +71,33 @@ def children(pid: int) -> set[int]:
     return found
 
 
-def descriptors() -> int:
-    """How many descriptors this process has open."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+def descriptors() -> set[str]:
+    """Which descriptors this process has open, and on what."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the one that lists the directory
+            found.add(f"{entry.name}: {entry.readlink()}")
+    return found
+
+
+@contextlib.contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """Stop processes until the block ends: whatever they are asked, they have not answered yet."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 @contextlib.asynccontextmanager
 async def queued(pool: WorkerPool, *images: bytes) -> AsyncIterator[list[asyncio.Task[Picture]]]:
     """Hand in images and let them reach their workers or the queue; cancel what is left at the end."""
     tasks = [asyncio.create_task(pool.hash(image, ANY)) for image in images]
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)  # each runs until it waits: for a worker, or for a worker's answer
     try:
         yield tasks
     finally:

@@ -135,11 +135,16 @@ class FakeCatalog:
             raise self.error
 
 
+def loopback(**settings: Any) -> ServerConfig:
+    """Return the settings of a server on a free loopback port that gives a stalled machine time to shake hands."""
+    return ServerConfig(**{"listen": "127.0.0.1:0", "health_poll_ms": 10, "handshake_timeout_ms": 120_000, **settings})
+
+
 @dataclass
 class Scene:
     """What a test puts behind the endpoint, and sees of it."""
 
-    server: ServerConfig = field(default_factory=ServerConfig)
+    server: ServerConfig = field(default_factory=loopback)
     hasher: FakeHasher = field(default_factory=FakeHasher)
     index: FakeIndex = field(default_factory=FakeIndex)
     catalog: FakeCatalog = field(default_factory=FakeCatalog)
@@ -158,8 +163,8 @@ class Scene:
         return STATUS
 
 
-async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:
-    """Return once ``condition`` holds; fail when it does not in time."""
+async def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
+    """Return once ``condition`` holds; the limit only ends a hang."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110  what is waited for is in another process or in gRPC
             await asyncio.sleep(0.005)
@@ -174,8 +179,6 @@ async def collect(items: AsyncIterable[_T]) -> list[_T]:
 async def serving(scene: Scene | None = None) -> AsyncIterator[Scene]:
     """Serve ``scene`` on a free loopback port until the block ends."""
     scene = scene or Scene()
-    if scene.server == ServerConfig():
-        scene.server = ServerConfig(listen="127.0.0.1:0", health_poll_ms=10)
     engine = Engine(scene.hasher, scene.index, PolicyConfig(), max_hits=100)
     scene.endpoint = endpoint = Endpoint(scene.server)
     scene.target = endpoint.bind()
