@@ -21,14 +21,12 @@ import numpy as np
 
 from hashmatch.bench.answers import Found
 from hashmatch.index.columns import Bytes
+from hashmatch.index.multi import Call
 from hashmatch.index.plan import Plan, is_indexed, plan
 from hashmatch.index.search import hamming_search
 from hashmatch.index.strategy import HammingSearch, RowFilter
-from hashmatch.index.tables import Tables, build_tables, scatter_table
-from hashmatch.kernels import chunks, multi_index
-
-PASSED = 4096
-"""Items of the kernel's scratch array, as in the engine."""
+from hashmatch.index.tables import Tables, build_tables
+from hashmatch.kernels import multi_index
 
 
 class Column:
@@ -98,29 +96,16 @@ class Column:
         planned, tables = self.plan(radius), self.tables
         assert planned is not None  # noqa: S101 - the caller asked
         assert tables is not None  # noqa: S101
-        count, chunk_count, most = len(queries), len(planned.thresholds), min(self.max_hits, len(self.codes))
-        words, every = self.codes.view(np.uint64), self._every_row
-        prepared = (
-            np.empty((1, words.shape[1]), dtype=np.uint64),
-            np.empty((chunk_count, 1), dtype=np.uint16),
-            np.empty((chunk_count, 1), dtype=np.uint16),
+        most = min(self.max_hits, len(self.codes))
+        call = Call(self.codes.view(np.uint64), tables, planned, capacity=1, max_rows=most)
+        result = (
+            np.empty((len(queries), most), np.int64),
+            np.empty(len(queries), np.int64),
+            np.empty(len(queries), np.int64),
         )
-        best = (np.empty((count, most), np.int64), np.empty(count, np.int64), np.empty(count, np.int64))
-        scratch = (np.empty(4 * len(planned.masks), np.uint64), np.empty(PASSED, np.int64), np.empty(2, np.int64))
-        _one_by_one()(
-            queries,
-            queries.view(np.uint64),
-            prepared,
-            (words, scatter_table(8 * self.codes.shape[1])),
-            (tables.offsets, tables.filters, tables.rows),
-            (planned.thresholds, planned.masks, planned.ends),
-            (tables.key_bits, planned.radius, planned.budget),
-            (every.owners, every.sets, every.dead, every.allowed),
-            best,
-            scratch,
-            np.empty((3, most), dtype=np.int64),
-        )
-        return best
+        room = (call.room["heaps"], call.room["held"], call.room["cut"])
+        _one_by_one()(queries, call.words, self._every_row.block.words, *room, *result)
+        return result
 
 
 def heaps_found(result: Any, queries: int) -> Found:
@@ -134,18 +119,14 @@ def heaps_found(result: Any, queries: int) -> Found:
 @functools.cache
 def _one_by_one() -> Any:
     """Compile the loop; not cached on disk, where a change of the kernel would go unnoticed."""
-    prepare, search = chunks.prepare, multi_index.search
+    search = multi_index.search
 
     @numba.njit(nogil=True)
-    def loop(codes, words, prepared, column, tables, probing, limits, counting, best, scratch, found):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0917
-        permuted, keys, following = prepared
-        heaps, held, cut = best
-        for q in range(codes.shape[0]):
-            one = slice(q, q + 1)
-            prepare(codes[one], column[1], limits[0], permuted, keys, following)
-            search(
-                (words[one], keys, following), column, tables, probing, limits[1], limits[2], counting,
-                (heaps[one], held[one], cut[one]), scratch, found,
-            )  # fmt: skip
+    def loop(queries, call, counting, heaps, held, cut, all_heaps, all_held, all_cut):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0917
+        for q in range(queries.shape[0]):
+            search(queries[q : q + 1], call, counting)
+            all_held[q], all_cut[q] = held[0], cut[0]
+            for n in range(held[0]):
+                all_heaps[q, n] = heaps[0, n]
 
     return loop

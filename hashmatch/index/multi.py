@@ -6,8 +6,9 @@ Theory of operation
 hand, or lets the flat strategy answer where the plan says that a scan is cheaper: small columns, wide radii, k-NN.
 The kernels read the codes where FAISS reads them, in the mapped file; the tables are columns of the same file.
 
-A call needs scratch space for its probes, and arrays for its result. The scratch belongs to the calling thread and is
-used again, so a search allocates nothing that grows with the list.
+A call needs room for its probes and for its result. The room belongs to the calling thread and is used again, with the
+plan and the addresses of the tables written into it: the next call for the same distance looks it up, enters the kernel
+with three arguments, and allocates nothing unless something is found.
 
 What this module deliberately does not do: it plans nothing (``plan.py``) and measures nothing (``kernels``).
 """
@@ -25,40 +26,63 @@ from hashmatch.index.flat import FlatSearch
 from hashmatch.index.plan import Plan, plan
 from hashmatch.index.strategy import RowFilter, RowHits
 from hashmatch.index.tables import Tables, scatter_table
-from hashmatch.kernels import chunks, multi_index
+from hashmatch.kernels import multi_index
+from hashmatch.kernels._block import Block
 
 _PASSED: Final = 4_096
 """Rows that passed a filter and wait to be measured together; 32 kB."""
+_PLANS_KEPT: Final = 8
+"""Distances that a thread keeps room for; a policy asks for two or three."""
 Planner = Callable[[int, int, int, int], Plan | None]
 
 
-class _Scratch(threading.local):
-    """Arrays that a thread uses again for calls of the same shape; what they are is said in the kernel."""
+class Call:
+    """A plan for one column with room to carry it out, used again by a thread for every call of the same kind.
+
+    ``words`` is the kernel's block of addresses, ``room`` the arrays that they lead to.
+    """
+
+    __slots__ = ("capacity", "room", "words")
+
+    def __init__(self, codes: Keys, tables: Tables, chosen: Plan, *, capacity: int, max_rows: int) -> None:
+        m, words = len(chosen.thresholds), codes.shape[1]
+        self.capacity = capacity
+        block = Block(
+            multi_index.CALL,
+            codes=codes,
+            scatter=scatter_table(64 * words),
+            offsets=tables.offsets,
+            filters=tables.filters,
+            rows=tables.rows,
+            thresholds=chosen.thresholds,
+            masks=chosen.masks,
+            ends=chosen.ends,
+            limits=np.array([chosen.radius, chosen.budget, tables.key_bits], dtype=np.int64),
+            asked=np.empty((capacity, words), dtype=np.uint64),
+            permuted=np.empty(words, dtype=np.uint64),
+            keys=np.empty((capacity, m), dtype=np.uint16),
+            halves=np.empty((capacity, m), dtype=np.uint16),
+            heaps=np.empty((capacity, max_rows), dtype=np.int64),
+            held=np.empty(capacity, dtype=np.int64),
+            cut=np.empty(capacity, dtype=np.int64),
+            buckets=np.empty(2 * len(chosen.masks), dtype=np.uint64),
+            passed=np.empty(_PASSED, dtype=np.int64),
+            spent=np.empty(capacity + 1, dtype=np.int64),
+            found=np.empty((3, capacity * max_rows), dtype=np.int64),
+        )
+        self.words, self.room = block.words, block.arrays
+
+    def answer(self, total: int) -> RowHits:
+        """Copy the first ``total`` hits out of the room that the next call will use."""
+        query, row, distance = self.room["found"][:, :total].copy()
+        return RowHits(query, row, distance, bool(self.room["spent"][-1]))
+
+
+class _Calls(threading.local):
+    """A thread's calls, by distance and number of rows."""
 
     def __init__(self) -> None:
-        self._shape: tuple[int, int, int, int, int] | None = None
-
-    def fit(self, count: int, words: int, max_rows: int, chosen: Plan) -> None:
-        """Make the arrays for ``count`` queries of ``words`` 64-bit words."""
-        m, probes = len(chosen.thresholds), len(chosen.masks)
-        shape = (count, words, max_rows, m, probes)
-        if shape == self._shape:
-            return
-        self._shape = shape
-        self.permuted = np.empty((count, words), dtype=np.uint64)
-        self.keys = np.empty((m, count), dtype=np.uint16)
-        self.words = np.empty((m, count), dtype=np.uint16)
-        self.best = (
-            np.empty((count, max_rows), dtype=np.int64),
-            np.empty(count, dtype=np.int64),
-            np.empty(count, dtype=np.int64),
-        )
-        self.scratch = (
-            np.empty(4 * probes, dtype=np.uint64),
-            np.empty(_PASSED, dtype=np.int64),
-            np.empty(count + 1, dtype=np.int64),
-        )
-        self.found = np.empty((3, count * max_rows), dtype=np.int64)
+        self.made: dict[tuple[int, int], Call] = {}
 
 
 class MultiIndexSearch:
@@ -75,55 +99,46 @@ class MultiIndexSearch:
 
     """
 
-    __slots__ = ("_choose", "_codes", "_column", "_flat", "_key_bits", "_scatter", "_scratch", "_tables", "_words")
+    __slots__ = ("_calls", "_choose", "_codes", "_flat", "_tables")
 
     def __init__(self, codes: Bytes, tables: Tables, *, choose: Planner = plan) -> None:
         self._choose = choose
         self._codes = codes
-        self._words: Keys = codes.view(np.uint64)
-        self._tables = (tables.offsets, tables.filters, tables.rows)
-        self._key_bits = tables.key_bits
-        self._scatter = scatter_table(8 * codes.shape[1])
-        self._column = (self._words, self._scatter)
-        self._scratch = _Scratch()
+        self._tables = tables
+        self._calls = _Calls()
         self._flat = FlatSearch(codes)
 
     def __repr__(self) -> str:
         rows, size_bytes = self._codes.shape
-        return f"<MultiIndexSearch {rows} rows of {8 * size_bytes} bits, {self._key_bits}-bit keys>"
+        return f"<MultiIndexSearch {rows} rows of {8 * size_bytes} bits, {self._tables.key_bits}-bit keys>"
 
     def range(self, queries: Bytes, max_distance: int, rows: RowFilter, max_rows: int) -> RowHits:
         """Of the rows that count within ``max_distance`` bits, inclusive, return the ``max_rows`` nearest per query."""
-        if not len(queries) or max_distance < 0:
-            return RowHits.none()
-        n, bits = len(self._codes), 8 * self._codes.shape[1]
-        chosen = self._choose(bits, self._key_bits, n, min(max_distance, bits))
-        if chosen is None:
-            return self._flat.range(queries, max_distance, rows, max_rows)
-        return self._through_tables(queries, chosen, rows, min(max_rows, n))
+        if not queries.flags.c_contiguous:
+            queries = np.ascontiguousarray(queries)
+        call = self._calls.made.get((max_distance, max_rows))
+        if call is None or call.capacity < len(queries):
+            call = self._prepared(len(queries), max_distance, max_rows)
+            if call is None:
+                return self._flat.range(queries, max_distance, rows, max_rows)
+        total = multi_index.search(queries, call.words, rows.block.words)
+        return call.answer(total) if total else RowHits.none()
 
     def nearest(self, queries: Bytes, k: int) -> RowHits:
         """Return the ``min(k, rows)`` nearest rows of each query; of equally distant rows the lower ones."""
         return self._flat.nearest(queries, k)
 
-    def _through_tables(self, queries: Bytes, chosen: Plan, rows: RowFilter, max_rows: int) -> RowHits:
-        queries = np.ascontiguousarray(queries)
-        own = self._scratch
-        own.fit(len(queries), self._words.shape[1], max_rows, chosen)
-        chunks.prepare(queries, self._scatter, self._key_bits, own.permuted, own.keys, own.words)
-        total = multi_index.search(
-            (queries.view(np.uint64), own.keys, own.words),
-            self._column,
-            self._tables,
-            (chosen.thresholds, chosen.masks, chosen.ends),
-            chosen.radius,
-            chosen.budget,
-            (rows.owners, rows.sets, rows.dead, rows.allowed),
-            own.best,
-            own.scratch,
-            own.found,
-        )
-        if not total:
-            return RowHits.none()
-        query, row, distance = own.found[:, :total].copy()
-        return RowHits(query, row, distance, bool(own.scratch[2][-1]))
+    def _prepared(self, count: int, max_distance: int, max_rows: int) -> Call | None:
+        """Make room for ``count`` queries or more; None where a scan is better, or where there is nothing to find."""
+        n, bits = len(self._codes), 8 * self._codes.shape[1]
+        if not count or max_distance < 0 or max_rows < 1:
+            return None
+        chosen = self._choose(bits, self._tables.key_bits, n, min(max_distance, bits))
+        if chosen is None:
+            return None
+        made = self._calls.made
+        if len(made) >= _PLANS_KEPT:
+            made.clear()
+        call = Call(self._codes.view(np.uint64), self._tables, chosen, capacity=count, max_rows=min(max_rows, n))
+        made[max_distance, max_rows] = call
+        return call

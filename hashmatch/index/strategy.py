@@ -15,13 +15,15 @@ What this module deliberately does not do: strategies know rows and who owns the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from hashmatch.index.columns import Bytes, Ordinals
+from hashmatch.kernels._block import Block
+from hashmatch.kernels.multi_index import COUNTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,18 @@ class RowFilter:
 
     ``owners`` : uint32, shape (n,), entry of each row. ``sets`` : uint32, shape (entries,), set of each entry.
     ``dead`` : uint32, shape (tombstones,), ascending, entries that no longer count. ``allowed`` : uint8, shape (sets,),
-    1 for those that the caller may see, or shape (0,) when all are.
+    1 for those that the caller may see, or shape (0,) when all are. ``block`` holds their addresses, for the kernels.
     """
 
     owners: Ordinals
     sets: Ordinals
     dead: Ordinals
     allowed: Bytes
+    block: Block = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        block = Block(COUNTING, owners=self.owners, sets=self.sets, dead=self.dead, allowed=self.allowed)
+        object.__setattr__(self, "block", block)
 
     def keeps(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of ``rows`` count."""

@@ -47,6 +47,18 @@ def _prefetch(_typing: Any, array: Any, index: Any) -> Any:
     return types.void(array, types.int64), codegen
 
 
+def _word_at(_typing: Any, array: Any, index: Any) -> Any:
+    """Load a uint64 from the address of ``array.ravel()[index]``; all eight bytes must exist, aligned to nothing."""
+    del index
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = builder.load(builder.bitcast(_data(context, builder, signature.args[0], *args), _I64.as_pointer()))
+        word.align = 1
+        return word
+
+    return types.uint64(array, types.int64), codegen
+
+
 def _near_lanes(_typing: Any, array: Any, index: Any, word: Any, limit: Any) -> Any:
     """Which of the ``LANES`` uint16 from ``array.ravel()[index]`` differ from ``word`` in at most ``limit`` bits.
 
@@ -103,6 +115,7 @@ def _lowest_lane(_typing: Any, mask: Any) -> Any:
 
 # Numba's own type for an intrinsic has the typing context as its first parameter; callers do not pass it.
 prefetch: Callable[..., None] = intrinsic(_prefetch)
+word_at: Callable[..., np.uint64] = intrinsic(_word_at)
 near_lanes: Callable[..., np.uint32] = intrinsic(_near_lanes)
 population_count: Callable[..., int] = intrinsic(_population_count)
 lowest_lane: Callable[..., int] = intrinsic(_lowest_lane)

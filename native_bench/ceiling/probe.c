@@ -3,7 +3,7 @@
  * What a compiler with intrinsics and restrict makes of the algorithm is the bound for what Numba may be expected to.
  * Queries are answered exactly as by the kernel, duplicates and truncation included, and the bench compares both.
  */
-#include <stdlib.h>
+#include <string.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -141,6 +141,41 @@ static void verify(const struct tables *t, const uint64_t *queries, struct passe
     }
 }
 
+struct position { int64_t chunk, query; };
+
+static inline struct position following(struct position at, int64_t count)
+{
+    return at.query + 1 == count ? (struct position){at.chunk + 1, 0} : (struct position){at.chunk, at.query + 1};
+}
+
+static void fetch_offsets(const struct tables *t, const uint64_t *permuted, int64_t chunk)
+{
+    uint32_t key = bits_at(permuted, chunk * CHUNK_BITS, t->key_bits);
+    const uint32_t *offsets = t->offsets + chunk * t->offsets_stride;
+    for (int64_t p = 0; p < t->probe_ends[t->thresholds[chunk] + 1]; p++)
+        __builtin_prefetch(offsets + (key ^ t->probes[p]));
+}
+
+/* Note where every bucket begins and ends and ask for its filters; returns how many rows they hold. */
+static int64_t open_buckets(const struct tables *t, const uint64_t *permuted, int64_t chunk, struct bucket *buckets)
+{
+    uint32_t key = bits_at(permuted, chunk * CHUNK_BITS, t->key_bits);
+    const uint32_t *offsets = t->offsets + chunk * t->offsets_stride;
+    const uint16_t *filters = t->filters + chunk * t->rows_stride;
+    int64_t rows = 0;
+    for (int64_t p = 0; p < t->probe_ends[t->thresholds[chunk] + 1]; p++) {
+        struct bucket bucket;
+        memcpy(&bucket, offsets + (key ^ t->probes[p]), sizeof bucket);
+        buckets[p] = bucket;
+        rows += bucket.end - bucket.begin;
+        __builtin_prefetch(filters + bucket.begin);
+        __builtin_prefetch(filters + bucket.begin + LANES - 1);
+        for (uint32_t place = bucket.begin + 2 * LANES; place < bucket.end + LANES; place += LANES)
+            __builtin_prefetch(filters + place);
+    }
+    return rows;
+}
+
 /* Compare the filters of all buckets of one chunk; returns how many items wait in `passed`. */
 static int64_t compare(const struct tables *t, const uint64_t *queries, const uint64_t *permuted, int64_t q,
                        int64_t chunk, const struct bucket *buckets, struct passed *passed, int64_t waiting,
@@ -151,23 +186,26 @@ static int64_t compare(const struct tables *t, const uint64_t *queries, const ui
     uint16_t word = (uint16_t)bits_at(permuted, chunk * CHUNK_BITS + t->key_bits, 16);
     const uint16_t *filters = t->filters + chunk * t->rows_stride;
     const uint32_t *rows = t->rows + chunk * t->rows_stride;
+    int64_t looked_up = -waiting;
     for (int64_t apart = 0; apart <= threshold && apart <= together; apart++)
-        for (int64_t p = t->probe_ends[apart]; p < t->probe_ends[apart + 1]; p++)
-            for (int64_t place = buckets[p].begin, end = buckets[p].end; place < end; place += LANES) {
+        for (int64_t p = t->probe_ends[apart]; p < t->probe_ends[apart + 1]; p++) {
+            int64_t place = buckets[p].begin, end = buckets[p].end;
+            do {
+                if (waiting > PASSED - LANES) {
+                    verify(t, queries, passed, waiting, out);
+                    looked_up += waiting, waiting = 0;
+                }
                 uint32_t near = near_lanes(filters + place, word, (uint16_t)(together - apart));
-                if (end - place < LANES)
-                    near &= (uint32_t)((1ULL << (end - place)) - 1);
+                near &= (uint32_t)((1ULL << (end - place < LANES ? end - place : LANES)) - 1);
                 for (; near != 0; near &= near - 1) {
                     uint32_t found = (uint32_t)(place + __builtin_ctz(near));
                     __builtin_prefetch(rows + found);
                     passed[waiting++] = (struct passed){(uint32_t)q, (uint32_t)chunk, found};
-                    *spent += ROW_COST;
                 }
-                if (waiting > PASSED - LANES) {
-                    verify(t, queries, passed, waiting, out);
-                    waiting = 0;
-                }
-            }
+                place += LANES;
+            } while (place < end);
+        }
+    *spent += (looked_up + waiting) * ROW_COST;
     return waiting;
 }
 
@@ -181,30 +219,25 @@ void ceiling_probe(const struct tables *t, const uint64_t *queries, int64_t coun
         out->held[q] = out->cut[q] = spent[q] = 0;
         permute(t->scatter, queries + q * WORDS, permuted[q]);
     }
-    for (int64_t pair = -2; pair < pairs; pair++) {
-        int64_t ahead = pair + 2, chunk = ahead / count, q = ahead % count;
-        if (ahead < pairs && t->thresholds[chunk] >= 0 && spent[q] <= t->budget) {
-            uint32_t key = bits_at(permuted[q], chunk * CHUNK_BITS, t->key_bits);
-            const uint32_t *offsets = t->offsets + chunk * t->offsets_stride;
-            for (int64_t p = 0; p < t->probe_ends[t->thresholds[chunk] + 1]; p++)
-                __builtin_prefetch(offsets + (key ^ t->probes[p]));
+    struct position far = {0, 0}, near = {0, 0}, here = {0, 0};
+    for (int64_t step = 0; step < pairs + 2; step++) {
+        if (step < pairs) {
+            if (t->thresholds[far.chunk] >= 0 && spent[far.query] <= t->budget)
+                fetch_offsets(t, permuted[far.query], far.chunk);
+            far = following(far, count);
         }
-        ahead = pair + 1, chunk = ahead / count, q = ahead % count;
-        if (ahead >= 0 && ahead < pairs && t->thresholds[chunk] >= 0 && spent[q] <= t->budget) {
-            uint32_t key = bits_at(permuted[q], chunk * CHUNK_BITS, t->key_bits);
-            const uint32_t *offsets = t->offsets + chunk * t->offsets_stride;
-            const uint16_t *filters = t->filters + chunk * t->rows_stride;
-            for (int64_t p = 0; p < t->probe_ends[t->thresholds[chunk] + 1]; p++) {
-                uint32_t begin = offsets[key ^ t->probes[p]], end = offsets[(key ^ t->probes[p]) + 1];
-                buckets[ahead & 1][p] = (struct bucket){begin, end};
-                spent[q] += (end - begin) * SCAN_COST;
-                for (uint32_t place = begin; place < end + LANES && spent[q] <= t->budget; place += LANES)
-                    __builtin_prefetch(filters + (place < end ? place : end));
-            }
+        if (step >= 1 && step <= pairs) {
+            if (t->thresholds[near.chunk] >= 0 && spent[near.query] <= t->budget)
+                spent[near.query] += open_buckets(t, permuted[near.query], near.chunk, buckets[step & 1]) * SCAN_COST;
+            near = following(near, count);
         }
-        chunk = pair / count, q = pair % count;
-        if (pair >= 0 && t->thresholds[chunk] >= 0 && spent[q] <= t->budget)
-            waiting = compare(t, queries, permuted[q], q, chunk, buckets[pair & 1], passed, waiting, &spent[q], out);
+        if (step >= 2) {
+            int64_t q = here.query;
+            if (t->thresholds[here.chunk] >= 0 && spent[q] <= t->budget)
+                waiting = compare(t, queries, permuted[q], q, here.chunk, buckets[(step - 1) & 1], passed, waiting,
+                                  &spent[q], out);
+            here = following(here, count);
+        }
     }
     verify(t, queries, passed, waiting, out);
     for (int64_t q = 0; q < count; q++)

@@ -6,9 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from hashmatch.index.multi import Call
 from hashmatch.index.plan import Plan, probing
 from hashmatch.index.tables import Tables, build_tables, scatter_table
 from hashmatch.kernels import chunks, multi_index
+from hashmatch.kernels._block import Block
 
 Codes = npt.NDArray[np.uint8]
 NOTHING = np.empty(0, dtype=np.uint32)
@@ -38,29 +40,16 @@ def plan_for(bits: int, key_bits: int, radius: int, budget: int) -> Plan:
 def search(
     codes: Codes, tables: Tables, queries: Codes, plan: Plan, max_hits: int = 100_000
 ) -> list[tuple[list[tuple[int, int]], bool]]:
-    count, m, words = len(queries), len(plan.thresholds), codes.shape[1] // 8
-    permuted = np.empty((count, words), dtype=np.uint64)
-    keys, halves = np.empty((m, count), dtype=np.uint16), np.empty((m, count), dtype=np.uint16)
-    chunks.prepare(queries, scatter_table(8 * codes.shape[1]), tables.key_bits, permuted, keys, halves)
-    heaps = np.empty((count, max_hits), dtype=np.int64)
-    held, cut, spent = (np.empty(count + 1, dtype=np.int64) for _ in range(3))
-    found = np.empty((3, count * min(max_hits, len(codes))), dtype=np.int64)
-    total = multi_index.search(
-        (queries.view(np.uint64), keys, halves),
-        (codes.view(np.uint64), scatter_table(8 * codes.shape[1])),
-        (tables.offsets, tables.filters, tables.rows),
-        (plan.thresholds, plan.masks, plan.ends),
-        plan.radius,
-        plan.budget,
-        (NOTHING, NOTHING, NOTHING, np.empty(0, dtype=np.uint8)),
-        (heaps, held, cut),
-        (np.empty(4 * len(plan.masks), dtype=np.uint64), np.empty(4 * chunks.PAD, dtype=np.int64), spent),
-        found,
-    )
-    query, row, distance = found[:, :total].tolist()
+    max_rows = min(max_hits, len(codes))
+    call = Call(codes.view(np.uint64), tables, plan, capacity=len(queries) + 1, max_rows=max_rows)
+    counting = Block(multi_index.COUNTING, owners=NOTHING, sets=NOTHING, dead=NOTHING, allowed=NOTHING.view(np.uint8))
+    total = multi_index.search(queries, call.words, counting.words)
+    query, row, distance = call.room["found"][:, :total].tolist()
+    cut = call.room["cut"]
+    assert call.room["spent"][-1] == cut[: len(queries)].any()
     return [
         ([(d, r) for q, r, d in zip(query, row, distance, strict=True) if q == number], bool(cut[number]))
-        for number in range(count)
+        for number in range(len(queries))
     ]
 
 
