@@ -77,5 +77,5 @@ def default_view_policies() -> Mapping[str, ViewPolicy]:
     guess = ViewPolicy()
     return types.MappingProxyType(
         {"invert": ViewPolicy(possible_distance=40), "black": ViewPolicy(possible_distance=40)}
-        | dict.fromkeys(("trim", "cell", "derotate"), guess)
+        | dict.fromkeys(("trim", "cell", "derotate", "quad"), guess)
     )

@@ -27,12 +27,18 @@ ORIENTATIONS: Final = ("orig", "rot90", "rot180", "rot270", "flipx", "flipy", "f
 
 MAX_TRIMS: Final = 12
 """Rectangles of one picture that are hashed; more were not seen to find more (docs/explain/views.md)."""
+MAX_QUADS: Final = 4
+"""Pictures that lie askew in a picture: something bright, something dark, and the inside of the rim of either."""
 CELLS: Final = ("left", "right", "top", "bottom", "1", "2", "3", "4")
 """Halves, then quarters in reading order: the cells of collages of two and four."""
 DEGREES: Final = tuple(range(1, 16))
 """Angles that are tried, to both sides."""
 
-TURNED_VIEWS: Final = ("invert", "black", *(f"trim-{number}" for number in range(1, MAX_TRIMS + 1)))
+TURNED_VIEWS: Final = (
+    *("invert", "black"),
+    *(f"trim-{number}" for number in range(1, MAX_TRIMS + 1)),
+    *(f"quad-{number}" for number in range(1, MAX_QUADS + 1)),
+)
 """Views that are hashed in eight orientations."""
 UPRIGHT_VIEWS: Final = (
     *(f"cell-{name}" for name in CELLS),
@@ -64,7 +70,7 @@ TRANSFORMATIONS: Final = (
     *DENSE_CROPS,
 )
 
-KINDS: Final = ("invert", "black", "trim", "cell", "derotate")
+KINDS: Final = ("invert", "black", "trim", "cell", "derotate", "quad")
 """First words of views."""
 
 _FIRST_WORD = re.compile("[a-z]+")

@@ -9,8 +9,9 @@ coefficients with the other sign.
 
 *Trimmed* views are the rectangles whose sides are straight edges (``kernels.views_edges``): the picture inside a
 border, between bars, below a caption, in a screenshot. *Derotated* views turn the picture back by whole degrees
-around its centre; half a degree that remains costs a few bits. *Cells* are the halves and quarters of a collage. A
-picture with transparency is also hashed as it looks on *black* (``modes.on_black``).
+around its centre; half a degree that remains costs a few bits. *Cells* are the halves and quarters of a collage.
+*Quads* lie askew in the picture, as on a photographed screen (``kernels.views_quads``), and are hashed as seen from the
+front. A picture with transparency is also hashed as it looks on *black* (``modes.on_black``).
 
 All of them are computed without PDQ's pixel grid (``kernels.views``), from one shrunk luma, and carry the algorithm
 name ``pdq-canonical``.
@@ -29,8 +30,10 @@ import numpy.typing as npt
 from hashmatch.hashing.algorithms import QUERY_ONLY
 from hashmatch.kernels.pdq import PdqHashes
 from hashmatch.kernels.views import Rectangle, Shrunk, coarse, halved, sample, shrink, turned
+from hashmatch.kernels.views_askew import straightened
 from hashmatch.kernels.views_bits import hash_samples
 from hashmatch.kernels.views_edges import rectangles
+from hashmatch.kernels.views_quads import quadrilaterals
 from hashmatch.model import ComputedHash
 from hashmatch.transformations import DEGREES, MAX_TRIMS, ORIENTATIONS
 
@@ -95,6 +98,9 @@ def views(pixels: Pixels, frame: int, *, thorough: bool) -> Iterator[ComputedHas
         for degrees in DEGREES if corners_are_flat(half) else DEGREES[:_SLIGHT_DEGREES]:
             yield _upright(f"derotate+{degrees}", turned(small, degrees), frame)
             yield _upright(f"derotate-{degrees}", turned(small, -degrees), frame)
+        factor_x, factor_y = picture.factors
+        for number, corners in enumerate(quadrilaterals(half.luma, factor_x / factor_y), 1):
+            yield from _turned(f"quad-{number}", straightened(half, corners), frame)
 
 
 def corners_are_flat(picture: Shrunk) -> bool:

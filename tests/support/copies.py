@@ -85,6 +85,22 @@ def collage(picture: Image.Image) -> Image.Image:
     return page.resize((width, height))
 
 
+def photographed(picture: Image.Image) -> Image.Image:
+    """Show it on a screen with a dark rim before a grey wall, and photograph that at an angle."""
+    width, height = picture.size
+    rim = width // 30
+    screen = ImageOps.expand(picture, rim, (16, 16, 18))
+    wall = Image.new("RGB", (width * 4 // 3, height * 4 // 3), (96, 92, 88))
+    across, down = (1.12, 0.06, -0.15 * width), (-0.04, 1.14, -0.1 * height)
+    map_back = (*across, *down, 0.08 / width, 0.06 / height)
+    seen = [
+        layer.transform(wall.size, Image.Transform.PERSPECTIVE, map_back, Image.Resampling.BICUBIC)
+        for layer in (screen, Image.new("L", screen.size, 255))
+    ]
+    wall.paste(seen[0], (0, 0), seen[1])
+    return wall
+
+
 COPIES: Mapping[str, Alter] = {
     "border": border,
     "letterbox": letterbox,
@@ -96,4 +112,5 @@ COPIES: Mapping[str, Alter] = {
     "mirror": ImageOps.mirror,
     "negative": ImageOps.invert,
     "collage": collage,
+    "photographed": photographed,
 }

@@ -134,7 +134,7 @@ def test_the_largest_answer_fits_the_reply_and_comes_back() -> None:
     codec, request = Codec(tuple(algorithms.searchable().values())), Request(RequestKind.HASH, 1, options=options)
     assert codec.decode_reply(codec.encode_reply(1, answer), request).hashes == answer.hashes
     thorough = {kind_of(item.transformation) for item in answer.hashes if item.frame == 0}
-    assert thorough == {"", *KINDS}
+    assert thorough == {"", *KINDS} - {"quad"}  # for which 64 pixels are too few
     assert {kind_of(item.transformation) for item in answer.hashes if item.frame > 0} == {"", "invert"}
 
 
