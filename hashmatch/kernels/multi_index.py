@@ -101,6 +101,7 @@ ROW_COST: Final = 64
 _CHUNK_BITS: Final = 16
 _CHUNKS_PER_WORD: Final = 4
 _WORD_BYTES: Final = 8
+_PDQ_WORDS: Final = 4
 _PLACE_BITS: Final = 32
 _CHUNK_MASK: Final = 0xFF
 _PLACE_MASK: Final = (1 << _PLACE_BITS) - 1
@@ -152,9 +153,17 @@ def prepare(queries: npt.NDArray[np.uint8], call: Words) -> None:
 @search_kernel(int64, readonly(uint64, 2), int64, readonly(uint64, 2), int64)
 def distance(queries: Words, query: int, codes: Words, row: int) -> int:
     """Count the bits in which a query and a row differ; both uint64, shape (·, words)."""
+    q, r = np.uint64(query), np.uint64(row)
+    if codes.shape[1] == _PDQ_WORDS:  # known to the compiler, so without a loop
+        return (
+            _simd.population_count(queries[q, 0] ^ codes[r, 0])
+            + _simd.population_count(queries[q, 1] ^ codes[r, 1])
+            + _simd.population_count(queries[q, 2] ^ codes[r, 2])
+            + _simd.population_count(queries[q, 3] ^ codes[r, 3])
+        )
     total = 0
     for w in range(codes.shape[1]):
-        total += _simd.population_count(queries[np.uint64(query), w] ^ codes[np.uint64(row), w])
+        total += _simd.population_count(queries[q, w] ^ codes[r, w])
     return total
 
 
@@ -400,7 +409,7 @@ def search(queries: npt.NDArray[np.uint8], call: Words, counting: Words) -> int:
             near_chunk, near_query = following(near_chunk, near_query, count)
         if step >= 2:  # noqa: PLR2004  two steps behind the first position
             spent[last] = 0 if thresholds[chunk] >= 0 and spent[query] <= budget else -1
-            while spent[last] >= 0:
+            while spent[last] >= 0 and spent[query] <= budget:
                 if waiting > room:
                     verify(call, counting, waiting)
                     waiting = 0
