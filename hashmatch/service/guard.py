@@ -9,7 +9,8 @@ comes out:
 * a :class:`~hashmatch.errors.HashmatchError` becomes its class's status with ``google.rpc`` details: ``ErrorInfo`` with
   the stable reason, ``BadRequest`` naming the field, ``RetryInfo`` for overload;
 * anything else is a defect: ``INTERNAL``, the call's id, and a log line that says where it was raised;
-* a cancellation passes through: gRPC answers it.
+* a cancellation passes through: gRPC answers it. A failure that can no longer be told, because the caller has gone,
+  becomes one: gRPC would log its own exception, and with it the one that it replaced, content included.
 
 A message that is not a protocol buffer is a caller's mistake like any other. The deserializer hands :data:`MALFORMED`
 on instead of raising, because what a deserializer raises would be logged and answered by gRPC itself.
@@ -203,7 +204,13 @@ class Guard(grpc.aio.ServerInterceptor):
         else:
             _log.debug("%s: OK after %.1f ms (call %s)", method, _ms_since(started), call)
             return
-        await context.abort(status.code, status.details, status.trailing_metadata)
+        try:
+            await context.abort(status.code, status.details, status.trailing_metadata)
+        except grpc.aio.AbortError:
+            raise
+        except Exception:  # noqa: BLE001  whatever gRPC raises where nobody can be told any more
+            _log.debug("%s: the caller had gone before it was told (call %s)", method, call)
+            raise asyncio.CancelledError from None
 
     def _count(self) -> None:
         """Count the call from its first header to its last byte: gRPC runs all of it in the current task."""

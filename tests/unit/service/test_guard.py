@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from typing import Any, NoReturn
 
 import grpc
@@ -110,7 +111,7 @@ class FakeContext:
     def __init__(self) -> None:
         self.aborted: list[Any] = []
 
-    def time_remaining(self) -> float:
+    def time_remaining(self) -> float | None:
         """Return nothing left."""
         return 0.0
 
@@ -140,6 +141,42 @@ async def test_a_call_whose_deadline_has_passed_is_not_begun() -> None:
         await handler.unary_unary(object(), context)
     assert not begun
     assert [status[0].name for status in context.aborted] == [Status.DEADLINE_EXCEEDED]
+
+
+class GoneContext(FakeContext):
+    """A call without a deadline whose caller goes away before it is told of a failure."""
+
+    def time_remaining(self) -> None:
+        """Return that there is no deadline."""
+
+    async def abort(self, *status: Any) -> NoReturn:
+        """Fail as gRPC does when nobody is there to be answered."""
+        del status
+        raise RuntimeError("Failed to execute_batch")
+
+
+async def test_of_a_failure_that_nobody_can_be_told_nothing_is_left_for_grpc_to_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def behaviour(*_: object) -> None:
+        raise ValueError("secret")
+
+    async def found(_: object) -> Any:
+        return grpc.unary_unary_rpc_method_handler(behaviour)
+
+    class Details:
+        method = "/a/B"
+
+    handler = await Guard().intercept_service(found, Details())  # type: ignore[arg-type]
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await handler.unary_unary(object(), GoneContext())
+    told = "".join(traceback.format_exception(caught.value))
+    assert "secret" not in told
+    assert "RuntimeError" not in told
+    assert "secret" not in caplog.text
+    assert "/a/B: the caller had gone before it was told (call " in caplog.messages[-1]
 
 
 async def test_a_method_that_does_not_exist_has_no_handler() -> None:
