@@ -29,7 +29,7 @@ from hashmatch.client.results import HashedImage, StreamAnswer
 from hashmatch.client.retry import RetryPolicy
 from hashmatch.client.transport import Items, Options, Services, each, sleep
 from hashmatch.client.wire import Outgoing, error_from_rpc, error_from_status, wall
-from hashmatch.errors import ServiceUnavailable
+from hashmatch.errors import DeadlineExceeded, ServiceUnavailable
 from hashmatch.model import Entry, HarmDomain, HashSet, ImportResult, MatchReport, SetMode
 from hashmatch.report.proto import (
     entry_from_proto,
@@ -338,6 +338,7 @@ class Client:
         """
         deadline = time.monotonic() + timeout_s
         request = health_pb2.HealthCheckRequest(service=_DETECTION)
+        seen = ""
         while True:
             try:
                 response = self._services.health.Check(request, timeout=max(0.0, deadline - time.monotonic()))
@@ -345,7 +346,9 @@ class Client:
                     return
                 seen = "it answers but is not ready"
             except grpc.RpcError as failure:
-                seen = error_from_rpc(failure, self._target).message
+                error = error_from_rpc(failure, self._target)
+                if not seen or not isinstance(error, DeadlineExceeded):  # that the last look was cut off says nothing
+                    seen = error.message
             if time.monotonic() + _READY_POLL_S >= deadline:
                 raise ServiceUnavailable(f"{self._target} was not ready within {timeout_s:g} s: {seen}")
             sleep(_READY_POLL_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import logging
+import socket
 from types import ModuleType
 from typing import Any
 
@@ -13,17 +14,28 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from hashmatch.client import AsyncClient
+from hashmatch.client import AsyncClient, RetryPolicy
 from hashmatch.config import ServerConfig
 from hashmatch.errors import BadConfig, ServiceUnavailable
 from hashmatch.model import Verdict
 from hashmatch.service.endpoint import Endpoint
 from hashmatch.service.health import READINESS
+from tests.support.clock import ticking_clock
 from tests.support.ports import FakeHasher
-from tests.support.service import Scene, collect, serving, until
+from tests.support.service import Scene, collect, loopback, serving, until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def accepts_connections(target: str) -> bool:
+    """Whether anybody listens there."""
+    host, _, port = target.rpartition(":")
+    try:
+        socket.create_connection((host, int(port))).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 async def asked(stub: Any, service: str) -> int:
@@ -37,14 +49,14 @@ async def test_readiness_follows_the_checks_and_liveness_does_not(caplog: pytest
         stub = health_pb2_grpc.HealthStub(channel)
         assert [await asked(stub, name) for name in ("", READINESS)] == [SERVING, SERVING]
         scene.healthy = False
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             watch = stub.Watch(health_pb2.HealthCheckRequest(service=READINESS))
             async for response in watch:
                 if response.status == NOT_SERVING:
                     break
         assert [await asked(stub, name) for name in ("", "hashmatch.v1.HashSetService")] == [SERVING, SERVING]
         scene.healthy = True
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             async for response in watch:
                 if response.status == SERVING:
                     break
@@ -60,32 +72,42 @@ async def test_a_service_that_health_does_not_know_is_not_found() -> None:
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+NOT_READY = r"was not ready within 600 s: it answers but is not ready"
+
+
 async def test_wait_ready_waits_for_readiness_and_says_what_it_saw() -> None:
     async with serving(Scene(healthy=False)) as scene, AsyncClient(scene.target) as client:
-        with pytest.raises(ServiceUnavailable, match=r"was not ready within 0\.2 s: it answers but is not ready"):
-            await client.wait_ready(0.2)
-        asyncio.get_running_loop().call_later(0.1, lambda: setattr(scene, "healthy", True))
-        await client.wait_ready(5)
+        with ticking_clock(step_s=100), pytest.raises(ServiceUnavailable, match=NOT_READY):
+            await client.wait_ready(600)
+        waiting = asyncio.create_task(client.wait_ready(60))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        scene.healthy = True
+        await waiting
 
 
 async def test_a_drain_lets_accepted_calls_finish_and_refuses_new_ones() -> None:
-    async with serving(Scene(hasher=FakeHasher(delay_s=0.5))) as scene, AsyncClient(scene.target) as client:
+    release = asyncio.Event()
+    async with serving(Scene(hasher=FakeHasher(held=release))) as scene, AsyncClient(scene.target) as client:
         asking = [asyncio.create_task(client.detect(b"image")) for _ in range(20)]
         await until(lambda: scene.hasher.running == 20)
         assert scene.endpoint is not None
         draining = asyncio.create_task(scene.endpoint.drain())
-        await asyncio.sleep(0.05)
-        async with AsyncClient(scene.target) as late:
+        await until(lambda: not accepts_connections(scene.target))
+        async with AsyncClient(scene.target, retry=RetryPolicy(attempts=1)) as late:
             with pytest.raises(ServiceUnavailable):
-                await late.detect(b"image", timeout_s=0.3)
+                await late.detect(b"image")
+        assert not draining.done()
+        release.set()
         reports = await asyncio.gather(*asking)
         await draining
     assert [report.verdict for report in reports] == [Verdict.NO_MATCH] * 20
 
 
 async def test_a_drain_says_not_serving_to_watchers_and_does_not_wait_for_them() -> None:
+    release = asyncio.Event()
     async with (
-        serving(Scene(hasher=FakeHasher(delay_s=0.3))) as scene,
+        serving(Scene(hasher=FakeHasher(held=release))) as scene,
         grpc.aio.insecure_channel(scene.target) as channel,
     ):
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=READINESS))
@@ -96,18 +118,19 @@ async def test_a_drain_says_not_serving_to_watchers_and_does_not_wait_for_them()
             assert scene.endpoint is not None
             draining = asyncio.create_task(scene.endpoint.drain())
             assert (await watch.read()).status == NOT_SERVING
+            release.set()
             await asking
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(60):
                 await draining
 
 
 async def test_a_drain_ends_with_its_time() -> None:
-    scene = Scene(ServerConfig(listen="127.0.0.1:0", drain_s=0), FakeHasher(delay_s=60))
+    scene = Scene(loopback(drain_s=0), FakeHasher(held=asyncio.Event()))
     async with serving(scene), AsyncClient(scene.target) as client:
         asking = asyncio.create_task(client.detect(b"image"))
         await until(lambda: scene.hasher.running)
         assert scene.endpoint is not None
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await scene.endpoint.drain()
         with pytest.raises(ServiceUnavailable):
             await asking
@@ -115,7 +138,8 @@ async def test_a_drain_ends_with_its_time() -> None:
 
 
 async def test_a_drain_in_a_hurry_cancels_at_once() -> None:
-    async with serving(Scene(hasher=FakeHasher(delay_s=60))) as scene, AsyncClient(scene.target) as client:
+    scene = Scene(loopback(drain_s=600), FakeHasher(held=asyncio.Event()))
+    async with serving(scene), AsyncClient(scene.target) as client:
         asking = asyncio.create_task(client.detect(b"image"))
         await until(lambda: scene.hasher.running)
         hurry = asyncio.Event()
@@ -124,7 +148,7 @@ async def test_a_drain_in_a_hurry_cancels_at_once() -> None:
         await asyncio.sleep(0.1)
         assert not draining.done()
         hurry.set()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await draining
         with pytest.raises(ServiceUnavailable):
             await asking
@@ -139,7 +163,7 @@ async def test_reflection_is_off_unless_configured() -> None:
     async with serving() as scene, grpc.aio.insecure_channel(scene.target) as channel:
         with pytest.raises(grpc.aio.AioRpcError, match="UNIMPLEMENTED"):
             await listed(channel)
-    scene = Scene(ServerConfig(listen="127.0.0.1:0", reflection=True))
+    scene = Scene(loopback(reflection=True))
     async with serving(scene), grpc.aio.insecure_channel(scene.target) as channel:
         (answer,) = await listed(channel)
     assert b"hashmatch.v1.DetectionService" in answer
@@ -155,7 +179,7 @@ async def test_reflection_without_its_extra_says_what_to_install(monkeypatch: py
 
     monkeypatch.setattr(builtins, "__import__", without_reflection)
     with pytest.raises(BadConfig, match=r"install hashmatch\[reflection\]") as caught:
-        async with serving(Scene(ServerConfig(listen="127.0.0.1:0", reflection=True))):
+        async with serving(Scene(loopback(reflection=True))):
             pytest.fail("it started")
     assert caught.value.field == "server.reflection"
 
