@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hashmatch.catalog.merge import ACTIVE, WITHDRAWN, Facts, Merged, ValueKey
+from hashmatch.catalog.merge import ACTIVE, WITHDRAWN, Facts, Merged, Stated, ValueKey
 from hashmatch.catalog.rows import from_us, now_us
 from hashmatch.catalog.schema import statements
 from hashmatch.catalog.staging import BATCH_ROWS
@@ -151,11 +151,11 @@ class _Application:
             self._sql["known_entries"], {"set_key": self._to.set_key, "entry_ids": json.dumps(list(entry_ids))}
         )
         by_key = {row[1]: row for row in rows}
-        stored: dict[int, dict[ValueKey, int | None]] = {key: {} for key in by_key}
-        for key, algorithm, value, quality in self._connection.execute(
+        stored: dict[int, dict[ValueKey, Stated]] = {key: {} for key in by_key}
+        for key, algorithm, value, *stated in self._connection.execute(
             self._sql["known_values"], {"entry_keys": json.dumps(list(by_key))}
         ):
-            stored[key][algorithm, value] = quality
+            stored[key][algorithm, value] = Stated(*stated)
         return {
             entry_id: Merged(entry_id, key, Facts(*facts), stored[key]) for entry_id, key, *facts in by_key.values()
         }
@@ -170,7 +170,7 @@ class _Application:
                 self._refuse(row, "value", f"the entry has {MAX_HASHES} values already, and that is the limit")
             else:
                 merged.state(facts)
-                merged.add(*row[9:12])
+                merged.add(*row[9:13])
 
     def finish(self, merged: Merged) -> None:
         """All rows of an entry were seen: count it and write what changed."""

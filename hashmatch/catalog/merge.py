@@ -31,6 +31,13 @@ ValueKey = tuple[str, bytes]
 """Algorithm and value; an entry has each at most once."""
 
 
+class Stated(NamedTuple):
+    """What a row states of a value: None and the empty text mean "not stated"."""
+
+    quality: int | None
+    view: str
+
+
 class Facts(NamedTuple):
     """Everything that a row states of an entry apart from its values, in the order of the statements' columns.
 
@@ -56,7 +63,7 @@ class Merged:
         entry_id: str,
         entry_key: int | None = None,
         before: Facts | None = None,
-        stored: Mapping[ValueKey, int | None] = MappingProxyType({}),
+        stored: Mapping[ValueKey, Stated] = MappingProxyType({}),
     ) -> None:
         self.entry_id = entry_id
         self.entry_key = entry_key
@@ -66,16 +73,16 @@ class Merged:
         self.facts = before
         """What holds now; None for a new entry of which no row was accepted yet."""
         self.values = dict(stored)
-        """Qualities that hold now."""
+        """Values that hold now, and what is said of them."""
         self.accepted = False
 
     def __repr__(self) -> str:
         return f"Merged({self.entry_id!r}, {len(self.stored)} values stored, {len(self.values)} now)"
 
-    def fresh(self) -> list[tuple[str, bytes, int | None]]:
-        """Return the values that are new or have a new quality."""
+    def fresh(self) -> list[tuple[str, bytes, int | None, str]]:
+        """Return the values that are new or of which something new is said."""
         stored = self.stored
-        return [(*key, now) for key, now in self.values.items() if key not in stored or stored[key] != now]
+        return [(*key, *now) for key, now in self.values.items() if key not in stored or stored[key] != now]
 
     def contradicts(self, given: Facts) -> bool:
         """Whether a row would have a withdrawn entry match again."""
@@ -86,11 +93,11 @@ class Merged:
         self.accepted = True
         self.facts = given if self.facts is None else fold(self.facts, given)
 
-    def add(self, algorithm: str, value: bytes, quality: int | None) -> None:
-        """Take in a value; one that is there already takes the new quality if one is stated."""
+    def add(self, algorithm: str, value: bytes, quality: int | None, view: str) -> None:
+        """Take in a value; one that is there already takes the new quality and view if they are stated."""
         key = (algorithm, value)
-        if quality is not None or key not in self.values:
-            self.values[key] = quality
+        kept = self.values.get(key, Stated(None, ""))
+        self.values[key] = Stated(kept.quality if quality is None else quality, view or kept.view)
 
 
 def fold(kept: Facts, given: Facts) -> Facts:

@@ -124,7 +124,7 @@ def entries_of(cursor: sqlite3.Cursor) -> Iterator[tuple[int, int, Entry]]:
         first, sequence = row, row[8]
         hashes = []
         while row is not None and row[8] == sequence:
-            hashes.append(EntryHash(row[10], row[11], row[12]))
+            hashes.append(EntryHash(*row[10:14]))
             row = next(rows, None)
         yield sequence, first[9], _entry(first, tuple(hashes))
 

@@ -126,7 +126,8 @@ class _Stretch:
                 return Rejected(
                     position, "entry_id", f"{first.algorithm} values are too long to make an id of; give one"
                 )
-        values += [(entry_id, position, facts_key, item.algorithm, item.value, item.quality) for item in entry.hashes]
+        of_entry = entry_id, position, facts_key
+        values += [(*of_entry, item.algorithm, item.value, item.quality, item.view) for item in entry.hashes]
         return None
 
     def new_facts(self) -> list[tuple[Any, ...]]:

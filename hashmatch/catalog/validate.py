@@ -25,6 +25,7 @@ from hashmatch.catalog.wording import shown
 from hashmatch.errors import BadInput
 from hashmatch.hashing.algorithms import table
 from hashmatch.model import MAX_QUALITY, Algorithm, AlgorithmKind, Entry, EntryHash, EntryStatus, Label
+from hashmatch.transformations import CROPS, DENSE_CROPS
 
 MAX_ID_CHARS = 256
 """The wire format's bound on entry ids."""
@@ -39,10 +40,13 @@ MAX_LABELS = 64
 """Labels of one entry; they ride in the index beside each entry."""
 
 MAX_HASHES = 256
-"""Values of one entry: nine algorithms, eight orientations, and room for plug-ins."""
+"""Values of one entry: 168 views, nine algorithms, eight orientations, and room for plug-ins."""
 
 MIN_QUALITY = 50
 """PDQ quality below which a value is refused; the reference discards 49 and less."""
+
+VIEWS = frozenset({*CROPS, *DENSE_CROPS})
+"""What may have been done to an original before it was hashed: a closed list, since reports repeat the name."""
 
 _SET_NAME = re.compile(r"[a-z0-9._-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -57,11 +61,12 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _ValueRule:
-    """What a value of one algorithm must be: its size, the values that are refused and why."""
+    """What a value of one algorithm must be: its size, the values that are refused and why, the views it may be of."""
 
     size_bytes: int
     refused: Mapping[bytes, str]
     min_quality: int
+    views: frozenset[str]
 
 
 def _value_rule(algorithm: Algorithm) -> _ValueRule:
@@ -73,7 +78,8 @@ def _value_rule(algorithm: Algorithm) -> _ValueRule:
     elif algorithm.name in {"md5", "sha1", "sha256"}:
         empty = hashlib.new(algorithm.name, b"", usedforsecurity=False).digest()
         refused[empty] = "the digest of the empty file: it would match every failed upload"
-    return _ValueRule(size, refused, MIN_QUALITY if algorithm.has_quality else 0)
+    views = VIEWS if algorithm.kind is AlgorithmKind.PERCEPTUAL else frozenset()
+    return _ValueRule(size, refused, MIN_QUALITY if algorithm.has_quality else 0, views)
 
 
 class EntryRules:
@@ -116,7 +122,17 @@ class EntryRules:
             )
         if (why := rule.refused.get(item.value)) is not None:
             return Problem("value", f"{item.algorithm} {why}; leave this value out to import the rest of the entry")
+        if item.view and item.view not in rule.views:
+            return _view_problem(item)
         return None if item.quality is None else _quality_problem(item.algorithm, item.quality, rule.min_quality)
+
+
+def _view_problem(item: EntryHash) -> Problem:
+    if item.view in VIEWS:
+        return Problem("view", f"{item.algorithm} is of the whole file, not of {item.view}: leave the view blank")
+    return Problem(
+        "view", f"{shown(item.view)} is no view that an original is enrolled with; leave it blank if it is the picture"
+    )
 
 
 def _quality_problem(algorithm: str, quality: int, min_quality: int) -> Problem | None:

@@ -55,7 +55,7 @@ ENTRY_FIELDS: Mapping[str, str] = MappingProxyType(
         "entry_id": "identity within the set",
         "status": "`active`, `disputed` or `withdrawn`",
         "status_reason": "why it is not active",
-        "hashes": "`algorithm`, `value` (hex) and `quality` of each hash",
+        "hashes": "`algorithm`, `value` (hex), `quality` and `view` of each hash",
         "labels": "classifications: `scheme`, `version`, `value`",
         "source": "where the entry comes from",
         "list_version": "version of the list it came with",

@@ -30,6 +30,7 @@ from hashmatch.errors import BadFile
 from hashmatch.exchange import rows
 from hashmatch.exchange.lines import numbered_lines
 from hashmatch.exchange.rows import BadCell
+from hashmatch.hashing.algorithms import digest_names
 from hashmatch.model import Algorithm, Entry, EntryHash, Label, Rejected
 
 COLUMNS = (
@@ -44,6 +45,7 @@ COLUMNS = (
     "status",
     "status_reason",
     "received_at",
+    "view",
 )
 """What is written, and what is understood besides columns named after algorithms."""
 
@@ -184,10 +186,12 @@ class _RowParser:
     def __init__(self, header: _Header) -> None:
         self._header = header
         self._installed = rows.algorithms_by_folded_name()
+        self._digests = frozenset(digest_names())
         self._algorithm = header.at.get("algorithm") if "value" in header.at else None
         self._value = header.at.get("value", 0)
         at = {name: index for name, index in header.at.items() if name not in {"algorithm", "value"}}
         self._quality = at.pop("quality", None)
+        self._view = at.pop("view", None)
         self._entry_id = at.pop("entry_id", None)
         self._facts = at
 
@@ -199,6 +203,8 @@ class _RowParser:
         else:
             algorithm, value = self._long_value(cells)
             hashes = (EntryHash(algorithm.name, value, quality),)
+        if self._view is not None and cells[self._view]:
+            hashes = rows.spread_view(hashes, cells[self._view], self._digests)
         entry_id = "" if self._entry_id is None else cells[self._entry_id]
         if not self._facts and not self._header.others:
             return Entry(entry_id, hashes, (), rows.UNSTATED, position=number)
@@ -272,6 +278,6 @@ def write(entries: Iterable[Entry], stream: BinaryIO) -> int:
         )
         for item in entry.hashes:
             quality = "" if item.quality is None else item.quality
-            writer.writerow((item.algorithm, item.hex, quality, *facts))
+            writer.writerow((item.algorithm, item.hex, quality, *facts, item.view))
         written = number
     return written

@@ -49,8 +49,8 @@ ENTRY_KEYS = frozenset(
         "status_reason",
     }
 )
-FLAT_KEYS = (ENTRY_KEYS - {"hashes"}) | {"algorithm", "value", "quality"}
-HASH_KEYS = frozenset({"algorithm", "value", "quality"})
+HASH_KEYS = frozenset({"algorithm", "value", "quality", "view"})
+FLAT_KEYS = (ENTRY_KEYS - {"hashes"}) | HASH_KEYS
 LABEL_KEYS = frozenset({"scheme", "version", "value"})
 
 IGNORED_KEYS = frozenset(
@@ -197,7 +197,8 @@ def _hash(found: dict[str, Any], installed: Mapping[str, Algorithm], where: str)
     if quality is not None and (not isinstance(quality, int) or isinstance(quality, bool)):
         raise BadCell(f"{where}quality", f"{rows.shown(quality)} is not a quality: expected a number from 0 to 100")
     algorithm = rows.parse_algorithm(name, installed)
-    return EntryHash(algorithm.name, rows.parse_value(algorithm, text, f"{where}value"), quality)
+    value = rows.parse_value(algorithm, text, f"{where}value")
+    return EntryHash(algorithm.name, value, quality, _text(found, "view", where))
 
 
 def _labels(found: object) -> tuple[Label, ...]:
@@ -240,5 +241,5 @@ def _line(entry: Entry) -> dict[str, Any]:
 
 
 def _hash_line(item: EntryHash) -> dict[str, Any]:
-    line: dict[str, Any] = {"algorithm": item.algorithm, "value": item.hex}
-    return line if item.quality is None else line | {"quality": item.quality}
+    stated = {} if item.quality is None else {"quality": item.quality}
+    return {"algorithm": item.algorithm, "value": item.hex, **stated, **({"view": item.view} if item.view else {})}

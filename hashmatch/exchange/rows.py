@@ -15,6 +15,7 @@ What this module deliberately does not do: it reads no file.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 import re
@@ -208,6 +209,20 @@ def spread_quality(values: Sequence[tuple[Algorithm, bytes]], quality: int | Non
     return tuple(
         EntryHash(algorithm.name, value, quality if algorithm.has_quality else None) for algorithm, value in values
     )
+
+
+def spread_view(hashes: Sequence[EntryHash], view: str, digests: frozenset[str]) -> tuple[EntryHash, ...]:
+    """Return a row's hashes with the row's one view given to those computed from pixels.
+
+    Raises
+    ------
+    BadCell
+        None of them is: a digest is of the whole file.
+
+    """
+    if all(item.algorithm in digests for item in hashes):
+        raise BadCell("view", "none of the row's hashes is computed from pixels; leave the cell blank")
+    return tuple(item if item.algorithm in digests else dataclasses.replace(item, view=view) for item in hashes)
 
 
 @functools.lru_cache(maxsize=1_024)

@@ -233,6 +233,7 @@ def _weigh(found: Found, query: Query, policy: PolicyConfig) -> Hit:
         max_distance=row.match_distance if near else row.possible_distance,
         transformation=query.transformation,
         frame=query.frame,
+        view=found.view,
     )
 
 

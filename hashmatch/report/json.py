@@ -71,6 +71,7 @@ def report_to_json(report: MatchReport) -> JsonObject:
             "frames": media.frames,
             "frames_hashed": media.frames_hashed,
             "degraded": media.degraded,
+            "fidelity": media.fidelity.value,
         },
         "elapsed_us": dict(report.elapsed_us),
     }
@@ -102,7 +103,9 @@ def entry_to_json(entry: Entry) -> JsonObject:
         "entry_id": entry.entry_id,
         "status": entry.status.value,
         "status_reason": entry.status_reason,
-        "hashes": [{"algorithm": x.algorithm, "value": x.hex, "quality": x.quality} for x in entry.hashes],
+        "hashes": [
+            {"algorithm": x.algorithm, "value": x.hex, "quality": x.quality, "view": x.view} for x in entry.hashes
+        ],
         "labels": [{"scheme": x.scheme, "version": x.version, "value": x.value} for x in entry.labels],
         "source": source.source,
         "list_version": source.list_version,

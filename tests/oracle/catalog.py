@@ -41,10 +41,11 @@ class DictCatalog:
 def _merged(entry_id: str, kept: Entry | None, row: Entry) -> Entry:
     if kept is None:
         kept = dataclasses.replace(row, entry_id=entry_id, hashes=())
-    values: dict[tuple[str, bytes], int | None] = {(item.algorithm, item.value): item.quality for item in kept.hashes}
+    values = {(item.algorithm, item.value): (item.quality, item.view) for item in kept.hashes}
     for item in row.hashes:
         key = (item.algorithm, item.value)
-        values[key] = values.get(key) if item.quality is None else item.quality
+        quality, view = values.get(key, (None, ""))
+        values[key] = (quality if item.quality is None else item.quality, item.view or view)
     status, reason = kept.status, kept.status_reason
     if CAUTION.index(row.status) > CAUTION.index(status):
         status, reason = row.status, row.status_reason
@@ -52,7 +53,7 @@ def _merged(entry_id: str, kept: Entry | None, row: Entry) -> Entry:
         reason = row.status_reason
     return Entry(
         entry_id,
-        tuple(EntryHash(algorithm, value, values[algorithm, value]) for algorithm, value in sorted(values)),
+        tuple(EntryHash(*key, *values[key]) for key in sorted(values)),
         row.labels or kept.labels,
         Provenance(
             row.provenance.source or kept.provenance.source,

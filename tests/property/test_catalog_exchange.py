@@ -17,9 +17,11 @@ from hashmatch.errors import BadFile
 from hashmatch.exchange.formats import FORMATS
 from hashmatch.exchange.rows import format_labels, parse_labels
 from hashmatch.hashing.algorithms import table
-from hashmatch.model import Entry, EntryHash, EntryStatus, HarmDomain, Label, Provenance, Rejected
+from hashmatch.model import AlgorithmKind, Entry, EntryHash, EntryStatus, HarmDomain, Label, Provenance, Rejected
+from hashmatch.transformations import CROPS, DENSE_CROPS
 
 RULES = EntryRules()
+VIEWS = ("", *CROPS, *DENSE_CROPS)
 
 
 def texts(min_size: int = 0) -> st.SearchStrategy[str]:
@@ -35,7 +37,8 @@ def texts(min_size: int = 0) -> st.SearchStrategy[str]:
 def hashes(draw: st.DrawFn) -> EntryHash:
     algorithm = table()[draw(st.sampled_from(sorted(table())))]
     value = draw(st.binary(min_size=algorithm.size_bytes, max_size=algorithm.size_bytes))
-    return EntryHash(algorithm.name, value, draw(st.none() | st.integers(50, 100)))
+    views = VIEWS if algorithm.kind is AlgorithmKind.PERCEPTUAL else [""]
+    return EntryHash(algorithm.name, value, draw(st.none() | st.integers(50, 100)), draw(st.sampled_from(views)))
 
 
 @st.composite

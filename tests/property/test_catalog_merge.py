@@ -21,6 +21,7 @@ HASHES = st.builds(
     algorithm=st.sampled_from(["pdq", "pdq-nearest512"]),
     value=st.sampled_from([bytes([number]) * 32 for number in (1, 2, 3)]),
     quality=st.sampled_from([None, 50, 99]),
+    view=st.sampled_from(["", "crop-left-3", "crop-centre-6"]),
 )
 ROWS = st.builds(
     Entry,

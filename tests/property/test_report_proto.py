@@ -37,7 +37,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_siz
 moments = st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2100, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001  the zone is given beside
 counts = st.integers(0, 2**32 - 1)
 labels = st.lists(st.builds(Label, texts, texts, texts), max_size=3).map(tuple)
-hashes = st.builds(EntryHash, texts, st.binary(max_size=64), st.none() | st.integers(0, 100))
+hashes = st.builds(EntryHash, texts, st.binary(max_size=64), st.none() | st.integers(0, 100), texts)
 entries = st.builds(
     Entry,
     texts,
@@ -74,7 +74,8 @@ refs = st.builds(
     st.sampled_from(EntryStatus),
     labels,
 )
-hits = st.builds(Hit, st.sampled_from(Verdict), texts, refs, texts, texts, counts, counts, texts, counts)
+chances = st.none() | st.floats(0, allow_infinity=False)
+hits = st.builds(Hit, st.sampled_from(Verdict), texts, refs, *[texts] * 2, *[counts] * 2, texts, counts, texts, chances)
 reports = st.builds(
     MatchReport,
     texts,

@@ -55,7 +55,7 @@ WHERE entries <> rows_live OR withdrawn <> rows_withdrawn;
 -- name: entries_of_set
 -- Every value of every entry of a set, in entry_id order; CROSS JOIN keeps the index order, so nothing is sorted.
 SELECT e.entry_id, e.status, e.status_reason, e.labels, e.source, e.list_version, e.external_id, e.received_at_us,
-  e.sequence, e.set_key, v.algorithm, v.value, v.quality
+  e.sequence, e.set_key, v.algorithm, v.value, v.quality, v.view
 FROM entry AS e CROSS JOIN value AS v ON v.entry_key = e.entry_key
 WHERE e.set_key = ?
 ORDER BY e.entry_id, v.algorithm, v.value;
@@ -63,7 +63,7 @@ ORDER BY e.entry_id, v.algorithm, v.value;
 -- name: entries_since
 -- Every value of every entry that changed after a sequence, oldest change first; read along entry_by_sequence.
 SELECT e.entry_id, e.status, e.status_reason, e.labels, e.source, e.list_version, e.external_id, e.received_at_us,
-  e.sequence, e.set_key, v.algorithm, v.value, v.quality
+  e.sequence, e.set_key, v.algorithm, v.value, v.quality, v.view
 FROM entry AS e CROSS JOIN value AS v ON v.entry_key = e.entry_key
 WHERE e.sequence > ?
 ORDER BY e.sequence, v.algorithm, v.value;
@@ -127,7 +127,8 @@ CREATE TEMP TABLE staged (
   facts_key INTEGER NOT NULL,
   algorithm TEXT NOT NULL,
   value BLOB NOT NULL,
-  quality INTEGER
+  quality INTEGER,
+  view TEXT NOT NULL
 ) STRICT;
 
 -- name: create_fresh
@@ -138,7 +139,8 @@ CREATE TEMP TABLE fresh (
   facts_key INTEGER NOT NULL,
   algorithm TEXT NOT NULL,
   value BLOB NOT NULL,
-  quality INTEGER
+  quality INTEGER,
+  view TEXT NOT NULL
 ) STRICT;
 
 -- name: create_rest
@@ -150,7 +152,8 @@ CREATE TEMP TABLE rest (
   facts_key INTEGER NOT NULL,
   algorithm TEXT NOT NULL,
   value BLOB NOT NULL,
-  quality INTEGER
+  quality INTEGER,
+  view TEXT NOT NULL
 ) STRICT;
 
 -- name: create_refused
@@ -164,13 +167,13 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_staged
 -- Import: one value.
-INSERT INTO staged (entry_id, position, facts_key, algorithm, value, quality) VALUES (?, ?, ?, ?, ?, ?);
+INSERT INTO staged (entry_id, position, facts_key, algorithm, value, quality, view) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: select_fresh
 -- Import: the plain case: one value, active, of an entry that the set does not have. Merging such a row onto nothing
 -- gives the row itself, so SQLite may copy it without asking `merge`.
-INSERT INTO fresh (entry_id, facts_key, algorithm, value, quality)
-SELECT s.entry_id, s.facts_key, s.algorithm, s.value, s.quality
+INSERT INTO fresh (entry_id, facts_key, algorithm, value, quality, view)
+SELECT s.entry_id, s.facts_key, s.algorithm, s.value, s.quality, s.view
 FROM staged AS s
 GROUP BY s.entry_id
 HAVING count(*) = 1
@@ -189,15 +192,15 @@ WHERE n.number > :after AND n.number <= :upto;
 
 -- name: insert_fresh_values
 -- Import: the values of the same range.
-INSERT INTO value (entry_key, algorithm, value, quality)
-SELECT :entry_key + n.number, n.algorithm, n.value, n.quality
+INSERT INTO value (entry_key, algorithm, value, quality, view)
+SELECT :entry_key + n.number, n.algorithm, n.value, n.quality, n.view
 FROM fresh AS n
 WHERE n.number > :after AND n.number <= :upto;
 
 -- name: select_rest
 -- Import: everything staged whose entry was not just copied.
-INSERT INTO rest (entry_id, position, facts_key, algorithm, value, quality)
-SELECT s.entry_id, s.position, s.facts_key, s.algorithm, s.value, s.quality
+INSERT INTO rest (entry_id, position, facts_key, algorithm, value, quality, view)
+SELECT s.entry_id, s.position, s.facts_key, s.algorithm, s.value, s.quality, s.view
 FROM staged AS s
 WHERE NOT EXISTS (
   SELECT 1 FROM entry AS e WHERE e.set_key = :set_key AND e.entry_id = s.entry_id AND e.sequence > :sequence
@@ -207,7 +210,7 @@ ORDER BY s.entry_id, s.row_number;
 -- name: rest
 -- Import: the rows for `merge`.
 SELECT r.entry_id, r.position, f.status, f.status_reason, f.labels, f.source, f.list_version, f.external_id,
-  f.received_at_us, r.algorithm, r.value, r.quality
+  f.received_at_us, r.algorithm, r.value, r.quality, r.view
 FROM rest AS r CROSS JOIN facts AS f ON f.facts_key = r.facts_key
 ORDER BY r.row_number;
 
@@ -228,7 +231,7 @@ FROM json_each(:entry_ids) AS wanted CROSS JOIN entry AS e
 
 -- name: known_values
 -- Import: the values of the entries whose keys are named in a JSON array.
-SELECT v.entry_key, v.algorithm, v.value, v.quality
+SELECT v.entry_key, v.algorithm, v.value, v.quality, v.view
 FROM json_each(:entry_keys) AS wanted CROSS JOIN value AS v ON v.entry_key = wanted.value;
 
 -- name: last_withdrawal
@@ -254,6 +257,6 @@ SET status = ?, status_reason = ?, labels = ?, source = ?, list_version = ?, ext
 WHERE entry_key = ?;
 
 -- name: upsert_value
--- Import: a value of an entry; one that it has already takes the new quality.
-INSERT INTO value (entry_key, algorithm, value, quality) VALUES (?, ?, ?, ?)
-ON CONFLICT (entry_key, algorithm, value) DO UPDATE SET quality = excluded.quality;
+-- Import: a value of an entry; one that it has already takes the new quality and view.
+INSERT INTO value (entry_key, algorithm, value, quality, view) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (entry_key, algorithm, value) DO UPDATE SET quality = excluded.quality, view = excluded.view;

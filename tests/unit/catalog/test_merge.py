@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from hashmatch.catalog.merge import Facts, Merged, fold
+from hashmatch.catalog.merge import Facts, Merged, Stated, fold
 
 PLAIN = Facts("active", "", "", "", "", "", None)
 STATUSES = ("active", "disputed", "withdrawn")
@@ -45,19 +45,21 @@ def test_only_a_withdrawn_entry_is_contradicted() -> None:
     assert not Merged("a", 1, PLAIN._replace(status="disputed")).contradicts(PLAIN)
 
 
-def test_a_value_is_fresh_when_it_or_its_quality_is_new() -> None:
-    merged = Merged("a", 1, PLAIN, {("pdq", b"1"): 60})
-    merged.add("pdq", b"1", None)
-    merged.add("pdq", b"1", 60)
+def test_a_value_is_fresh_when_it_or_what_is_said_of_it_is_new() -> None:
+    merged = Merged("a", 1, PLAIN, {("pdq", b"1"): Stated(60, "crop-left-3")})
+    merged.add("pdq", b"1", None, "")
+    merged.add("pdq", b"1", 60, "crop-left-3")
     assert merged.fresh() == []
-    merged.add("pdq", b"1", 70)
-    merged.add("pdq", b"2", None)
-    assert merged.fresh() == [("pdq", b"1", 70), ("pdq", b"2", None)]
+    merged.add("pdq", b"1", 70, "")
+    merged.add("pdq", b"2", None, "crop-top-6")
+    assert merged.fresh() == [("pdq", b"1", 70, "crop-left-3"), ("pdq", b"2", None, "crop-top-6")]
+    merged.add("pdq", b"1", None, "crop-top-3")
+    assert merged.fresh()[0] == ("pdq", b"1", 70, "crop-top-3")
     assert repr(merged) == "Merged('a', 1 values stored, 2 now)"
 
 
 def test_a_value_given_twice_is_fresh_only_when_the_last_word_is_new() -> None:
-    merged = Merged("a", 1, PLAIN, {("pdq", b"1"): 99})
-    merged.add("pdq", b"1", 50)
-    merged.add("pdq", b"1", 99)
+    merged = Merged("a", 1, PLAIN, {("pdq", b"1"): Stated(99, "")})
+    merged.add("pdq", b"1", 50, "")
+    merged.add("pdq", b"1", 99, "")
     assert merged.fresh() == []

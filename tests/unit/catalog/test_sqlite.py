@@ -240,6 +240,33 @@ def test_migrations_are_numbered_without_a_gap() -> None:
     assert numbers == list(range(1, len(migrations()) + 1))
 
 
+def test_a_catalog_from_before_views_is_brought_to_this_version(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    old = sqlite3.connect(path)
+    old.executescript(migrations()[0])
+    old.execute(
+        "INSERT INTO hash_set VALUES (1, 'id', 'known', 'other', '', '', '', '', '', 'enforced', 2, 1, 0, 0, 1)"
+    )
+    old.execute("INSERT INTO entry VALUES (1, 1, 'a', 'active', '', '', '', '', '', 0, 2)")
+    old.execute("INSERT INTO value VALUES (1, 'pdq', ?, 90)", (b"\x01" * 32,))
+    old.execute("UPDATE catalog SET sequence = 2")
+    old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    old.execute("PRAGMA user_version = 1")
+    old.commit()
+    old.close()
+    cropped = EntryHash("pdq", b"\x02" * 32, 80, "crop-left-3")
+    with SqliteCatalog.open(path) as catalog:
+        (entry,) = catalog.entries("known")
+        assert entry.hashes == (EntryHash("pdq", b"\x01" * 32, 90, ""),)
+        result = catalog.import_entries("known", [Entry("a", (cropped,)), Entry("b", (cropped,))])
+        assert (result.added, result.updated) == (1, 1)
+        catalog.verify()
+    with SqliteCatalog.open(path) as catalog:
+        one, two = catalog.entries("known")
+        assert one.hashes == (EntryHash("pdq", b"\x01" * 32, 90, ""), cropped)
+        assert two.hashes == (cropped,)
+
+
 def test_a_failing_migration_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "c"
     filled(path, 3)

@@ -121,3 +121,20 @@ def test_text_in_any_script_passes() -> None:
 
 def test_repr_names_the_algorithms() -> None:
     assert repr(RULES).startswith("EntryRules(ahash, dhash")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "view", "reason"),
+    [
+        ("pdq", "crop-left-4", "'crop-left-4' is no view that an original is enrolled with; leave it blank"),
+        ("pdq", "rot90", "'rot90' is no view that an original is enrolled with"),
+        ("md5", "crop-left-3", "md5 is of the whole file, not of crop-left-3: leave the view blank"),
+    ],
+)
+def test_views_are_a_closed_list_and_not_of_digests(algorithm: str, view: str, reason: str) -> None:
+    size = 16 if algorithm == "md5" else 32
+    found = problem(hashes=(EntryHash(algorithm, bytes(range(size)), view=view),))
+    assert found is not None
+    assert found.field == "view"
+    assert found.reason.startswith(reason)
+    assert problem(hashes=(EntryHash("pdq", bytes(range(32)), view="crop-left-3"),)) is None

@@ -113,7 +113,7 @@ def test_a_set_is_shown_and_with_entries_the_first_of_them(shell: Shell) -> None
     _, first = shell.json("show", "known", "--entries", "1")
     assert set(first) == set(ENTRY_FIELDS)
     assert first["entry_id"] == "a"
-    assert first["hashes"] == [{"algorithm": "pdq", "value": "01" * 32, "quality": 90}]
+    assert first["hashes"] == [{"algorithm": "pdq", "value": "01" * 32, "quality": 90, "view": ""}]
     lines = shell.text("show", "known", "--entries", "9")
     assert lines[2:] == [
         "entry\tstatus\thashes\tlabels\tsource",

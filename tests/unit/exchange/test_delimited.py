@@ -54,6 +54,15 @@ def test_the_quality_belongs_to_who_has_one() -> None:
     assert only_entry(f"algorithm,value,quality\nmd5,{MD5},70\n").hashes[0].quality == 70
 
 
+def test_the_view_belongs_to_what_is_computed_from_pixels() -> None:
+    entry = only_entry(f"md5,pdq,View\n{MD5},{PDQ},crop-left-3\n")
+    assert [(item.algorithm, item.view) for item in entry.hashes] == [("md5", ""), ("pdq", "crop-left-3")]
+    assert only_entry(f"algorithm,value,view\npdq,{PDQ},\n").hashes[0].view == ""
+    (refused,) = read(f"md5,view\n{MD5},crop-left-3\n")
+    assert isinstance(refused, Rejected)
+    assert (refused.field, refused.reason[:22]) == ("view", "none of the row's hash")
+
+
 def test_other_columns_become_labels_unless_blank() -> None:
     entry = only_entry(f"md5,Category,,series,labels\n{MD5},A1,note,,csv:Category=A1;iwf/3=B\n")
     assert entry.labels == (Label("csv:Category", "", "A1"), Label("iwf", "3", "B"), Label("csv:3", "", "note"))
@@ -104,4 +113,7 @@ def test_an_entry_of_several_hashes_is_written_as_several_rows() -> None:
     stream = io.BytesIO()
     entry = Entry("a", (EntryHash("md5", bytes.fromhex(MD5)), EntryHash("pdq", bytes.fromhex(PDQ), 80)))
     assert delimited.write([entry], stream) == 1
-    assert stream.getvalue().decode().splitlines()[1:] == [f"md5,{MD5},,a,,,,,active,,", f"pdq,{PDQ},80,a,,,,,active,,"]
+    assert stream.getvalue().decode().splitlines()[1:] == [
+        f"md5,{MD5},,a,,,,,active,,,",
+        f"pdq,{PDQ},80,a,,,,,active,,,",
+    ]
