@@ -13,12 +13,11 @@ import pytest
 from hashmatch.client import AsyncClient, RetryPolicy
 from hashmatch.client import aio as client_module
 from hashmatch.client.wire import error_from_rpc
-from hashmatch.config import ServerConfig
 from hashmatch.errors import BadInput, CatalogUnavailable, DeadlineExceeded, EntryNotFound, SetExists, SetNotFound
 from hashmatch.model import Entry, EntryHash, EntryStatus, HarmDomain, Rejected, SetMode
 from hashmatch.report.proto import entry_to_proto
 from hashmatch.v1 import hashset_pb2, hashset_pb2_grpc, types_pb2
-from tests.support.service import STATUS, Scene, collect, serving, until
+from tests.support.service import STATUS, Scene, collect, loopback, serving, until
 
 
 def entry(number: int) -> Entry:
@@ -165,7 +164,7 @@ async def test_a_stream_that_the_caller_breaks_imports_nothing() -> None:
         await client.create_hash_set("a", HarmDomain.OTHER)
         with pytest.raises(Unreadable):
             await client.import_entries("a", broken())
-        await until(lambda: scene.endpoint is not None and "0 active" in repr(scene.endpoint))
+        await until(lambda: scene.endpoint is not None and ": 0 active" in repr(scene.endpoint))
         assert scene.catalog.contents["a"] == {}
         assert (await client.import_entries("a", entries(3))).added == 3
 
@@ -186,7 +185,7 @@ async def test_an_import_that_is_cancelled_midway_imports_nothing() -> None:
         importing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await importing
-        await until(lambda: "0 active" in repr(scene.endpoint))
+        await until(lambda: ": 0 active" in repr(scene.endpoint))
         assert (await client.hash_set("a")).version == 1
 
 
@@ -194,9 +193,9 @@ async def test_an_import_that_falls_silent_is_ended_and_imports_nothing() -> Non
     async def silent() -> AsyncIterator[Entry]:
         for number in range(client_module.IMPORT_MESSAGE_ENTRIES):
             yield entry(number)
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
-    scene = Scene(ServerConfig(listen="127.0.0.1:0", import_idle_s=1))
+    scene = Scene(loopback(import_idle_s=1))
     async with serving(scene), AsyncClient(scene.target) as client:
         await client.create_hash_set("a", HarmDomain.OTHER)
         with pytest.raises(DeadlineExceeded, match=r"no entries came for 1 s \(server.import_idle_s\)"):

@@ -17,7 +17,7 @@ import pytest
 
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.client import AsyncClient, RetryPolicy
-from hashmatch.config import Config, DecodeConfig, IndexConfig, SandboxConfig, ServerConfig
+from hashmatch.config import Config, DecodeConfig, IndexConfig
 from hashmatch.errors import BadConfig, HashmatchError
 from hashmatch.hashing.digests import digest
 from hashmatch.matching.engine import Submission
@@ -25,11 +25,13 @@ from hashmatch.model import Entry, EntryHash, HarmDomain, MatchReport, Refusal, 
 from hashmatch.service.runtime import CATALOG, Runtime, prepare_directory
 from hashmatch.service.server import serve
 from tests.support.canary import call_everything, leaks
-from tests.support.service import collect
+from tests.support.sandbox import patient
+from tests.support.serve_once import DRAIN_S
+from tests.support.service import collect, loopback
 
 CONFIG = Config(
-    server=ServerConfig(listen="127.0.0.1:0", health_poll_ms=20),
-    sandbox=SandboxConfig(workers=1),
+    server=loopback(),
+    sandbox=patient(),
     index=IndexConfig(poll_ms=20),
 )
 NO_IMAGE = b"no image"
@@ -100,7 +102,7 @@ async def test_from_an_empty_directory_to_a_match_a_withdrawal_and_a_restart(tmp
     assert (status.workers.workers, status.workers.images) == (1, 2)
     assert mode_of(data_dir) == 0o700
     on_socket = dataclasses.replace(
-        CONFIG, server=ServerConfig(listen=f"unix:{tmp_path}/socket"), decode=DecodeConfig(max_bytes=100)
+        CONFIG, server=loopback(listen=f"unix:{tmp_path}/socket"), decode=DecodeConfig(max_bytes=100)
     )
     async with service(data_dir, on_socket) as client:
         assert (await client.detect(bytes(101))).reason is Refusal.TOO_LARGE
@@ -117,7 +119,7 @@ async def test_what_another_process_imports_shows_up(tmp_path: Path) -> None:
             other.create_set("known", HarmDomain.OTHER)
             other.import_entries("known", [KNOWN])
         reports: list[MatchReport] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not reports or reports[-1].verdict is not Verdict.MATCH:
                 reports.append(await client.detect(NO_IMAGE))
     assert before.verdict is Verdict.NOT_CHECKED
@@ -202,7 +204,7 @@ async def process(data_dir: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proc
     )
     assert running.stdout is not None
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             target = (await running.stdout.readline()).decode().strip()
         assert target, "the service ended before it was ready"
         yield running, target
@@ -235,8 +237,8 @@ async def test_after_sigterm_every_accepted_call_is_answered(tmp_path: Path) -> 
         signal_all(sandbox, signal.SIGSTOP)
         stopped.set()
         rest = asyncio.create_task(collect(stream))
-        asking = [asyncio.create_task(client.detect(NO_IMAGE)) for _ in range(10)]
-        async with asyncio.timeout(10):
+        asking = [asyncio.create_task(client.detect(NO_IMAGE, timeout_s=300)) for _ in range(10)]
+        async with asyncio.timeout(100):
             await until_pending(client, 15)
         running.send_signal(signal.SIGTERM)
         with pytest.raises(TimeoutError):
@@ -246,7 +248,7 @@ async def test_after_sigterm_every_accepted_call_is_answered(tmp_path: Path) -> 
         signal_all(sandbox, signal.SIGCONT)
         answers = [first, *await rest]
         reports = await asyncio.gather(*asking)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             assert await running.wait() == 0
     assert sorted(answer.item_id for answer in answers) == ["0", "1", "2", "3", "4", "5"]
     assert all(answer.report is not None for answer in answers)
@@ -269,7 +271,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
             async with asyncio.timeout(0.5):
                 await running.wait()
         running.send_signal(signal.SIGINT)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DRAIN_S / 6):
             assert await running.wait() == 0
         held.set()
         with pytest.raises(HashmatchError):
