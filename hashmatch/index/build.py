@@ -173,7 +173,7 @@ class _Columns:
         yield f"{at}/keys", _gather(keys, order)
 
     def _table_contents(self, state: SpaceState) -> Iterator[tuple[str, _Blocks]]:
-        """Build one chunk after the other; only the codes in their permuted order are held, 8 bytes per 64 bits."""
+        """Build one table after the other; held are the codes in columns and room to sort, 40 bytes per PDQ row."""
         offsets, filters, rows = self._spool("<u4"), self._spool("<u2"), self._spool("<u4")
         codes = self._spaces[state.name].codes.mapped().reshape(-1, state.size_bytes)
         for table in chunk_tables(codes):

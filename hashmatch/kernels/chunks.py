@@ -5,7 +5,8 @@ Theory of operation
 A code's bits are put into a fixed order that scatters neighbours (:func:`permutation`) and cut into m chunks of 16. For
 each chunk there is a table of all rows, sorted by the chunk's first ``key_bits`` bits: ``offsets`` says where a key's
 bucket begins, ``filters`` holds of each row the 16 bits that follow the key, ``rows`` its number. ``multi_index.py``
-searches the tables; docs/explain/search.md explains why these bits are enough to miss nothing.
+searches the tables, ``tables.py`` builds them; docs/explain/search.md explains why these bits are enough to miss
+nothing.
 
 What this module deliberately does not do: it does not choose ``key_bits`` (``index/plan.py``), and it does not search.
 
@@ -21,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels import _simd
-from hashmatch.kernels._jit import int64, kernel, readonly, uint8, uint16, uint32, uint64, void, writable
+from hashmatch.kernels._jit import int64, kernel, readonly, uint8, uint16, uint64, void, writable
 
 Words = npt.NDArray[np.uint64]
 Halves = npt.NDArray[np.uint16]
@@ -31,8 +32,6 @@ FILTER_BITS: Final = 16
 PAD: Final = _simd.LANES
 """Items behind the last row of ``filters`` and ``rows``, so that a whole compare never leaves the array."""
 _WORD_BITS: Final = 64
-_FIRST_BITS: Final = 8
-"""Bits of the key that the first pass of the sort looks at."""
 
 
 def permutation(bits: int) -> npt.NDArray[np.int64]:
@@ -139,65 +138,3 @@ def prepare(
     permute(codes, table, permuted)
     for chunk in range(keys.shape[0]):
         cut(permuted, chunk, key_bits, keys[chunk], words[chunk])
-
-
-@kernel(
-    void,
-    readonly(uint16),
-    readonly(uint16),
-    int64,
-    *(writable(item) for item in (uint16, uint16, uint32)),
-    *(writable(item) for item in (uint32, uint16, uint32)),
-)
-def build_chunk(
-    keys: Halves,
-    words: Halves,
-    key_bits: int,
-    sorting_keys: Halves,
-    sorting_words: Halves,
-    sorting_rows: npt.NDArray[np.uint32],
-    offsets: npt.NDArray[np.uint32],
-    filters: Halves,
-    rows: npt.NDArray[np.uint32],
-) -> None:
-    """Build the table of one chunk: a sort of all rows by key, equal keys in row order.
-
-    Two passes, by the key's first eight bits and by the others: each writes to 256 places at a time, which the cache
-    and the address translation keep up with; 65,536 at once take three times as long.
-
-    Parameters
-    ----------
-    keys, words : uint16, shape (n,), read-only ok
-        Key, of ``key_bits`` bits, and filter word of each row, from :func:`cut`.
-    sorting_keys, sorting_words, sorting_rows : uint16, uint16, uint32, shape (n,), scratch
-    offsets : uint32, shape (2 ** key_bits + 1,), written
-    filters, rows : uint16, uint32, shape (n + PAD,), written
-
-    """
-    n, buckets = keys.shape[0], offsets.shape[0] - 1
-    low_bits = max(key_bits - _FIRST_BITS, 0)
-    for b in range(buckets + 1):
-        offsets[b] = 0
-    for row in range(n):
-        offsets[keys[row] + 1] += np.uint32(1)
-    for b in range(buckets):
-        offsets[b + 1] += offsets[b]
-    # The first offset of each group counts up to the next group's; the second pass finds it there and puts it back.
-    for row in range(n):
-        first = np.int64(keys[row]) >> low_bits << low_bits
-        place = offsets[first]
-        offsets[first] = place + np.uint32(1)
-        sorting_keys[place], sorting_words[place], sorting_rows[place] = keys[row], words[row], np.uint32(row)
-    for group in range(buckets - (1 << low_bits), -1, -(1 << low_bits)):
-        offsets[group] = offsets[group - (1 << low_bits)] if group > 0 else np.uint32(0)
-    for sorted_place in range(n):
-        key = sorting_keys[sorted_place]
-        place = offsets[key]
-        offsets[key] = place + np.uint32(1)
-        filters[place], rows[place] = sorting_words[sorted_place], sorting_rows[sorted_place]
-    for b in range(buckets, 0, -1):
-        offsets[b] = offsets[b - 1]
-    offsets[0] = 0
-    for place in range(n, filters.shape[0]):
-        filters[place] = 0
-        rows[place] = 0
