@@ -85,9 +85,7 @@ def views(pixels: Pixels, frame: int, *, thorough: bool) -> Iterator[ComputedHas
 
     """
     picture = shrink(pixels)
-    grid = sample(picture.luma, picture.whole)
-    yield from _turned("", grid, frame)
-    yield from _turned("invert", -grid, frame)
+    yield from cheap(sample(picture.luma, picture.whole), frame)
     if thorough:
         half = halved(picture)
         for number, part in enumerate(trimmed(picture), 1):
@@ -96,11 +94,17 @@ def views(pixels: Pixels, frame: int, *, thorough: bool) -> Iterator[ComputedHas
             yield _upright(f"cell-{name}", _sampled(picture, half, part), frame)
         small = coarse(half)
         for degrees in DEGREES if corners_are_flat(half) else DEGREES[:_SLIGHT_DEGREES]:
-            yield _upright(f"derotate+{degrees}", turned(small, degrees), frame)
-            yield _upright(f"derotate-{degrees}", turned(small, -degrees), frame)
+            yield _upright(f"derotate+{degrees}", turned(small, small.whole, degrees), frame)
+            yield _upright(f"derotate-{degrees}", turned(small, small.whole, -degrees), frame)
         factor_x, factor_y = picture.factors
         for number, corners in enumerate(quadrilaterals(half.luma, factor_x / factor_y), 1):
             yield from _turned(f"quad-{number}", straightened(half, corners), frame)
+
+
+def cheap(grid: Floats, frame: int) -> Iterator[ComputedHash]:
+    """Yield the hashes of a whole picture and of its negative; samples as float32, shape (64, 64)."""
+    yield from _turned("", grid, frame)
+    yield from _turned("invert", -grid, frame)
 
 
 def corners_are_flat(picture: Shrunk) -> bool:

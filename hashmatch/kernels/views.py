@@ -4,15 +4,19 @@ Theory of operation
 -------------------
 PDQ's two box filters make a tent over every cell of a 64 x 64 grid, but a tent of whole pixels: an even window stands
 one pixel off centre, and the sampled position is rounded down. At 4000 pixels that is nothing, at 400 it moves a hash
-by ten bits. :func:`sample` takes the limit of ever finer pixels instead: a centred tent as wide as a cell, integrated
+by ten bits. :func:`samples` takes the limit of ever finer pixels instead: a centred tent as wide as a cell, integrated
 over each pixel. So it does not matter at which resolution a copy arrives, and a picture shrunk by whole factors to
 about 512 pixels a side gives nearly the same samples: all views of one picture are computed from one small luma.
 
+A tent is separable, so a rectangle is squeezed to 64 rows and then to 64 columns. Sixteen columns are summed at a time
+(``_vectors.weigh``), and sixteen rows of sums are turned around together, which is what the next direction reads. What
+lies beyond the picture looks like its edge: a rectangle may be larger than the picture, for a copy that was cropped.
+
 :func:`turned` samples a rectangle that lies askew in a coarse copy of the picture, bilinearly; where it reaches beyond
-the picture, the nearest pixel of the picture stands in.
+its surroundings, the nearest pixel within them stands in.
 
 What this module deliberately does not do: it does not reproduce anybody's bits. What comes out is for asking, never for
-a list. It does not look for anything in the picture either (``rectangles`` does).
+a list. It does not look for anything in the picture either (``views_edges`` and ``views_tilts`` do).
 
 Source: docs/explain/views.md; facebook/ThreatExchange ``pdq/cpp/downscaling/downscaling.cpp`` for what is approached.
 """
@@ -20,20 +24,25 @@ Source: docs/explain/views.md; facebook/ThreatExchange ``pdq/cpp/downscaling/dow
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, void, writable
+from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, uint16, void, writable
+from hashmatch.kernels._vectors import LANES, weigh
 
 Pixels = npt.NDArray[np.uint8]
+Shorts = npt.NDArray[np.uint16]
 Floats = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
 
 GRID: Final = 64
 SIDE_PX: Final = 512
 """Sides are shrunk by a whole factor to about this: 8 pixels for each sample, and at least 5."""
+MOST_ROWS: Final = 256
+"""Rows that are summed at most: 256 white pixels still fit 16 bits."""
 
 
 class Rectangle(NamedTuple):
@@ -66,8 +75,8 @@ class Shrunk(NamedTuple):
     """Pixels of the picture per column and per row."""
 
 
-@kernel(void, readonly(uint8, 2), *[int64] * 2, *[writable(float32, n) for n in (1, 1, 2)])
-def _shrink(rows: Pixels, factor_x: int, factor_y: int, sums: Floats, line: Floats, out: Floats) -> None:
+@kernel(void, readonly(uint8, 2), *[int64] * 2, writable(uint16), writable(float32), writable(float32, 2))
+def _shrink(rows: Pixels, factor_x: int, factor_y: int, sums: Shorts, line: Floats, out: Floats) -> None:
     """Mean luma of blocks of pixels.
 
     Parameters
@@ -75,39 +84,40 @@ def _shrink(rows: Pixels, factor_x: int, factor_y: int, sums: Floats, line: Floa
     rows : uint8, shape (h, w) or (h, 3 * w), read-only ok
         The picture.
     factor_x, factor_y : int
-        Pixels of a block.
-    sums, line : float32, shapes of one row of ``rows`` and (w,)
+        Pixels of a block; at most :data:`MOST_ROWS` rows.
+    sums, line : uint16, shape of one row of ``rows``; float32, shape (w,)
         Scratch.
     out : float32, shape (ceil(h / factor_y), ceil(w / factor_x)), written
         The means.
 
     """
     height, width = rows.shape[0], line.shape[0]
+    whole = width // factor_x
     for i in range(out.shape[0]):
         bottom = min((i + 1) * factor_y, height)
-        sums[:] = np.float32(0)
+        sums[:] = np.uint16(0)
         for y in range(i * factor_y, bottom):
             row = rows[y]
             for x in range(sums.shape[0]):
-                sums[x] += np.float32(row[x])
+                sums[x] = np.uint16(sums[x] + np.uint16(row[x]))
         if sums.shape[0] == width:
-            line[:] = sums
+            for x in range(width):
+                line[x] = np.float32(sums[x])
         else:
             for x in range(width):
                 line[x] = (
-                    np.float32(0.299) * sums[3 * x]
-                    + np.float32(0.587) * sums[3 * x + 1]
-                    + np.float32(0.114) * sums[3 * x + 2]
+                    np.float32(0.299) * np.float32(sums[3 * x])
+                    + np.float32(0.587) * np.float32(sums[3 * x + 1])
+                    + np.float32(0.114) * np.float32(sums[3 * x + 2])
                 )
         means, share = out[i], np.float32(1) / np.float32((bottom - i * factor_y) * factor_x)
         means[:] = np.float32(0)
         for k in range(factor_x):
             shifted = line[k:]
-            for j in range(width // factor_x):
+            for j in range(whole):
                 means[j] += share * shifted[np.uint64(j * factor_x)]
-        rest = width - width // factor_x * factor_x
-        if rest:
-            means[-1] = line[width - rest :].mean() / np.float32(bottom - i * factor_y)
+        if whole * factor_x < width:
+            means[-1] = line[whole * factor_x :].mean() / np.float32(bottom - i * factor_y)
 
 
 @kernel(float32, float32)
@@ -122,30 +132,37 @@ def _below(position: np.float32) -> np.float32:
     return np.float32(1) - np.float32(0.5) * (np.float32(1) - position) * (np.float32(1) - position)
 
 
-@kernel(void, float32, float32, writable(int64), writable(float32, 2))
-def _tents(begin: np.float32, end: np.float32, firsts: Longs, weights: Floats) -> None:
+@kernel(void, float32, float32, int64, writable(int64), writable(float32, 2))
+def _tents(begin: np.float32, end: np.float32, length: int, firsts: Longs, weights: Floats) -> None:
     """Weigh the pixels under each of 64 tents between two positions.
 
     Parameters
     ----------
     begin, end : float32
         In pixels, ``begin < end``.
+    length : int
+        Pixels that there are; the first and the last stand for those beyond them.
     firsts : int64, shape (64,), written
-        First pixel of each tent.
-    weights : float32, shape (64, ceil((end - begin) / 64) + 1), written
-        Its share of each pixel from there on; each row sums to one.
+        First pixel of each tent; all that are weighed exist.
+    weights : float32, shape (64, n), written
+        Its share of each pixel from there on; each row sums to one. n is ``ceil((end - begin) / 64) + 1`` or, if that
+        is less, the length.
 
     """
     half = (end - begin) / np.float32(2 * GRID)
+    most = weights.shape[1]
     for i in range(GRID):
         centre = begin + np.float32(2 * i + 1) * half
-        first = int(np.floor(centre - half))
+        pixel = int(np.floor(centre - half))
+        first = min(max(pixel, 0), length - most)
         firsts[i] = first
+        weights[i] = np.float32(0)
         below = np.float32(0)
-        for k in range(weights.shape[1]):
-            next_below = _below((np.float32(first + k + 1) - centre) / half)
-            weights[i, k] = next_below - below
+        while below < np.float32(1):
+            next_below = _below((np.float32(pixel + 1) - centre) / half)
+            weights[i, min(max(pixel - first, 0), most - 1)] += next_below - below
             below = next_below
+            pixel += 1
 
 
 @kernel(
@@ -154,7 +171,7 @@ def _tents(begin: np.float32, end: np.float32, firsts: Longs, weights: Floats) -
     readonly(int64),
     readonly(float32, 2),
     *[int64] * 2,
-    *[writable(float32, n) for n in (1, 2)],
+    *[writable(float32, 2) for _ in range(2)],
 )
 def _squeeze(lines: Floats, firsts: Longs, weights: Floats, begin: int, end: int, sums: Floats, out: Floats) -> None:
     """Sum the lines under each of 64 tents, and lay them out for the other direction.
@@ -162,28 +179,27 @@ def _squeeze(lines: Floats, firsts: Longs, weights: Floats, begin: int, end: int
     Parameters
     ----------
     lines : float32, shape (h, w), read-only ok
-        Rows of the picture, or columns.
+        Rows of the picture, or columns; w at least 16.
     firsts, weights : int64, shape (64,); float32, shape (64, n); read-only ok
-        From :func:`_tents`; lines beyond the picture must weigh nothing.
+        From :func:`_tents`.
     begin, end : int
-        Positions along the lines that are needed.
-    sums : float32, shape (w,)
+        Positions along the lines that are needed; at least 16.
+    sums : float32, shape (16, w)
         Scratch.
     out : float32, shape (w, 64), written from ``begin`` to ``end``
         The sums, transposed.
 
     """
-    last, needed = lines.shape[0] - 1, sums[begin:end]  # slices: from zero, the compiler sees no negative index
-    for i in range(GRID):
-        needed[:] = np.float32(0)
-        for k in range(weights.shape[1]):
-            weight = weights[i, k]
-            if weight > np.float32(0):
-                line = lines[min(max(firsts[i] + k, 0), last), begin:end]
-                for x in range(needed.shape[0]):
-                    needed[x] += weight * line[x]
-        for x in range(needed.shape[0]):
-            out[begin + x, i] = needed[x]
+    most = weights.shape[1]
+    for i in range(0, GRID, LANES):
+        for k in range(LANES):
+            under = lines[firsts[i + k] : firsts[i + k] + most]
+            for x in range(begin, end - LANES, LANES):
+                weigh(weights[i + k], under, x, sums[k])
+            weigh(weights[i + k], under, end - LANES, sums[k])
+        for x in range(begin, end):
+            for k in range(LANES):
+                out[x, i + k] = sums[k, x]
 
 
 @kernel(void, readonly(float32, 2), writable(float32, 2))
@@ -195,27 +211,28 @@ def _halve(luma: Floats, half: Floats) -> None:
             half[y, x] = np.float32(0.25) * (upper[2 * x] + upper[2 * x + 1] + lower[2 * x] + lower[2 * x + 1])
 
 
-@kernel(void, readonly(float32, 2), readonly(float32), writable(float32, 2))
-def _turn(luma: Floats, affine: Floats, grid: Floats) -> None:
+@kernel(void, readonly(float32, 2), readonly(float32), readonly(float32), writable(float32, 2))
+def _turn(luma: Floats, affine: Floats, within: Floats, grid: Floats) -> None:
     """Sample a parallelogram: one bilinear sample for each of 64 x 64 cells.
 
     Parameters
     ----------
     luma : float32, shape (h, w), read-only ok
-        The picture.
+        The picture; neither side below 2.
     affine : float32, shape (6,), read-only ok
         ``x = a[0] + a[1] * u + a[2] * v``, ``y = a[3] + a[4] * u + a[5] * v``, u and v from 0 to 64; x and y are
-        those of pixel centres. Beyond the picture the nearest pixel counts.
+        those of pixel centres.
+    within : float32, shape (4,), read-only ok
+        Least x and y, greatest x and y that count, within the picture: beyond them the nearest pixel does.
     grid : float32, shape (64, 64), written
         The samples.
 
     """
-    last_x, last_y = np.float32(luma.shape[1] - 1), np.float32(luma.shape[0] - 1)
     for i in range(GRID):
         for j in range(GRID):
             u, v = np.float32(j) + np.float32(0.5), np.float32(i) + np.float32(0.5)
-            x = min(max(affine[0] + affine[1] * u + affine[2] * v, np.float32(0)), last_x)
-            y = min(max(affine[3] + affine[4] * u + affine[5] * v, np.float32(0)), last_y)
+            x = min(max(affine[0] + affine[1] * u + affine[2] * v, within[0]), within[2])
+            y = min(max(affine[3] + affine[4] * u + affine[5] * v, within[1]), within[3])
             left, top = min(int(x), luma.shape[1] - 2), min(int(y), luma.shape[0] - 2)
             right_share, bottom_share = x - np.float32(left), y - np.float32(top)
             upper = luma[top, left] + right_share * (luma[top, left + 1] - luma[top, left])
@@ -233,42 +250,54 @@ def shrink(pixels: Pixels) -> Shrunk:
 
     """
     height, width = pixels.shape[:2]
-    factor_x, factor_y = max(1, round(width / SIDE_PX)), max(1, round(height / SIDE_PX))
+    factor_x, factor_y = max(1, round(width / SIDE_PX)), min(max(1, round(height / SIDE_PX)), MOST_ROWS)
     luma = np.empty((-(-height // factor_y), -(-width // factor_x)), np.float32)
     rows = np.ascontiguousarray(pixels).reshape(height, -1)
-    _shrink(rows, factor_x, factor_y, np.empty(rows.shape[1], np.float32), np.empty(width, np.float32), luma)
+    _shrink(rows, factor_x, factor_y, np.empty(rows.shape[1], np.uint16), np.empty(width, np.float32), luma)
     return Shrunk(luma, Rectangle(0.0, 0.0, width / factor_x, height / factor_y), (factor_x, factor_y))
 
 
-def sample(luma: Floats, part: Rectangle) -> Floats:
-    """Return 64 x 64 samples of a rectangle of the picture.
+def samples(luma: Floats, parts: Sequence[Rectangle]) -> Floats:
+    """Return 64 x 64 samples of each of some rectangles.
 
     Parameters
     ----------
     luma : float32, shape (h, w), C order, read-only ok
         The shrunk picture.
-    part : Rectangle
-        Within the picture, with sides above 0.
+    parts : sequence of Rectangle
+        With sides above 0; they may reach beyond the picture by less than its own size.
 
     Returns
     -------
     numpy.ndarray
-        float32, shape (64, 64).
+        float32, shape (n, 64, 64).
 
     """
-    width = luma.shape[1]
-    begin, end = max(int(part.left), 0), min(math.ceil(part.right), width)
-    strip, grid = np.empty((width, GRID), np.float32), np.empty((GRID, GRID), np.float32)
-    _squeeze(luma, *_along(part.top, part.bottom), begin, end, np.empty(width, np.float32), strip)
-    _squeeze(strip, *_along(part.left, part.right), 0, GRID, np.empty(GRID, np.float32), grid)
+    height, width = luma.shape
+    if width < LANES:  # vectors of pixels need as many
+        luma = np.pad(luma, ((0, 0), (0, LANES - width)))
+    across = luma.shape[1]
+    grids, strip = np.empty((len(parts), GRID, GRID), np.float32), np.empty((across, GRID), np.float32)
+    sums = np.empty((LANES, max(across, GRID)), np.float32)
+    for part, grid in zip(parts, grids, strict=True):
+        begin = min(max(int(part.left), 0), across - LANES)
+        end = max(min(math.ceil(part.right), width), begin + LANES)
+        _squeeze(luma, *_along(part.top, part.bottom, height), begin, end, sums, strip)
+        _squeeze(strip, *_along(part.left, part.right, width), 0, GRID, sums, grid)
+    return grids
+
+
+def sample(luma: Floats, part: Rectangle) -> Floats:
+    """Return 64 x 64 samples of a rectangle; float32, shape (64, 64); parameters as for :func:`samples`."""
+    grid: Floats = samples(luma, [part])[0]
     return grid
 
 
-def _along(begin: float, end: float) -> tuple[Longs, Floats]:
+def _along(begin: float, end: float, length: int) -> tuple[Longs, Floats]:
     """First pixels and weights of the tents along one side."""
     firsts = np.empty(GRID, np.int64)
-    weights = np.empty((GRID, int(np.ceil((end - begin) / GRID)) + 1), np.float32)
-    _tents(np.float32(begin), np.float32(end), firsts, weights)
+    weights = np.empty((GRID, min(math.ceil((end - begin) / GRID) + 1, length)), np.float32)
+    _tents(np.float32(begin), np.float32(end), length, firsts, weights)
     return firsts, weights
 
 
@@ -288,13 +317,15 @@ def coarse(picture: Shrunk) -> Shrunk:
     return picture
 
 
-def turned(picture: Shrunk, degrees: float) -> Floats:
-    """Return 64 x 64 samples of a rectangle of the picture's size that lies askew in it, with the same centre.
+def turned(picture: Shrunk, part: Rectangle, degrees: float) -> Floats:
+    """Return 64 x 64 samples of a rectangle of a part's size that lies askew in it, with the same centre.
 
     Parameters
     ----------
     picture : Shrunk
-        From :func:`coarse`; neither side of the luma below 2.
+        From :func:`coarse` or nearly as coarse; neither side of the luma below 2.
+    part : Rectangle
+        Of the picture, in its pixels. What surrounds it is not looked at.
     degrees : float
         How far the rectangle is turned clockwise, as seen.
 
@@ -305,12 +336,19 @@ def turned(picture: Shrunk, degrees: float) -> Floats:
 
     """
     factor_x, factor_y = picture.factors
-    width, height = picture.whole.width, picture.whole.height
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    step_u, step_v = width / GRID, height / GRID
+    step_u, step_v = part.width / GRID, part.height / GRID
     across = (cosine * step_u, -sine * step_v * factor_y / factor_x)
     down = (sine * step_u * factor_x / factor_y, cosine * step_v)
-    left, top = (middle - GRID / 2 * sum(steps) - 0.5 for middle, steps in ((width / 2, across), (height / 2, down)))
+    centre = (part.left + part.right) / 2, (part.top + part.bottom) / 2
+    left, top = (middle - GRID / 2 * sum(steps) - 0.5 for middle, steps in zip(centre, (across, down), strict=True))
+    height, width = picture.luma.shape
+    within = (
+        min(math.ceil(part.left), width - 1),
+        min(math.ceil(part.top), height - 1),
+        max(min(math.floor(part.right), width) - 1, 0),
+        max(min(math.floor(part.bottom), height) - 1, 0),
+    )
     grid = np.empty((GRID, GRID), np.float32)
-    _turn(picture.luma, np.array([left, *across, top, *down], np.float32), grid)
+    _turn(picture.luma, np.array([left, *across, top, *down], np.float32), np.array(within, np.float32), grid)
     return grid

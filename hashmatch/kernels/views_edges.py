@@ -12,6 +12,10 @@ side that is the picture's own edge counts as a line of middling strength (:data
 than none. Rectangles as wide as the picture (bars, captions, telephones), as tall as it, and others are ranked apart,
 or the strong short edges of a window within the picture would leave no place for them.
 
+Bars and pages have rows of one shade, between letters too; photographs hardly ever do (:func:`_blank`). So the longest
+stretch without such rows may end where no edge is strong enough to be seen, in the dark, and a rectangle that contains
+many of them is rather a page than the picture on it.
+
 What this module deliberately does not do: it does not know which rectangle is right. The best few are hashed, and those
 that were wrong match nothing.
 """
@@ -35,8 +39,20 @@ EDGE: Final = 3.0
 """Strength of a side that is the picture's own edge, in steps of luma."""
 LINES: Final = 10
 """Lines kept in each direction."""
+OWN: Final = -1
+"""Stands for the number of a line at the picture's own edge."""
+BLANK: Final = -2
+"""The same where a stretch of blank rows or columns ends."""
+BLANK_RANGE: Final = 4.0
+"""Luma within which a whole row or column counts as one shade; a dark sky at night has more noise than that."""
+BLANK_REST: Final = 0.01
+"""Share of its pixels that may differ."""
+BLANK_WEIGHT: Final = 3.0
+"""A rectangle of which one part in this many is blank rows or columns is a page, and has no strength left."""
 APART_PX: Final = 3
 """Lines nearer than this are one."""
+SHARES: Final = (1, 1, 2)
+"""Rectangles of each kind in a round of ranking: as wide as the picture, as tall, others."""
 LEAST_SHARE: Final = 0.2
 """Shortest side of a rectangle, as a share of the picture's."""
 MOST_SHARE: Final = 0.995
@@ -112,14 +128,62 @@ def _lines(sums: Floats, strengths: Floats, lines: npt.NDArray[np.int64], positi
                 strengths[x] = np.float32(-1)
 
 
+@kernel(void, readonly(float32, 2), writable(float32), writable(float32))
+def _blank(luma: Floats, unlike: Floats, sums: Floats) -> None:
+    """Count the columns that show one shade from top to bottom.
+
+    Parameters
+    ----------
+    luma : float32, shape (h, w), read-only ok
+        The picture.
+    unlike : float32, shape (w,)
+        Scratch: pixels of a column that differ from its first.
+    sums : float32, shape (w + 1,), written
+        How many of the columns before this one are blank.
+
+    """
+    height, width = luma.shape
+    first = luma[0]
+    unlike[:] = np.float32(0)
+    for y in range(height):
+        row = luma[y]
+        for x in range(width):
+            unlike[x] += np.float32(abs(row[x] - first[x]) > np.float32(BLANK_RANGE))
+    sums[0] = np.float32(0)
+    for x in range(width):
+        sums[x + 1] = sums[x] + np.float32(unlike[x] <= np.float32(BLANK_REST) * np.float32(height))
+
+
+@kernel(void, readonly(float32), writable(int64))
+def _longest_run(sums: Floats, ends: npt.NDArray[np.int64]) -> None:
+    """Find where the longest run of columns without a blank one begins and ends; int64, shape (2,), both 0 if none."""
+    begin, longest = 0, 0
+    ends[0], ends[1] = 0, 0
+    for x in range(1, sums.shape[0]):
+        if sums[x] > sums[x - 1]:
+            begin = x
+        elif x - begin > longest:
+            longest = x - begin
+            ends[0], ends[1] = begin, x
+
+
 @kernel(float32, readonly(float32, 2), int64, float32, float32)
 def _side(sums: Floats, line: int, begin: np.float32, end: np.float32) -> np.float32:
-    """Mean strength of a stretch of a line; of the picture's own edge if ``line`` is negative."""
+    """Mean strength of a stretch of a line; of the picture's own edge, or a blank one's, if ``line`` is negative."""
     if line < 0:
         return np.float32(EDGE)
     low, high = int(begin + np.float32(0.5)), int(end + np.float32(0.5))
     strength: np.float32 = (sums[high, line] - sums[low, line]) / np.float32(max(high - low, 1))
     return strength
+
+
+@kernel(float32, readonly(float32), float32, float32)
+def _blank_share(sums: Floats, begin: np.float32, end: np.float32) -> np.float32:
+    """Share of the columns (or rows) between two positions that are blank, times :data:`BLANK_WEIGHT`."""
+    share: np.float32 = (
+        np.float32(BLANK_WEIGHT) * (sums[int(end)] - sums[int(begin + np.float32(0.99))]) / (end - begin)
+    )
+    return share
 
 
 @kernel(void, writable(float32, 2), float32, float32, float32, float32, float32)
@@ -144,6 +208,8 @@ def _insert(
     readonly(int64),
     readonly(float32),
     readonly(float32),
+    readonly(float32),
+    readonly(float32),
     *[writable(float32, n) for n in (3, 1, 3)],
 )
 def _rectangles(  # noqa: C901  (six nested loops over one table are easier to follow than six functions)
@@ -153,6 +219,8 @@ def _rectangles(  # noqa: C901  (six nested loops over one table are easier to f
     rows: npt.NDArray[np.int64],
     xs: Floats,
     ys: Floats,
+    blank_columns: Floats,
+    blank_rows: Floats,
     upright: Floats,
     level: Floats,
     found: Floats,
@@ -164,9 +232,11 @@ def _rectangles(  # noqa: C901  (six nested loops over one table are easier to f
     down, across : float32, shapes (h + 1, w) and (w + 1, h), read-only ok
         Sums along columns and along rows, from :func:`_contrast`.
     columns, rows : int64, shape (n,), read-only ok
-        Lines, -1 for the picture's own edges.
+        Lines, :data:`OWN` for the picture's own edges, :data:`BLANK` for those of blank stretches.
     xs, ys : float32, shape (n,), read-only ok
         Where they are; ascending.
+    blank_columns, blank_rows : float32, shapes (w + 1,) and (h + 1,), read-only ok
+        From :func:`_blank`.
     upright, level : float32, shapes (n, n, n) and (n,)
         Scratch: strengths of upright sides by line, top and bottom; of level sides by line.
     found : float32, shape (3, m, 5), all zero
@@ -183,7 +253,8 @@ def _rectangles(  # noqa: C901  (six nested loops over one table are easier to f
             if xs[b] - xs[a] < np.float32(LEAST_SHARE) * width:
                 continue
             whole = xs[b] - xs[a] > np.float32(MOST_SHARE) * width
-            wide = columns[a] < 0 and columns[b] < 0
+            wide = columns[a] == OWN and columns[b] == OWN
+            filled = np.float32(1) - _blank_share(blank_columns, xs[a], xs[b])
             for c in range(ys.shape[0]):
                 level[c] = _side(across, rows[c], xs[a], xs[b])
             for c in range(ys.shape[0]):
@@ -193,7 +264,8 @@ def _rectangles(  # noqa: C901  (six nested loops over one table are easier to f
                         continue
                     sides = (upright[a, c, d], upright[b, c, d], level[c], level[d])
                     strength = sides[0] + sides[1] + sides[2] + sides[3] + min(sides)
-                    kind = 0 if wide else 1 if rows[c] < 0 and rows[d] < 0 else 2
+                    strength *= filled - _blank_share(blank_rows, ys[c], ys[d])
+                    kind = 0 if wide else 1 if rows[c] == OWN and rows[d] == OWN else 2
                     if strength > found[kind, -1, 4]:
                         _insert(found[kind], xs[a], ys[c], xs[b], ys[d], strength)
 
@@ -214,24 +286,31 @@ def rectangles(luma: Floats, most: int) -> Floats:
         float32, shape (n, 5): left, top, right, bottom in pixels, and strength; strongest first.
 
     """
-    down, columns, xs = _direction(luma)
-    across, rows, ys = _direction(np.ascontiguousarray(luma.T))
-    found = np.zeros((3, -(-most // 3), 5), np.float32)
+    down, columns, xs, blank_columns = _direction(luma)
+    across, rows, ys, blank_rows = _direction(np.ascontiguousarray(luma.T))
+    found = np.zeros((len(SHARES), most, 5), np.float32)
     upright, level = np.empty((xs.size, ys.size, ys.size), np.float32), np.empty(ys.size, np.float32)
-    _rectangles(down, across, columns, rows, xs, ys, upright, level, found)
-    ranked = found.transpose(1, 0, 2).reshape(-1, 5)
+    _rectangles(down, across, columns, rows, xs, ys, blank_columns, blank_rows, upright, level, found)
+    ranked = np.concatenate(
+        [found[kind, turn * share : (turn + 1) * share] for turn in range(most) for kind, share in enumerate(SHARES)]
+    )
     return ranked[ranked[:, 4] > 0][:most]
 
 
-def _direction(luma: Floats) -> tuple[Floats, npt.NDArray[np.int64], Floats]:
-    """Return the sums down the columns, and the columns that are lines or edges with their positions, ascending."""
+def _direction(luma: Floats) -> tuple[Floats, npt.NDArray[np.int64], Floats, Floats]:
+    """Return the sums down the columns, the lines or edges with their positions, ascending, and the blank columns."""
     height, width = luma.shape
-    sums = np.empty((height + 1, width), np.float32)
+    sums, blank = np.empty((height + 1, width), np.float32), np.empty(width + 1, np.float32)
     _contrast(luma, np.zeros(width + 2 * ASIDE_PX, np.float32), sums)
+    _blank(luma, np.empty(width, np.float32), blank)
     lines, positions = np.empty(LINES, np.int64), np.empty(LINES, np.float32)
     _lines(sums, np.empty(width, np.float32), lines, positions)
     there = lines >= 0
-    lines = np.concatenate(([-1, -1], lines[there]))
-    positions = np.concatenate((np.array([0, width], np.float32), positions[there]))
+    ends = np.empty(2, np.int64)
+    _longest_run(blank, ends)
+    apart = [abs(positions[there] - end).min(initial=width) > APART_PX and 0 < end < width for end in ends]
+    ends = ends[apart]
+    lines = np.concatenate(([OWN, OWN], lines[there], np.full(ends.size, BLANK)))
+    positions = np.concatenate((np.array([0, width], np.float32), positions[there], ends.astype(np.float32)))
     order = np.argsort(positions, kind="stable")
-    return sums, np.ascontiguousarray(lines[order]), np.ascontiguousarray(positions[order])
+    return sums, np.ascontiguousarray(lines[order]), np.ascontiguousarray(positions[order]), blank

@@ -60,11 +60,11 @@ def test_shrinking_takes_means_of_blocks(size: tuple[int, int], mode: str) -> No
 def test_turning_samples_what_a_turned_picture_shows() -> None:
     picture = images.photo(6, (512, 384))
     turned = picture.rotate(7, Image.Resampling.BICUBIC)
-    back = views.turned(views.coarse(views.shrink(np.asarray(turned))), -7)
-    straight = views.turned(views.coarse(views.shrink(np.asarray(picture))), 0)
+    bent, plain = (views.coarse(views.shrink(np.asarray(shown))) for shown in (turned, picture))
+    back, straight = views.turned(bent, bent.whole, -7), views.turned(plain, plain.whole, 0)
     middle = (slice(12, 52), slice(12, 52))
     assert np.abs(back[middle] - straight[middle]).mean() < 3
-    wrong = views.turned(views.coarse(views.shrink(np.asarray(turned))), 7)
+    wrong = views.turned(bent, bent.whole, 7)
     assert np.abs(wrong[middle] - straight[middle]).mean() > 10
 
 
