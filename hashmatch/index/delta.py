@@ -25,7 +25,7 @@ import numpy as np
 from hashmatch.errors import RollbackRefused
 from hashmatch.index.columns import Growing, GrowingTexts, Ordinals, Texts, leading_keys
 from hashmatch.index.encode import BATCH_CHANGES, Batch, Encoder, SetTable, SpaceBatch
-from hashmatch.index.generation import Generation, Layer
+from hashmatch.index.generation import Generation, Layer, added, rows_by_set
 from hashmatch.index.part import DigestRows, EntryTable, Part, PerceptualRows, SpaceRows
 from hashmatch.index.search import digest_search, hamming_search
 from hashmatch.index.segment import Segment
@@ -96,6 +96,9 @@ class Delta:
         self._sets, self._statuses, self._label_lists = Growing("<u4"), Growing("|u1"), Growing("<u4")
         self._ids, self._labels = GrowingTexts(), GrowingTexts()
         self._spaces: dict[str, _GrowingSpace] = {}
+        self._rows = {
+            space: rows_by_set(segment.part.entries.sets, rows.owners) for space, rows in segment.part.spaces.items()
+        }
         self._row_of: dict[_Name, int] = {}
         self._dead_in_segment: Ordinals = np.empty(0, dtype=np.uint32)
         self._dead: Ordinals = np.empty(0, dtype=np.uint32)
@@ -147,7 +150,7 @@ class Delta:
             views=self._encoder.views,
         )
         layers = (Layer(self._segment.part, self._dead_in_segment), Layer(part, self._dead))
-        return Generation(self._segment, layers, self._encoder.sets.states(), self.sequence)
+        return Generation(self._segment, layers, self._encoder.sets.states(), self.sequence, dict(self._rows))
 
     def _ascending(self, batch: list[Change], last: int) -> int:
         """Check that the feed moves forward; changes of one transaction may share a sequence."""
@@ -189,6 +192,8 @@ class Delta:
             if space not in self._spaces:
                 self._spaces[space] = _GrowingSpace(self._space_rows[space])
             self._spaces[space].append(rows, first)
+            mine = rows_by_set(batch.sets, rows.owners)
+            self._rows[space] = added(self._rows[space], mine) if space in self._rows else mine
         if dead:
             self._dead = np.union1d(self._dead, np.array(dead, dtype=np.uint32))
         if len(stage.dead_in_segment):

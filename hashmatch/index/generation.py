@@ -61,13 +61,15 @@ class Generation:
     """One state of the index.
 
     ``segment`` is the snapshot; ``layers`` are its part and the delta's, each with its tombstones; ``sets`` by ordinal;
-    ``sequence`` is the position in the change feed.
+    ``sequence`` is the position in the change feed. ``rows`` counts the rows of each space by ordinal of the set, those
+    of tombstones among them.
     """
 
     segment: Segment
     layers: tuple[Layer, Layer]
     sets: tuple[SetState, ...]
     sequence: int
+    rows: Mapping[str, _Ints]
 
     @property
     def name(self) -> str:
@@ -82,6 +84,17 @@ class Generation:
         """Comparison spaces that hold a value; one whose last value was withdrawn counts until the next snapshot."""
         return frozenset().union(*(layer.part.spaces for layer in self.layers))
 
+    def row_count(self, space: str, sets: frozenset[str] | None) -> int:
+        """Rows of a space in these sets; None for all. Tombstones count until the next snapshot."""
+        counts = self.rows.get(space)
+        if counts is None:
+            return 0
+        return sum(
+            count
+            for state, count in zip(self.sets, counts.tolist(), strict=False)
+            if sets is None or state.name in sets
+        )
+
     def values(self) -> dict[str, int]:
         """Values that can match, per algorithm."""
         counts: dict[str, int] = {}
@@ -89,6 +102,19 @@ class Generation:
             for name, count in layer.values().items():
                 counts[name] = counts.get(name, 0) + count
         return counts
+
+
+def rows_by_set(sets: Ordinals, owners: Ordinals) -> _Ints:
+    """Count rows by ordinal of the set of the entry that owns them; ``sets`` : uint32, shape (entries,)."""
+    return np.bincount(sets[owners])
+
+
+def added(counts: _Ints, more: _Ints) -> _Ints:
+    """Return the sum of two counts by ordinal, of which either may be the longer."""
+    total = np.zeros(max(len(counts), len(more)), dtype=np.int64)
+    total[: len(counts)] += counts
+    total[: len(more)] += more
+    return total
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,14 @@ class LiveIndex:
         spaces = self._pinned().spaces()
         return frozenset(row.name for row in self._algorithms.values() if row.space in spaces)
 
+    def values(self, sets: frozenset[str] | None) -> dict[str, int]:
+        """Count what a query of each algorithm may hit in these sets (None for all): every value of its space.
+
+        Withdrawn values count until the next snapshot. Raises IndexNotLoaded.
+        """
+        current = self._pinned()
+        return {row.name: current.row_count(row.space, sets) for row in self._algorithms.values()}
+
     def status(self) -> IndexStatus:
         """Describe the index; never raises."""
         current = self._generation

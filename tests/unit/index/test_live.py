@@ -56,12 +56,41 @@ def found_ids(index: LiveIndex, *queries: Query, sets: frozenset[str] | None = N
 
 def test_an_empty_index_says_so_and_never_no_match() -> None:
     index = LiveIndex(TABLE)
-    for ask in (lambda: index.search([], sets=None, max_hits=1), index.set_names, index.algorithms):
+    asked = (
+        lambda: index.search([], sets=None, max_hits=1),
+        index.set_names,
+        index.algorithms,
+        lambda: index.values(None),
+    )
+    for ask in asked:
         with pytest.raises(IndexNotLoaded, match="No index is loaded yet"):
             ask()
     assert index.status() == IndexStatus(State.EMPTY)
     assert (index.snapshot, index.sequence, index.held) == (0, 0, 0)
     assert repr(index) == "<LiveIndex empty>"
+
+
+def test_values_are_counted_by_space_and_set_in_snapshot_and_delta(feed: FakeFeed, tmp_path: Path) -> None:
+    index = serving(feed, tmp_path)
+    assert {name: index.values(None)[name] for name in ("pdq", "pdq-nearest512", "md5", "phash")} == {
+        "pdq": 5, "pdq-nearest512": 5, "md5": 4, "phash": 1,
+    }  # fmt: skip
+    assert [index.values(frozenset(names))["pdq"] for names in ((), ("a",), ("b",), ("a", "b"))] == [0, 4, 1, 5]
+    feed.create_set("c")
+    feed.put("c", [entry("y", value("pdq", 7), value("pdq", 8))])
+    feed.put("a", [entry("e9", value("pdq", 9), value("phash", 2))])
+    sync(index, feed)
+    assert [index.values(frozenset({name}))["pdq"] for name in "abc"] == [5, 1, 2]
+    assert (index.values(None)["pdq"], index.values(None)["phash"]) == (8, 2)
+
+
+def test_withdrawn_values_are_counted_until_the_next_snapshot(feed: FakeFeed, tmp_path: Path) -> None:
+    index = serving(feed, tmp_path)
+    feed.withdraw("a", "e0")
+    sync(index, feed)
+    assert index.values(None)["pdq"] == 5
+    index.load(segment_of(feed, tmp_path / "next", generation=2))
+    assert index.values(None)["pdq"] == 4
 
 
 def test_the_table_is_all_there_is(feed: FakeFeed, tmp_path: Path) -> None:
