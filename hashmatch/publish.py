@@ -137,6 +137,8 @@ class Publisher:
         self._syncing = threading.RLock()
         self._closing = threading.Event()
         self._damaged: set[Path] = set()
+        self._submitting = threading.Lock()
+        """Held to begin a compaction, or to begin the closing: no work is given to a thread that was shut down."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hashmatch-compaction")
         self._compaction: Future[None] | None = None
         self._not_before_s = 0.0
@@ -220,7 +222,8 @@ class Publisher:
 
     def close(self) -> None:
         """Stop a build that is running; the index keeps serving what it has. Safe to call twice."""
-        self._closing.set()
+        with self._submitting:
+            self._closing.set()
         self._thread.shutdown(wait=True)
 
     # --- one step each --------------------------------------------------------------------------------------------
@@ -234,8 +237,10 @@ class Publisher:
     def _begin_compaction(self) -> Future[None]:
         """Start a compaction unless one is running; return the one that runs."""
         if self._compaction is None or self._compaction.done():
-            self._index.begin_compaction()
-            self._compaction = self._thread.submit(self._compact)
+            with self._submitting:
+                self._check_started()
+                self._index.begin_compaction()
+                self._compaction = self._thread.submit(self._compact)
             self._compaction.add_done_callback(self._note_failure)
         return self._compaction
 

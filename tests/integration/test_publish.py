@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import logging
@@ -18,7 +19,7 @@ from hashmatch.model import Change, Entry, EntryHash, Query
 from hashmatch.publish import Publisher, SnapshotFile
 from tests.support.feed import FakeFeed
 from tests.support.index import entry, value
-from tests.support.publishing import CONFIG, HeldFeed, catalog, eventually, flip, ids, names, publishing
+from tests.support.publishing import CONFIG, LONGEST_WAIT_S, HeldFeed, catalog, eventually, flip, ids, names, publishing
 
 # --- start -------------------------------------------------------------------------------------------------------
 
@@ -235,7 +236,7 @@ def test_withdrawals_during_a_build_survive_the_swap(tmp_path: Path) -> None:
         feed.hold = True
         compacting = threading.Thread(target=publisher.compact)
         compacting.start()
-        assert feed.reached.wait(20)
+        assert feed.reached.wait(LONGEST_WAIT_S)
         assert publisher.status().state is State.COMPACTING
         feed.withdraw("a", "e3")
         assert publisher.sync() is True
@@ -295,7 +296,7 @@ def test_closing_ends_a_build(tmp_path: Path) -> None:
         feed.hold = True
         feed.put("a", [entry(f"n{i}", value("md5", i)) for i in range(20)])
         publisher.sync()
-        assert feed.reached.wait(20)
+        assert feed.reached.wait(LONGEST_WAIT_S)
         closing = threading.Thread(target=publisher.close)
         closing.start()
         eventually(publisher._closing.is_set, "close did not begin")
@@ -305,6 +306,26 @@ def test_closing_ends_a_build(tmp_path: Path) -> None:
         assert ids(index, 19) == ["n19"]
     assert [file.generation for file in SnapshotFile.all_in(tmp_path)] == [1]
     assert [name for name in names(tmp_path) if name.endswith(".tmp")] == []
+
+
+def test_closing_does_not_come_between_the_beginning_of_a_build_and_its_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The build would be refused by a pool of threads that was shut down, and the index compact for ever."""
+    with publishing(catalog(), tmp_path) as (publisher, index):
+        begin = index.begin_compaction
+        closing = threading.Thread(target=publisher.close)
+
+        def begin_and_close() -> None:
+            begin()
+            closing.start()
+            closing.join(0.1)
+
+        monkeypatch.setattr(index, "begin_compaction", begin_and_close)
+        with contextlib.suppress(SnapshotFailed):
+            publisher.compact()
+        closing.join()
+        assert index.state is State.SERVING
 
 
 # --- a failing disk ----------------------------------------------------------------------------------------------

@@ -12,11 +12,13 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from hashmatch.errors import SnapshotFailed
 from hashmatch.index.live import State
 from hashmatch.publish import SnapshotFile
 from tests.support.index import entry, value
-from tests.support.publishing import HeldFeed, catalog, eventually, ids, names, publishing
+from tests.support.publishing import LONGEST_WAIT_S, HeldFeed, catalog, eventually, ids, names, publishing
 
 
 def test_two_publishers_never_build_the_same_twice(tmp_path: Path) -> None:
@@ -30,7 +32,7 @@ def test_two_publishers_never_build_the_same_twice(tmp_path: Path) -> None:
         threads = [threading.Thread(target=publisher.compact) for publisher in (first, second)]
         for thread in threads:
             thread.start()
-        assert feed.reached.wait(20)
+        assert feed.reached.wait(LONGEST_WAIT_S)
         feed.release.set()
         for thread in threads:
             thread.join()
@@ -113,23 +115,38 @@ for _ in sys.stdin:
 """Forks a builder for each line it reads, so that numpy and faiss are imported once for all of them."""
 
 
-def test_a_killed_builder_leaves_something_to_load(tmp_path: Path) -> None:
-    """Killed at 30 moments of a build: each time there is a verified snapshot, and in the end nothing stale."""
+def kill_builders(directory: Path, times: int) -> None:
+    """Kill builders at many moments of a build: each time there is a verified snapshot, in the end nothing stale.
+
+    Every third time a snapshot is waited for, so that builds get far enough on any machine.
+    """
     generations = [0]
-    command = [sys.executable, "-c", BUILDER, str(tmp_path)]
+    command = [sys.executable, "-c", BUILDER, str(directory)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        for step in range(30):
+        for step in range(times):
             process.stdin.write(b"build\n")
             builder = int(process.stdout.readline())
-            time.sleep(0.004 * step)
+            if step % 3 == 0:
+                eventually(lambda: SnapshotFile.all_in(directory)[0].generation > generations[-1], "nothing was built")
+            time.sleep(0.004 * (step % 30))
             os.kill(builder, signal.SIGKILL)
-            newest = SnapshotFile.all_in(tmp_path)[0].open()
+            newest = SnapshotFile.all_in(directory)[0].open()
             assert len(newest.part.entries) == 300
             generations.append(newest.generation)
     assert generations == sorted(generations)
-    assert generations[-1] > 2
-    with publishing(catalog(300), tmp_path) as (_, index):
+    assert generations[-1] >= times // 3
+    with publishing(catalog(300), directory) as (_, index):
         assert ids(index, 299) == ["e299"]
-    assert [name for name in names(tmp_path) if name.endswith(".tmp")] == []
+    assert [name for name in names(directory) if name.endswith(".tmp")] == []
+
+
+def test_a_killed_builder_leaves_something_to_load(tmp_path: Path) -> None:
+    kill_builders(tmp_path, 30)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_a_builder_killed_a_thousand_times_leaves_something_to_load(tmp_path: Path) -> None:
+    kill_builders(tmp_path, 1_000)

@@ -15,6 +15,9 @@ from hashmatch.publish import Publisher
 from tests.support.feed import FakeFeed
 from tests.support.index import entry, value
 
+LONGEST_WAIT_S = 60
+"""Ends a hang."""
+
 CONFIG = IndexConfig(max_delta_entries=10, snapshots_kept=2)
 
 
@@ -46,7 +49,7 @@ def names(directory: Path) -> list[str]:
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + LONGEST_WAIT_S
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.005)
@@ -75,4 +78,4 @@ class HeldFeed(FakeFeed):
                 if is_held:
                     is_held = False
                     self.reached.set()
-                    assert self.release.wait(20)
+                    assert self.release.wait(LONGEST_WAIT_S)
