@@ -61,6 +61,12 @@ def default_algorithm_policies() -> Mapping[str, AlgorithmPolicy]:
     )
 
 
+SCREEN_BITS: Mapping[str, int] = types.MappingProxyType({"pdq": 12, "pdq-canonical": 12, "pdq-nearest512": 28})
+"""How far a hash of a scaled JPEG may be from the exact one, in bits; measured in docs/explain/fidelity.md."""
+SCREEN_QUALITY = 5
+"""The same for the quality, in percent."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewPolicy:
     """How far a hash of one kind of view may be from an entry; the limits of its algorithm hold as well."""

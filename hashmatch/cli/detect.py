@@ -57,7 +57,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "quality": "PDQ quality of the picture, 0..100",
         "digests": "`md5`, `sha1` and `sha256` of the file",
         "size_bytes": "length of the file",
-        "media": "`format`, `width`, `height`, `frames`, `frames_hashed`, `degraded` of the picture",
+        "media": "`format`, `width`, `height`, `frames`, `frames_hashed`, `degraded` of the picture; `fidelity` of the "
+        "hashes that decided, `exact` or `screen`",
         "elapsed_us": "microseconds per stage",
     }
 )

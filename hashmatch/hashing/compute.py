@@ -30,7 +30,7 @@ from PIL import Image
 
 from hashmatch.config import DecodeConfig
 from hashmatch.errors import SandboxUnavailable, UnknownAlgorithm
-from hashmatch.hashing import enrol, gates, image, views
+from hashmatch.hashing import enrol, gates, image, screening, views
 from hashmatch.hashing.algorithms import algorithm, perceptual_names, plugins
 from hashmatch.hashing.modes import on_black, to_rgb
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes, pdq, pdq_exact, pdq_nearest512, pdq_nearest512_exact
@@ -70,6 +70,9 @@ def hash_picture(data: bytes, decode: DecodeConfig, options: HashOptions) -> Pic
     layout = gates.check_file(data, decode)
     if isinstance(layout, gates.Refused):
         return refused(layout.refusal, layout.detail)
+    screened = screening.screen(data, layout, decode, options, selected)
+    if screened is not None:
+        return screened
     reader = image.read(data, layout, decode, options)
     if isinstance(reader, gates.Refused):
         return refused(reader.refusal, reader.detail)
@@ -79,9 +82,7 @@ def hash_picture(data: bytes, decode: DecodeConfig, options: HashOptions) -> Pic
         for frame_number, picture in reader.frames():
             hashing_ns = time.perf_counter_ns()
             hashes.extend(_hash_frame(picture, frame_number, selected, failures, options))
-            hashes.extend(_views(picture, frame_number, frames_hashed, options.views))
-            if enrol.ALGORITHM in selected and not frames_hashed:
-                hashes.extend(_enrolled(picture, frame_number, options.enrolment))
+            hashes.extend(_parts(picture, frame_number, frames_hashed, selected, options))
             frames_hashed += 1
             hash_ns += time.perf_counter_ns() - hashing_ns
     except MemoryError:
@@ -89,16 +90,20 @@ def hash_picture(data: bytes, decode: DecodeConfig, options: HashOptions) -> Pic
     failed = ", ".join(f"{name} ({reason})" for name, reason in failures.items())
     if not hashes:
         return refused(Refusal.NO_USABLE_HASH, f"the only algorithms asked for failed on this picture: {failed}")
-    order = (*perceptual_names(), views.ALGORITHM)
-    hashes.sort(key=lambda h: (order.index(h.algorithm), h.frame))  # stable: transformations keep their order
     total_ns = time.perf_counter_ns() - started_ns
     return Picture(
         media=reader.media(frames_hashed),
-        hashes=tuple(hashes),
+        hashes=_in_order(hashes),
         detail=f"algorithms that failed on this picture: {failed}" if failed else "",
         decode_us=(total_ns - hash_ns) // 1000,
         hash_us=hash_ns // 1000,
     )
+
+
+def _in_order(hashes: list[ComputedHash]) -> tuple[ComputedHash, ...]:
+    """Sort by algorithm and frame; transformations keep their order."""
+    order = (*perceptual_names(), views.ALGORITHM)
+    return tuple(sorted(hashes, key=lambda item: (order.index(item.algorithm), item.frame)))
 
 
 def _selected(options: HashOptions) -> tuple[str, ...]:
@@ -134,6 +139,15 @@ def _hash_frame(
             value = _plugin_value(name, picture, failures)
             if value is not None:
                 yield ComputedHash(name, value, frame=frame)
+
+
+def _parts(
+    picture: Image.Image, frame: int, frames_before: int, selected: tuple[str, ...], options: HashOptions
+) -> Iterator[ComputedHash]:
+    """Yield what one RGB frame is hashed as beside itself: views of a query, or parts of an original."""
+    yield from _views(picture, frame, frames_before, options.views)
+    if enrol.ALGORITHM in selected and not frames_before:
+        yield from _enrolled(picture, frame, options.enrolment)
 
 
 def _views(picture: Image.Image, frame: int, frames_before: int, level: Views) -> Iterator[ComputedHash]:

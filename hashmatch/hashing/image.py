@@ -12,7 +12,8 @@ picture that hashes.
 It only ever steps forward, and the steps are bounded by frames and by pixels.
 
 The pixels of a sound JPEG come from TurboJPEG (``turbo``), which is faster and gives the same ones; Pillow reads its
-header, and decodes whatever TurboJPEG has the slightest objection to.
+header, and decodes whatever TurboJPEG has the slightest objection to. :func:`scaled` gives a large JPEG in grey, at a
+fraction of its size, for those who need no more than an approximate hash.
 
 The plug-in classes of Pillow are called directly, one per allowed format. ``Image.open`` would offer the file to
 whatever openers are registered, and turns a JPEG with a multi-picture index into another class with another parser.
@@ -20,8 +21,8 @@ whatever openers are registered, and turns a JPEG with a multi-picture index int
 Pillow's settings are process-wide. They are set for one call and put back (:func:`_pillow`), so no image changes how
 the next one is decoded; the worker has one thread.
 
-What this module deliberately does not do: it applies no ICC profile and no draft-mode scaling, reads no second picture
-of a multi-picture JPEG, and never asks a TIFF for its number of pages.
+What this module deliberately does not do: it applies no ICC profile, scales nothing that is hashed exactly, reads no
+second picture of a multi-picture JPEG, and never asks a TIFF for its number of pages.
 
 Source: Exif 2.3 tag 274; reference security §4.3 for the rules.
 """
@@ -96,6 +97,26 @@ _AS_STORED = _UPRIGHT | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE
 
 _AMPLIFIED = ("Decompressed data too large", "Too much memory used in text chunks")
 """How Pillow's messages begin when compressed metadata exceeds its own caps."""
+
+
+_SCALED_CODINGS = frozenset({0xC0, 0xC1, 0xC2})
+"""Huffman-coded cosine transforms, sequential and progressive. A lossless file may not be scaled (``turbo``)."""
+_SCALED_SIDE_PX = 256
+"""Shortest side of a scaled picture: four pixels for each sample. With two, hashes were up to 48 bits off."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaled:
+    """A picture in grey whose sides were halved ``halvings`` times, 1 to 3, upright or as stored.
+
+    ``rows`` : uint8, shape (ceil(height / 2**halvings), ceil(width / 2**halvings)), C order. ``width`` and ``height``
+    are those of the whole picture, in pixels.
+    """
+
+    rows: turbo.Pixels = field(repr=False)
+    width: int
+    height: int
+    halvings: int
 
 
 @dataclass(slots=True)
@@ -212,6 +233,32 @@ def _first_frame(
         first=first,
         image=image,
     )
+
+
+def scaled(data: bytes, layout: Layout, config: DecodeConfig, options: HashOptions) -> Scaled | None:
+    """Decode a large and sound JPEG at the smallest scale that still serves; parameters as for :func:`read`.
+
+    None where that cannot be done, for whatever reason: :func:`read` then says what is wrong, if anything is.
+    """
+    if layout.coding not in _SCALED_CODINGS:
+        return None
+    try:
+        with _pillow(config, salvage=False):
+            opened = OPENERS[layout.format](io.BytesIO(data))
+            width, height = opened.size
+            halvings = next((n for n in (3, 2, 1) if min(width, height) >= _SCALED_SIDE_PX << n), 0)
+            if not halvings or check_size(width, height, layout, config):
+                return None
+            turn = None if options.ignore_orientation else _UPRIGHT.get(_orientation(opened))
+            if turn is not None and (width | height) % (1 << halvings):
+                return None  # the last blocks, which are cut off, would come first
+            rows = turbo.decode_scaled(data, opened.mode, opened.size, halvings)
+    except Exception:  # noqa: BLE001 - the wall around the decoders, MemoryError included; read() tries again
+        return None
+    if rows is None or turn is None:
+        return None if rows is None else Scaled(rows, width, height, halvings)
+    rows = turbo.turned_grey(rows, turn)
+    return Scaled(rows, rows.shape[1] << halvings, rows.shape[0] << halvings, halvings)
 
 
 def _fast_jpeg(image: ImageFile.ImageFile, source: bytes, options: HashOptions) -> Image.Image | None:

@@ -29,6 +29,8 @@ _AVIF_BRANDS = (b"avif", b"avis")
 
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 """JPEG markers: start and end of image, start of scan, temporary (T.81 table B.1)."""
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""JPEG frame headers: C0 baseline, C1 extended, C2 progressive, C3 lossless, the others arithmetic or hierarchical."""
 
 _JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """The next marker in entropy-coded data: stuffed zeros, restart markers and fill bytes are skipped (T.81 B.1.1)."""
@@ -45,13 +47,15 @@ class Layout:
 
     ``scans`` is 0 for formats that have none. ``parts`` counts segments, chunks, blocks or directory entries, weighted
     by what stepping over one costs; it exceeds the ceiling when the walk was given up. ``frames`` is None where only
-    the decoder can tell cheaply (WebP, AVIF).
+    the decoder can tell cheaply (WebP, AVIF). ``coding`` is the marker of a JPEG's frame header, 0 where there is not
+    exactly one.
     """
 
     format: str
     scans: int = 0
     parts: int = 1
     frames: int | None = 1
+    coding: int = 0
 
 
 def sniff(data: bytes) -> str | None:
@@ -122,6 +126,7 @@ def _jpeg(data: bytes, max_parts: int, _max_frames: int) -> Layout:
     and in metadata, and an ordinary photo of a phone would be refused as a bomb.
     """
     scans, parts, at = 0, 0, 2
+    codings: list[int] = []
     while parts <= max_parts:
         found = _JPEG_NEXT_MARKER.search(data, at)
         if found is None:
@@ -134,8 +139,10 @@ def _jpeg(data: bytes, max_parts: int, _max_frames: int) -> Layout:
             continue
         parts += 1
         scans += marker == _SOS
+        if marker in _SOF:
+            codings.append(marker)
         at += max(2, int.from_bytes(data[at : at + 2], "big"))
-    return Layout("JPEG", scans=scans, parts=parts)
+    return Layout("JPEG", scans=scans, parts=parts, coding=codings[0] if len(codings) == 1 else 0)
 
 
 def _png(data: bytes, max_parts: int, max_frames: int) -> Layout:

@@ -13,8 +13,11 @@ salvaged or marked degraded is so by one decoder's rules.
 free, and everything else that one does with an image (``resize``, ``convert``) makes Pillow's copy when it is first
 needed, as Pillow's own image files do.
 
-What this module deliberately does not do: no scaled or approximate decoding (``fastdct``, ``fastupsample``), no CMYK,
-no salvage, and it parses no marker: size and orientation are read by Pillow.
+:func:`decode_scaled` leaves out the high frequencies and the colours: a half, a quarter or an eighth of each side, in
+grey, for screening. What remains of the work is mostly Huffman codes. It is as strict.
+
+What this module deliberately does not do: no sloppy decoding (``fastdct``, ``fastupsample``), no CMYK, no salvage, and
+it parses no marker: size and orientation are read by Pillow, and which codings may be scaled is ``screening``'s affair.
 
 Source: ITU-T T.81; libjpeg-turbo ``doc/libjpeg.txt``, "Error handling": what is a warning.
 """
@@ -102,6 +105,43 @@ def decode(data: bytes, mode: str, size: tuple[int, int]) -> Pixels | None:
     return pixels
 
 
+def decode_scaled(data: bytes, mode: str, size: tuple[int, int], halvings: int) -> Pixels | None:
+    """Grey pixels of a JPEG file at a fraction of its size.
+
+    Parameters
+    ----------
+    data : bytes
+        The file. Its coding must not be lossless: libjpeg-turbo 3.1.2, which simplejpeg 1.9.0 brings, may write beyond
+        the end of what it is given when it scales such a file.
+    mode, size
+        As for :func:`decode`.
+    halvings : int
+        How often both sides are halved: 1 to 3.
+
+    Returns
+    -------
+    uint8, shape (ceil(h / 2**halvings), ceil(w / 2**halvings)), C order; or None
+        None as for :func:`decode`, and where the colours are stored as red, green and blue: mixing them is not scaling.
+
+    Raises
+    ------
+    MemoryError
+        There is not enough memory for the pixels.
+
+    """
+    small_width, small_height = (-(-side >> halvings) for side in size)
+    try:
+        height, width, colour_space, _ = simplejpeg.decode_jpeg_header(data)
+        if (width, height) != size or colour_space == "RGB" or _MODE_OF.get(colour_space) != mode:
+            return None
+        pixels: Pixels = simplejpeg.decode_jpeg(
+            data, "GRAY", min_height=small_height, min_width=small_width, strict=True
+        )
+    except (ValueError, KeyError):  # as above
+        return None
+    return pixels[:, :, 0] if pixels.shape[:2] == (small_height, small_width) else None
+
+
 def turned(pixels: Pixels, turn: Image.Transpose) -> Pixels:
     """Rotate or reflect as ``PIL.Image.Image.transpose`` does; shape (h, w, 3) or (w, h, 3), C order."""
     swaps, flip_y, flip_x = _TURNS[turn]
@@ -112,6 +152,13 @@ def turned(pixels: Pixels, turn: Image.Transpose) -> Pixels:
     for top in range(0, len(whole), _STRIP_PX):
         result[:, top : top + _STRIP_PX] = whole[top : top + _STRIP_PX].T
     return result[:, :, np.newaxis].view(np.uint8)
+
+
+def turned_grey(rows: Pixels, turn: Image.Transpose) -> Pixels:
+    """Do the same to a grey picture; shape (h, w) or (w, h), C order."""
+    swaps, flip_y, flip_x = _TURNS[turn]
+    flipped = rows[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+    return np.ascontiguousarray(flipped.T if swaps else flipped)
 
 
 _TURNS: Mapping[Image.Transpose, tuple[bool, bool, bool]] = types.MappingProxyType(

@@ -123,10 +123,9 @@ def pdq_nearest512_exact(pixels: Pixels) -> PdqHashes:
 
 
 def pdq_from_grey(scaled: Pixels, full_height: int, full_width: int) -> PdqHashes:
-    """Hash a grey picture that was decoded at a half, a quarter or an eighth of its size, nearly as the whole picture.
+    """Hash a grey picture that was decoded at a half, a quarter or an eighth of its size, nearly as :func:`pdq` does.
 
-    For screening only: up to six of 256 bits differ from :func:`pdq` where the shorter scaled side has 256 pixels or
-    more. Values that are written to lists are exact.
+    For screening only; how near is in docs/explain/fidelity.md. Values that are written to lists are exact.
 
     Parameters
     ----------
@@ -146,32 +145,47 @@ def pdq_from_grey(scaled: Pixels, full_height: int, full_width: int) -> PdqHashe
         The array is not uint8, not grey, or no scale of that size.
 
     """
+    return _from_grey(scaled, (full_height, full_width), (full_height, full_width))
+
+
+def pdq_nearest512_from_grey(scaled: Pixels, full_height: int, full_width: int) -> PdqHashes:
+    """Hash such a picture nearly as :func:`pdq_nearest512` does; parameters, result and errors as there and above.
+
+    Less nearly than :func:`pdq_from_grey`: that dialect picks single pixels, and a scaled one is the mean of many.
+    """
+    hashed = (full_height, full_width) if max(full_height, full_width) <= box.NEAREST_PX else (box.NEAREST_PX,) * 2
+    return _from_grey(scaled, (full_height, full_width), hashed)
+
+
+def _from_grey(scaled: Pixels, full: tuple[int, int], hashed: tuple[int, int]) -> PdqHashes:
+    """Hash a scaled picture as one of the full size, of which the dialect hashes so many rows and columns."""
     image = _checked(scaled)
     height, width, channels = image.shape
-    fitting = [n for n in HALVINGS if (-(-full_height >> n), -(-full_width >> n)) == (height, width)]
+    fitting = [n for n in HALVINGS if tuple(-(-side >> n) for side in full) == (height, width)]
     if channels != 1 or not fitting:
         raise BadInput(
-            f"shape {scaled.shape} is no grey picture of {full_width} x {full_height} pixels scaled by 1, 1/2, 1/4 or "
+            f"shape {scaled.shape} is no grey picture of {full[1]} x {full[0]} pixels scaled by 1, 1/2, 1/4 or "
             "1/8; scale by one of these, rounding up"
         )
     hashes = np.zeros((len(DIHEDRAL_NAMES), bits.COEFFICIENTS // 8), np.uint8)
-    if min(full_height, full_width) < SIDE_MIN_PX:
+    if min(hashed) < SIDE_MIN_PX:
         return PdqHashes(hashes, 0)
-    grid = _scaled_samples(image.reshape(height, width), full_height, full_width, fitting[0])
+    grid = _scaled_samples(image.reshape(height, width), full, hashed, fitting[0])
     _set_bits(grid, bits.NO_SLACK, hashes)
     return PdqHashes(hashes, bits.quality(grid))
 
 
-def _scaled_samples(rows: Pixels, full_height: int, full_width: int, halvings: int) -> Floats:
+def _scaled_samples(rows: Pixels, full: tuple[int, int], hashed: tuple[int, int], halvings: int) -> Floats:
     """Return the 64 x 64 samples of a grey picture whose sides were halved so many times."""
-    reach_y, reach_x = (2 + (2 * box.window_of(side) - 2 >> halvings) for side in (full_height, full_width))
+    spans = [-(-(2 * box.window_of(some) - 2) * side // some) for side, some in zip(full, hashed, strict=True)]
+    reach_y, reach_x = (2 + (span >> halvings) for span in spans)
     reach_x = -(-reach_x // LANES) * LANES
     places = np.empty((2, box.GRID), np.int64)
     weights_y = np.zeros((box.GRID, reach_y), np.float32)
     weights_x = np.zeros((box.GRID, reach_x), np.float32)
     grid = np.empty((box.GRID, box.GRID), np.float32)
-    reduced.fold(full_height, halvings, places[0], weights_y)
-    reduced.fold(full_width, halvings, places[1], weights_x)
+    reduced.fold(full[0], hashed[0], halvings, places[0], weights_y)
+    reduced.fold(full[1], hashed[1], halvings, places[1], weights_x)
     reduced.sample(rows, places, weights_y, weights_x, np.zeros(rows.shape[1] + reach_x, np.float32), grid)
     return grid
 

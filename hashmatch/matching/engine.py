@@ -13,6 +13,9 @@ it holds.
 Most copies are what they seem, so the cheap views come first. Only what matches nothing with them is hashed again with
 all views, where the policy says so; that costs a second decoding.
 
+Most uploads are near nothing. Where ``decode.fidelity`` allows it, the first look may be at approximate hashes, which
+settle only that (``screening``). Anything else is looked at again, exactly, and what the first look saw is forgotten.
+
 What this module deliberately does not do: it names no backend, stores nothing, logs nothing, and holds no image longer
 than the call.
 """
@@ -33,11 +36,13 @@ from hashmatch.errors import BadHash, BadInput, DeadlineExceeded, SetNotFound, U
 from hashmatch.hashing import algorithms
 from hashmatch.hashing.digests import digest
 from hashmatch.matching import policy as rules
+from hashmatch.matching import screening
 from hashmatch.matching.policy import Decision, Evidence
 from hashmatch.model import (
     MAX_QUALITY,
     Digests,
     EntryHash,
+    Fidelity,
     HashOptions,
     MatchReport,
     Picture,
@@ -103,12 +108,14 @@ class Engine:
         policy: PolicyConfig,
         *,
         max_hits: int,
+        fidelity: Fidelity = Fidelity.EXACT,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._hasher = hasher
         self._index = index
         self._policy = policy
         self._max_hits = max_hits
+        self._fidelity = fidelity
         self._now = now
         self._deciding = rules.deciding_algorithms(policy)
         self._perceptual = frozenset(algorithms.perceptual_names())
@@ -159,16 +166,18 @@ class Engine:
         self._check_sets(submission.sets)
         digesting = asyncio.get_running_loop().run_in_executor(None, digest, submission.image)
         level: Views = Views.CHEAP if self._policy.views is Views.FULL else self._policy.views
-        seen = Picture()
+        fidelity, seen = self._fidelity, Picture()
         while True:
             watch.start("sandbox")
             computed = self._wanted()
-            options = HashOptions(algorithms=computed, views=level if self._views_may_find() else Views.NONE)
+            views = level if self._views_may_find() else Views.NONE
+            options = HashOptions(algorithms=computed, views=views, fidelity=fidelity)
             picture = await self._hasher.hash(submission.image, options)
             seen = _both(seen, picture)
             digests = await digesting
             queries = rules.queries_for_digests(digests, self._policy)
-            queries += rules.queries_for(seen.hashes, self._policy)
+            screened = _screened(seen)
+            queries += (screening if screened else rules).queries_for(seen.hashes, self._policy)
             watch.start("search")
             result = await asyncio.to_thread(self._search, queries, submission.sets)
             watch.start("policy")
@@ -183,10 +192,13 @@ class Engine:
             decision = rules.decide(evidence, self._policy, max_hits=self._max_hits)
             if picture.refusal is None and not self._wanted() <= computed:
                 continue
+            if screened and not screening.settles(evidence, self._policy):
+                fidelity = Fidelity.EXACT
+                continue
             settled = picture.refusal is not None or decision.verdict is Verdict.MATCH
             if settled or level is self._policy.views or options.views is Views.NONE:
                 break
-            level = self._policy.views
+            level, fidelity = self._policy.views, Fidelity.EXACT
         stages = {"queue": seen.queue_us, "decode": seen.decode_us, "hash": seen.hash_us}
         return self._report(submission.request_id, evidence, decision, result, digests, stages | watch.stop())
 
@@ -273,16 +285,23 @@ class Engine:
 def _both(before: Picture, after: Picture) -> Picture:
     """Join two looks at one picture: the later one counts, the times add up.
 
-    What the first look saw is kept where the second one, which works harder, did not come to an end.
+    What the first look saw is kept where the second one, which works harder, did not come to an end; but never what it
+    saw approximately.
     """
+    kept = Picture() if _screened(before) else before
     return dataclasses.replace(
         after,
-        media=after.media or before.media,
-        hashes=after.hashes or before.hashes,
+        media=after.media or kept.media,
+        hashes=after.hashes or kept.hashes,
         queue_us=before.queue_us + after.queue_us,
         decode_us=before.decode_us + after.decode_us,
         hash_us=before.hash_us + after.hash_us,
     )
+
+
+def _screened(picture: Picture) -> bool:
+    """Whether the hashes are approximate."""
+    return picture.media is not None and picture.media.fidelity is Fidelity.SCREEN
 
 
 class _Stopwatch:

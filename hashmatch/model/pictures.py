@@ -111,13 +111,22 @@ class ComputedHash:
         return self.value.hex()
 
 
+class Fidelity(enum.StrEnum):
+    """How near the hashes of a picture are to those of its pixels: docs/explain/fidelity.md."""
+
+    EXACT = "exact"
+    """The same bits."""
+    SCREEN = "screen"
+    """A few bits off, from a JPEG decoded at a fraction of its size: enough to see that nothing is near."""
+
+
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
     """What was decoded, as told by the confined worker and bounded by the parent.
 
     ``width`` and ``height`` are in pixels after the EXIF orientation was applied; ``frames`` is the number of frames
     seen (exact up to ``DecodeLimits.max_frames_seen``); ``degraded`` says that the file was damaged and only what
-    could be recovered was hashed.
+    could be recovered was hashed; ``fidelity`` says whether the hashes are exact.
     """
 
     format: str
@@ -126,6 +135,7 @@ class MediaInfo:
     frames: int = 1
     frames_hashed: int = 1
     degraded: bool = False
+    fidelity: Fidelity = Fidelity.EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +175,7 @@ class HashOptions:
     """What a caller wants. Empty ``algorithms``: every installed perceptual one; ``views`` adds ``pdq-canonical``.
 
     ``exact`` leaves out PDQ's fast way, whose bounds are measured and not proven: for values that go into a list.
+    ``fidelity`` may let a large JPEG be hashed approximately; what was done, the answer's ``MediaInfo`` says.
     ``enrolment`` adds to ``pdq`` the exact values of parts of the first frame, also for a list; ``views`` are of a
     query and do not go with it.
 
@@ -181,6 +192,7 @@ class HashOptions:
     first_frame_only: bool = False
     views: Views = Views.NONE
     exact: bool = False
+    fidelity: Fidelity = Fidelity.EXACT
     enrolment: Enrolment = Enrolment.NONE
 
     def __post_init__(self) -> None:

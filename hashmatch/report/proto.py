@@ -24,6 +24,7 @@ from hashmatch.model import (
     EntryHash,
     EntryRef,
     EntryStatus,
+    Fidelity,
     HarmDomain,
     HashSet,
     Hit,
@@ -288,6 +289,22 @@ def _media_to_proto(media: MediaInfo) -> types_pb2.Media:
         frames=media.frames,
         frames_hashed=media.frames_hashed,
         degraded=media.degraded,
+        fidelity=_to_number(types_pb2.Fidelity, "FIDELITY_", media.fidelity),
+    )
+
+
+def _media_from_proto(message: types_pb2.Media) -> MediaInfo:
+    fidelity = Fidelity.EXACT
+    if message.fidelity != types_pb2.FIDELITY_UNSPECIFIED:
+        fidelity = _from_number(types_pb2.Fidelity, "FIDELITY_", Fidelity, message.fidelity, "media.fidelity")
+    return MediaInfo(
+        format=message.format,
+        width=message.width_px,
+        height=message.height_px,
+        frames=message.frames,
+        frames_hashed=message.frames_hashed,
+        degraded=message.degraded,
+        fidelity=fidelity,
     )
 
 
@@ -326,7 +343,6 @@ def report_from_proto(message: types_pb2.MatchReport) -> MatchReport:
     if message.reason != types_pb2.REASON_UNSPECIFIED:
         reason = _from_number(types_pb2.Reason, "REASON_", Refusal, message.reason, "reason")
     digests = message.digests
-    media = message.media
     return MatchReport(
         request_id=message.request_id,
         verdict=_from_number(types_pb2.Verdict, "VERDICT_", Verdict, message.verdict, "verdict"),
@@ -340,11 +356,7 @@ def report_from_proto(message: types_pb2.MatchReport) -> MatchReport:
         digests=Digests(digests.md5, digests.sha1, digests.sha256, digests.size_bytes)
         if message.HasField("digests")
         else None,
-        media=MediaInfo(
-            media.format, media.width_px, media.height_px, media.frames, media.frames_hashed, media.degraded
-        )
-        if message.HasField("media")
-        else None,
+        media=_media_from_proto(message.media) if message.HasField("media") else None,
         quality=message.quality if message.HasField("quality") else None,
         elapsed_us=dict(message.elapsed_us),
     )

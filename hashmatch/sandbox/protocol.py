@@ -30,6 +30,7 @@ from hashmatch.model import (
     AlgorithmKind,
     ComputedHash,
     Enrolment,
+    Fidelity,
     HashOptions,
     MediaInfo,
     Picture,
@@ -70,7 +71,7 @@ _MAX_QUALITY = 100
 _NO_QUALITY = -1
 _PRINTABLE = frozenset(range(0x20, 0x7F))
 
-_REQUEST = struct.Struct("<4sHBBQQQ")  # magic, version, kind, flags, request id, length, algorithm bits
+_REQUEST = struct.Struct("<4sHBHQQQ")  # magic, version, kind, flags, request id, length, algorithm bits
 _HELLO = struct.Struct(f"<4sHH{len(Step)}h")  # magic, version, landlock ABI, one errno per step
 _HEAD = struct.Struct(f"<4sHBBQ16sIIIIIIHH{MAX_DETAIL_BYTES}s")
 _RECORD = struct.Struct(f"<HHHbB{MAX_VALUE_BYTES}s")  # algorithm, transformation, frame, quality, size, value
@@ -80,8 +81,8 @@ HELLO_BYTES = _HELLO.size
 REPLY_BYTES = _HEAD.size + MAX_HASHES * _RECORD.size
 
 _REQUEST_MAGIC, _HELLO_MAGIC, _REPLY_MAGIC = b"HMrq", b"HMhi", b"HMan"
-_HAS_MEDIA, _DEGRADED = 1, 2
-_DIHEDRAL, _IGNORE_ORIENTATION, _FIRST_FRAME_ONLY, _EXACT = 1, 2, 4, 8
+_HAS_MEDIA, _DEGRADED, _SCREENED = 1, 2, 4
+_DIHEDRAL, _IGNORE_ORIENTATION, _FIRST_FRAME_ONLY, _EXACT, _SCREEN = 1, 2, 4, 8, 256
 _LEVELS = tuple(Views)
 _ENROLMENTS = tuple(Enrolment)
 _LEVEL_SHIFT, _ENROLMENT_SHIFT = 4, 6
@@ -148,6 +149,7 @@ class Codec:
             | _IGNORE_ORIENTATION * options.ignore_orientation
             | _FIRST_FRAME_ONLY * options.first_frame_only
             | _EXACT * options.exact
+            | _SCREEN * (options.fidelity is Fidelity.SCREEN)
             | _LEVELS.index(options.views) << _LEVEL_SHIFT
             | _ENROLMENTS.index(options.enrolment) << _ENROLMENT_SHIFT
         )
@@ -170,7 +172,8 @@ class Codec:
         _check_origin(magic, version, _REQUEST_MAGIC)
         if kind not in set(RequestKind):
             raise BadFrame(f"request kind {kind} is unknown")
-        level, enrolment = flags >> _LEVEL_SHIFT & _LEVEL_MASK, flags >> _ENROLMENT_SHIFT
+        _check_range("flags", flags, 0, 2 * _SCREEN - 1)
+        level, enrolment = (flags >> shift & _LEVEL_MASK for shift in (_LEVEL_SHIFT, _ENROLMENT_SHIFT))
         _check_range("level of views", level, 0, len(_LEVELS) - 1)
         _check_range("level of enrolment", enrolment, 0, 0 if level else len(_ENROLMENTS) - 1)
         _check_range("length", length, 0, capacity_bytes)
@@ -181,6 +184,7 @@ class Codec:
             ignore_orientation=bool(flags & _IGNORE_ORIENTATION),
             first_frame_only=bool(flags & _FIRST_FRAME_ONLY),
             exact=bool(flags & _EXACT),
+            fidelity=Fidelity.SCREEN if flags & _SCREEN else Fidelity.EXACT,
             views=_LEVELS[level],
             enrolment=_ENROLMENTS[enrolment],
         )
@@ -206,7 +210,9 @@ class Codec:
                 _REPLY_MAGIC,
                 VERSION,
                 _STATUSES.index(picture.refusal),
-                _HAS_MEDIA * (picture.media is not None) | _DEGRADED * media.degraded,
+                _HAS_MEDIA * (picture.media is not None)
+                | _DEGRADED * media.degraded
+                | _SCREENED * (media.fidelity is Fidelity.SCREEN),
                 request_id,
                 _printable(media.format),
                 media.width,
@@ -257,6 +263,8 @@ class Codec:
         media = _media(untrusted_flags, untrusted_format, untrusted_numbers[:4])
         if refusal is None and media is None:
             raise BadFrame("hashes of a picture that was not decoded")
+        if media is not None and media.fidelity is not Fidelity.EXACT and request.options.fidelity is Fidelity.EXACT:
+            raise BadFrame("approximate hashes, and exact ones were asked for")
         for untrusted_us in untrusted_numbers[4:]:
             _check_range("time", untrusted_us, 0, _MAX_NUMBER)
         end = _HEAD.size + untrusted_count * _RECORD.size
@@ -331,7 +339,7 @@ def decode_hello(untrusted_data: bytes) -> Outcome:
 
 def _media(untrusted_flags: int, untrusted_format: bytes, untrusted_numbers: Sequence[int]) -> MediaInfo | None:
     """Bound what the worker says of the file; without the media flag everything about it must be zero."""
-    if untrusted_flags not in {0, _HAS_MEDIA, _HAS_MEDIA | _DEGRADED}:
+    if untrusted_flags not in {0, _HAS_MEDIA, _HAS_MEDIA | _DEGRADED, _HAS_MEDIA | _SCREENED}:
         raise BadFrame(f"reply flags {untrusted_flags:#x} are unknown")
     if not untrusted_flags:
         if any(untrusted_format) or any(untrusted_numbers):
@@ -341,7 +349,8 @@ def _media(untrusted_flags: int, untrusted_format: bytes, untrusted_numbers: Seq
     width, height, frames, frames_hashed = (
         _check_range("size or frame count", untrusted_number, 0, _MAX_NUMBER) for untrusted_number in untrusted_numbers
     )
-    return MediaInfo(name, width, height, frames, frames_hashed, bool(untrusted_flags & _DEGRADED))
+    fidelity = Fidelity.SCREEN if untrusted_flags & _SCREENED else Fidelity.EXACT
+    return MediaInfo(name, width, height, frames, frames_hashed, bool(untrusted_flags & _DEGRADED), fidelity)
 
 
 def _text(name: str, untrusted_field: bytes, length: int) -> str:

@@ -66,7 +66,13 @@ class Runtime:
         self._catalog: SqliteCatalog
         self._publisher: Publisher
         self._following: asyncio.Task[None]
-        self.engine = Engine(self._pool, self._index, config.policy, max_hits=config.index.max_hits)
+        self.engine = Engine(
+            self._pool,
+            self._index,
+            config.policy,
+            max_hits=config.index.max_hits,
+            fidelity=config.decode.fidelity,
+        )
         self.curator: Curator
 
     def __repr__(self) -> str:

@@ -198,6 +198,28 @@ SET_MODE_SHADOW: SetMode.ValueType  # 2
 """Hits are reported and never change the verdict."""
 Global___SetMode: _TypeAlias = SetMode  # noqa: Y015
 
+class _Fidelity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FidelityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fidelity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FIDELITY_UNSPECIFIED: _Fidelity.ValueType  # 0
+    FIDELITY_EXACT: _Fidelity.ValueType  # 1
+    """The same bits."""
+    FIDELITY_SCREEN: _Fidelity.ValueType  # 2
+    """A few bits off, from a JPEG decoded at a fraction of its size."""
+
+class Fidelity(_Fidelity, metaclass=_FidelityEnumTypeWrapper):
+    """How near the hashes of a picture are to those of its pixels."""
+
+FIDELITY_UNSPECIFIED: Fidelity.ValueType  # 0
+FIDELITY_EXACT: Fidelity.ValueType  # 1
+"""The same bits."""
+FIDELITY_SCREEN: Fidelity.ValueType  # 2
+"""A few bits off, from a JPEG decoded at a fraction of its size."""
+Global___Fidelity: _TypeAlias = Fidelity  # noqa: Y015
+
 @_typing.final
 class Label(_message.Message):
     """One classification in one scheme, e.g. ncmec / 2022 / A1. Schemes are never converted into each other."""
@@ -393,6 +415,7 @@ class Media(_message.Message):
     FRAMES_FIELD_NUMBER: _builtins.int
     FRAMES_HASHED_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
+    FIDELITY_FIELD_NUMBER: _builtins.int
     format: _builtins.str
     """JPEG, PNG, GIF, WEBP, BMP, TIFF, AVIF or ICO: detected from the bytes, never from a declared type."""
     width_px: _builtins.int
@@ -403,6 +426,10 @@ class Media(_message.Message):
     frames_hashed: _builtins.int
     degraded: _builtins.bool
     """The file was damaged; only what could be recovered was hashed."""
+    fidelity: Global___Fidelity.ValueType
+    """How near the hashes are that decided. SCREEN only with a verdict that carries no hit: approximate hashes found
+    nothing even within a wider reach. Unspecified means exact.
+    """
     def __init__(
         self,
         *,
@@ -412,10 +439,11 @@ class Media(_message.Message):
         frames: _builtins.int = ...,
         frames_hashed: _builtins.int = ...,
         degraded: _builtins.bool = ...,
+        fidelity: Global___Fidelity.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "format", b"format", "frames", b"frames", "frames_hashed", b"frames_hashed", "height_px", b"height_px", "width_px", b"width_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "fidelity", b"fidelity", "format", b"format", "frames", b"frames", "frames_hashed", b"frames_hashed", "height_px", b"height_px", "width_px", b"width_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

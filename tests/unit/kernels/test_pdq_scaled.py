@@ -13,7 +13,7 @@ from PIL import Image
 
 from hashmatch.errors import BadInput
 from hashmatch.kernels import pdq as kernels
-from hashmatch.kernels.pdq import pdq, pdq_from_grey
+from hashmatch.kernels.pdq import pdq, pdq_from_grey, pdq_nearest512, pdq_nearest512_from_grey
 from tests.oracle import pdq as twin
 from tests.oracle.pdq_pictures import clouds
 
@@ -34,7 +34,25 @@ def test_samples_of_equal_blocks_are_those_of_the_whole_picture(height: int, wid
     small = np.random.default_rng(height).integers(0, 256, shape, dtype=np.uint8)
     whole = np.repeat(np.repeat(small, block, axis=0), block, axis=1)[:height, :width]
     expected = twin.decimate(twin.smooth(twin.luma_double(whole)))
-    assert np.abs(kernels._scaled_samples(small, height, width, halvings) - expected).max() < 0.005
+    assert np.abs(kernels._scaled_samples(small, (height, width), (height, width), halvings) - expected).max() < 0.005
+
+
+@pytest.mark.parametrize("halvings", range(4))
+@pytest.mark.parametrize(("height", "width"), [(513, 513), (700, 300), (1040, 5), (1031, 2048)])
+def test_samples_of_equal_blocks_are_those_of_the_picked_pixels(height: int, width: int, halvings: int) -> None:
+    block = 1 << halvings
+    shape = -(-height // block), -(-width // block)
+    small = np.random.default_rng(height).integers(0, 256, shape, dtype=np.uint8)
+    whole = np.repeat(np.repeat(small, block, axis=0), block, axis=1)[:height, :width]
+    expected = twin.decimate(twin.smooth(twin.luma_single(twin.nearest512(whole))))
+    assert np.abs(kernels._scaled_samples(small, (height, width), (512, 512), halvings) - expected).max() < 0.005
+
+
+def test_unscaled_grey_is_either_dialect() -> None:
+    pixels = clouds(np.random.default_rng(3), (300, 620))[:, :, 0].copy()
+    assert distance(pdq_nearest512_from_grey(pixels, 300, 620).hashes, pdq_nearest512(pixels).hashes) == 0
+    small = pixels[:, :512]
+    assert distance(pdq_nearest512_from_grey(small, 300, 512).hashes, pdq(small).hashes) == 0
 
 
 def test_unscaled_grey_is_pdq() -> None:

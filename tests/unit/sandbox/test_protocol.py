@@ -17,6 +17,7 @@ from hashmatch.model import (
     AlgorithmKind,
     ComputedHash,
     Enrolment,
+    Fidelity,
     HashOptions,
     MediaInfo,
     Picture,
@@ -98,6 +99,7 @@ def test_replies_come_back_as_they_went(request_id: int, picture: Picture) -> No
             ignore_orientation=st.booleans(),
             first_frame_only=st.booleans(),
             exact=st.booleans(),
+            fidelity=st.sampled_from(Fidelity),
             views=st.sampled_from(Views),
         )
         | st.builds(HashOptions, exact=st.booleans(), enrolment=st.sampled_from(Enrolment)),
@@ -250,8 +252,9 @@ def test_replies_of_another_length_are_refused(length: int) -> None:
     [
         (6, 3, "request kind 3 is unknown"),
         (7, 48, "level of views 3 is not in 0 to 2"),
-        (22, 255, "length 71776119061217380 is not in 0 to 1048576"),
-        (31, 1, "algorithm bits 72057594037927936 is not in 0 to 1023"),
+        (8, 2, "flags 513 is not in 0 to 511"),
+        (23, 255, "length 71776119061217380 is not in 0 to 1048576"),
+        (32, 1, "algorithm bits 72057594037927936 is not in 0 to 1023"),
     ],
 )
 def test_requests_out_of_range_are_refused(at: int, value: int, message: str) -> None:
@@ -322,3 +325,24 @@ def test_hello_out_of_range_is_refused() -> None:
 
 def test_transformations_are_those_of_the_kernels() -> None:
     assert TRANSFORMATIONS[: len(DIHEDRAL_NAMES)] == tuple(DIHEDRAL_NAMES)
+
+
+SCREENED = dataclasses.replace(PICTURE, media=dataclasses.replace(MEDIA, fidelity=Fidelity.SCREEN))
+
+
+def test_approximate_hashes_come_back_where_they_were_asked_for() -> None:
+    request = Request(RequestKind.HASH, 7, 100, HashOptions(fidelity=Fidelity.SCREEN))
+    assert CODEC.decode_reply(CODEC.encode_reply(7, SCREENED), request) == SCREENED
+    assert CODEC.decode_reply(CODEC.encode_reply(7, PICTURE), request) == PICTURE
+
+
+def test_approximate_hashes_that_nobody_asked_for_are_refused() -> None:
+    with pytest.raises(BadFrame, match=r"^approximate hashes, and exact ones were asked for$"):
+        CODEC.decode_reply(CODEC.encode_reply(7, SCREENED), REQUEST)
+
+
+def test_what_is_damaged_is_never_approximate() -> None:
+    both = dataclasses.replace(PICTURE, media=dataclasses.replace(MEDIA, fidelity=Fidelity.SCREEN, degraded=True))
+    request = Request(RequestKind.HASH, 7, 100, HashOptions(fidelity=Fidelity.SCREEN))
+    with pytest.raises(BadFrame, match=r"^reply flags 0x7 are unknown$"):
+        CODEC.decode_reply(CODEC.encode_reply(7, both), request)
