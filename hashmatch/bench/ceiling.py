@@ -34,8 +34,10 @@ from platformdirs import user_cache_path
 from hashmatch.bench.column import Column, heaps_found
 from hashmatch.bench.systems import ALL_AT_ONCE, Skipped, System, Task
 from hashmatch.index.columns import Bytes
-from hashmatch.index.tables import scatter_table
+from hashmatch.index.tables import Tables, empty_tables, scatter_table, whole_lines
 from hashmatch.kernels import chunks
+from hashmatch.kernels import tables as kernels
+from hashmatch.kernels._lines import LINE_WORDS
 
 SOURCES = Path(__file__).resolve().parents[2] / "native_bench" / "ceiling"
 BUILD_TIMEOUT_S = 60.0
@@ -94,6 +96,19 @@ def scan(task: Task) -> list[System]:
         return result
 
     return [System("c_scan", ask, heaps_found, limited=True, size_bytes=codes.nbytes, build_s=0.0)]
+
+
+def build(codes: Bytes) -> Tables:
+    """Build the tables of a list of PDQ hashes in C. Raises Skipped."""
+    n = len(codes)
+    built, order = empty_tables(codes, codes.shape[1] // 2), chunks.permutation(8 * codes.shape[1])
+    columns = whole_lines(-(-n // kernels.BLOCK_ROWS) * kernels.BLOCK_ROWS * codes.shape[1] // 8)
+    packed = whole_lines(n + kernels.GROUPS * LINE_WORDS)
+    _library().ceiling_build(
+        codes.ctypes.data, n, order.ctypes.data, built.key_bits,
+        *(array.ctypes.data for array in (columns, packed, built.offsets, built.filters, built.rows)),
+    )  # fmt: skip
+    return built
 
 
 def instructions() -> str:
@@ -194,6 +209,8 @@ def _library() -> Any:
         function.argtypes, function.restype = [address, address, number, address], None
     library.ceiling_scan.argtypes = [address, number, address, number, number, address]
     library.ceiling_scan.restype = None
+    library.ceiling_build.argtypes = [address, number, address, number, *[address] * 5]
+    library.ceiling_build.restype = None
     library.ceiling_stream.argtypes = [address, number]
     library.ceiling_lines.argtypes = [address, number, number, number, ctypes.c_uint64]
     library.ceiling_chase.argtypes = [address, number, number, ctypes.c_uint64]

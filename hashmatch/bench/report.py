@@ -34,6 +34,13 @@ bucket begins, read once per probe. *filters*: 16 more bits beside every key, wh
 touching anything else. *rows*: whose they are, read for those that pass.
 
 """
+BUILDING = """\
+## Building the tables
+
+Milliseconds, and in brackets those in which the thread had a processor. Medians, taken in turn, each into fresh memory.
+
+"""
+WAYS = ("ours", "c", "writing")
 _ROW = Mapping[str, Any]
 
 
@@ -52,6 +59,7 @@ def page(results: Results) -> str:
         _tradeoff(results.get("tradeoff", {}).get("points", ())),
         _threads(results.get("threads")),
         _memory(results),
+        _building(results),
         _live(results.get("live")),
     ]
     return "\n".join(part.strip("\n") + "\n" for part in parts if part)
@@ -240,6 +248,20 @@ def _memory(results: Results) -> str:
     if not lines:
         return ""
     return MEMORY + table(("entries", "codes", "offsets", "filters", "rows", "all"), lines)
+
+
+def _building(results: Results) -> str:
+    rows = sorted((row["entries"], row) for name, row in results.items() if name.startswith("build_"))
+    lines = [
+        (f"{entries:,}", *(f"{_ms(row['seconds'], way)} ({_ms(row['cpu_seconds'], way)})" for way in WAYS))
+        for entries, row in rows
+        if "seconds" in row
+    ]
+    return BUILDING + table(("entries", "ours", "our C", "writing the tables alone"), lines) if lines else ""
+
+
+def _ms(seconds: Mapping[str, float], way: str) -> str:
+    return figure(1e3 * seconds[way] if way in seconds else None)
 
 
 def _live(row: _ROW | None) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hashmatch.bench import ceiling, codes, faiss_systems, live, machine, pictures, threads
+from hashmatch.bench import building, ceiling, codes, faiss_systems, live, machine, pictures, threads
 from hashmatch.bench.registry import FAMILIES
 from hashmatch.bench.search import Bench, Comparison, compare
 from hashmatch.bench.systems import Skipped, System
@@ -83,6 +83,7 @@ def run(scale: Scale, progress: Progress = SILENT) -> Iterator[tuple[str, Result
         comparison = Comparison(entries, RADIUS, seed=scale.seed, checked=_checked(scale, entries), families=families)
         bench = Bench(comparison, progress=progress)
         yield f"size_{entries}", bench.run(RADIUS, scale.effort).as_json()
+        yield f"build_{entries}", building.compare(bench.column)
         if entries == scale.main:
             yield "radii", {"radii": list(_radii(bench, scale))}
             yield "views", _views(bench, scale)

@@ -66,7 +66,7 @@ class _Builder:
         self._columns = columns[:, :n]
         groups = min(tables.GROUPS, 2**self._key_bits)
         self._bounds = np.empty(groups, dtype=np.uint64), np.empty(groups, dtype=np.uint64)
-        self._lines, self._packed = _whole_lines(groups * LINE_WORDS), _whole_lines(n + groups * LINE_WORDS)
+        self._lines, self._packed = whole_lines(groups * LINE_WORDS), whole_lines(n + groups * LINE_WORDS)
         self._places = np.empty(2**self._key_bits // groups, dtype=np.uint64)
 
     def build(self, chunk: int, offsets: Ordinals, filters: npt.NDArray[np.uint16], rows: Ordinals) -> None:
@@ -76,14 +76,14 @@ class _Builder:
         tables.sort_groups(self._packed, *self._bounds, self._places, offsets, filters, rows)
 
 
-def _whole_lines(words: int) -> Keys:
+def whole_lines(words: int) -> Keys:
     """Return so many words, uninitialized, the first of which begins a cache line."""
     room = np.empty(words + LINE_WORDS - 1, dtype=np.uint64)
     skipped = -room.ctypes.data // room.itemsize % LINE_WORDS
     return room[skipped : skipped + words]
 
 
-def _empty_tables(codes: Bytes, count: int) -> Tables:
+def empty_tables(codes: Bytes, count: int) -> Tables:
     """Return arrays for the tables of ``count`` chunks."""
     shapes = table_shapes(*codes.shape)
     return Tables(
@@ -102,7 +102,7 @@ def chunk_tables(codes: Bytes) -> Iterator[Tables]:
         bytes a multiple of 8; n < 2 ** 32.
 
     """
-    builder, table = _Builder(codes), _empty_tables(codes, 1)
+    builder, table = _Builder(codes), empty_tables(codes, 1)
     for chunk in range(table_shapes(*codes.shape).offsets[0]):
         builder.build(chunk, table.offsets[0], table.filters[0], table.rows[0])
         yield table
@@ -110,7 +110,7 @@ def chunk_tables(codes: Bytes) -> Iterator[Tables]:
 
 def build_tables(codes: Bytes) -> Tables:
     """Build the tables of a column in memory; see :func:`chunk_tables`."""
-    builder, built = _Builder(codes), _empty_tables(codes, table_shapes(*codes.shape).offsets[0])
+    builder, built = _Builder(codes), empty_tables(codes, table_shapes(*codes.shape).offsets[0])
     for chunk in range(len(built.offsets)):
         builder.build(chunk, built.offsets[chunk], built.filters[chunk], built.rows[chunk])
     return built

@@ -6,4 +6,4 @@ set -eu
 here=$(dirname "$0")
 # shellcheck disable=SC2086 - flags are several words
 exec "${CC:-cc}" -std=c11 -O3 ${CEILING_CFLAGS:--march=native} -ffp-contract=off -Wall -Wextra -fPIC -shared -o "$1" \
-  "$here/probe.c" "$here/scan.c" "$here/memory.c" "$here/pdq.c" -lm
+  "$here/probe.c" "$here/scan.c" "$here/tables.c" "$here/memory.c" "$here/pdq.c" -lm

@@ -40,6 +40,8 @@ void ceiling_probe(const struct tables *t, const uint64_t *queries, int64_t coun
 void ceiling_probe_each(const struct tables *t, const uint64_t *queries, int64_t count, struct found *out);
 void ceiling_scan(const uint64_t *codes, int64_t n, const uint64_t *queries, int64_t count, int64_t radius,
                   struct found *out);
+void ceiling_build(const uint64_t *codes, int64_t n, const int64_t *order, int64_t key_bits, uint16_t *columns,
+                   uint64_t *packed, uint32_t *offsets, uint16_t *filters, uint32_t *rows);
 uint64_t ceiling_stream(const uint64_t *words, int64_t count);
 uint64_t ceiling_lines(const uint64_t *words, int64_t lines, int64_t reads, int64_t batch, uint64_t seed);
 uint64_t ceiling_chase(const uint64_t *words, int64_t lines, int64_t reads, uint64_t seed);

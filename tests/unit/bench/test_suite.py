@@ -41,8 +41,8 @@ def results() -> dict[str, Any]:
 
 def test_every_experiment_is_there(results: dict[str, Any]) -> None:
     assert list(results) == [
-        "machine", "size_2500", "size_3000", "radii", "views", "threads", "live", "distributions", "hostile",
-        "tradeoff", "noise",
+        "machine", "size_2500", "build_2500", "size_3000", "build_3000", "radii", "views", "threads", "live",
+        "distributions", "hostile", "tradeoff", "noise",
     ]  # fmt: skip
     assert [row["radius"] for row in results["radii"]["radii"]] == [3, 31]
     assert set(results["size_3000"]["us_per_query"]) > {"ours", "faiss_flat", "faiss_multihash", "faiss_ivf"}
@@ -89,6 +89,7 @@ def test_the_page_shows_machine_goals_and_every_system(results: dict[str, Any]) 
     for heading in ("## Machine", "## 2,500 entries, radius 31, uniform", "## Radius, 3,000 entries",
                     "## 120 views of one image", "## Other distributions", "## Hostile lists and edges",
                     "## Recall against time", "## Threads, 3,000 entries", "## Memory: what each byte buys",
+                    "## Building the tables",
                     "## Segment and live index, 3,000 entries"):  # fmt: skip
         assert f"\n{heading}" in page
     for name in results["size_2500"]["us_per_query"]:
