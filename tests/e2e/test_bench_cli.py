@@ -13,7 +13,7 @@ import pytest
 
 from hashmatch.cli.bench import SEARCH_FIELDS
 
-PATIENCE_S = 100
+PATIENCE_S = 300
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -28,7 +28,8 @@ async def test_no_more_than_at_once_are_worked_on() -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0.001)
+        for _ in range(3):
+            await asyncio.sleep(0)  # let the others begin
         running -= 1
         return item
 
@@ -70,7 +71,7 @@ async def test_an_error_ends_the_iteration_and_what_is_in_flight() -> None:
         if item == 1:
             raise ValueError("item 1")
         try:
-            await asyncio.sleep(0 if item == 0 else 60)
+            await asyncio.sleep(0 if item == 0 else 600)
         except asyncio.CancelledError:
             cancelled.append(item)
             raise
@@ -90,7 +91,7 @@ async def test_leaving_early_waits_until_nothing_runs_any_more() -> None:
         nonlocal running
         running += 1
         try:
-            await asyncio.sleep(0 if item == 0 else 60)
+            await asyncio.sleep(0 if item == 0 else 600)
         finally:
             running -= 1
         return item

@@ -22,6 +22,7 @@ from hashmatch.errors import (
 from hashmatch.matching.engine import Engine, HashedItem, Submission
 from hashmatch.model import ComputedHash, EntryHash, HashOptions, MediaInfo, Picture, Refusal, SetMode, Verdict, Views
 from tests.support.ports import PDQ_ZERO, FakeHasher, FakeIndex, entry_ref, flipped, picture
+from tests.support.service import until
 
 NOON = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 IMAGE = b"the bytes of an image"
@@ -99,7 +100,7 @@ async def test_deadline_stops_the_work() -> None:
 async def test_cancelling_stops_the_work() -> None:
     hasher = FakeHasher(delay_s=30)
     task = asyncio.create_task(engine(hasher, FakeIndex()).detect(Submission(IMAGE)))
-    await asyncio.sleep(0.02)
+    await until(lambda: hasher.running)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -134,7 +135,7 @@ async def test_hash_only_requests_answer_in_order() -> None:
     index = FakeIndex([("pdq", PDQ_ZERO, entry_ref())])
     items = [
         HashedItem((EntryHash("pdq", flipped(PDQ_ZERO, 31)),), "near"),
-        HashedItem((EntryHash("pdq", flipped(PDQ_ZERO, 41)),), "far"),
+        HashedItem((EntryHash("pdq", flipped(PDQ_ZERO, 51)),), "far"),
         HashedItem((EntryHash("pdq-nearest512", PDQ_ZERO),), "other dialect"),
         HashedItem((EntryHash("ahash", bytes(8)),), "never decides"),
         HashedItem((), "nothing"),
@@ -242,8 +243,26 @@ async def test_a_refused_picture_and_a_list_without_pdq_get_no_second_look() -> 
     assert [options.views for options in digests_only.options] == [Views.NONE]
 
 
-async def test_the_deadline_spans_both_looks() -> None:
-    hasher = TwoLooks(seen(), delay_s=0.06)
+async def test_the_deadline_spans_both_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    deadlines: list[asyncio.Timeout] = []
+    asked_for: list[float | None] = []
+    timeout = asyncio.timeout
+
+    def set_by_hand(delay_s: float | None) -> asyncio.Timeout:
+        asked_for.append(delay_s)
+        deadlines.append(timeout(None))
+        return deadlines[-1]
+
+    class LongSecondLook(TwoLooks):
+        async def hash(self, image: bytes, options: HashOptions, *, deadline_s: float | None = None) -> Picture:
+            if options.views is Views.FULL:
+                self.delay_s = 600
+                deadlines[0].reschedule(asyncio.get_running_loop().time())
+            return await super().hash(image, options, deadline_s=deadline_s)
+
+    monkeypatch.setattr(asyncio, "timeout", set_by_hand)
+    hasher = LongSecondLook(seen())
     with pytest.raises(DeadlineExceeded):
         await engine(hasher, FakeIndex(KNOWN), views=Views.FULL).detect(Submission(IMAGE, deadline_s=0.1))
+    assert asked_for == [0.1]
     assert (len(hasher.options), hasher.cancelled) == (2, 1)
