@@ -55,7 +55,7 @@ def _rate(system: System, queries: Bytes, radius: int, count: int) -> float:
         faiss.omp_set_num_threads(1)
         at = begin = number * share
         ready.wait()
-        while time.perf_counter() < ends[0]:
+        while not answered[number] or time.perf_counter() < ends[0]:
             system.ask(queries[at : at + step], radius)
             answered[number] += step
             at = at + step if at + 2 * step <= begin + share else begin

@@ -6,13 +6,41 @@ import gc
 import math
 import random
 import statistics
-import time
 
 import pytest
 
+from hashmatch.bench import timing as timing_module
 from hashmatch.bench.timing import CONFIDENCE, Effort, Timing, Way, measure, median_interval
 
 TINY = Effort(rounds=5, round_s=0.0005)
+
+
+class Clock:
+    """Wall clock and CPU clock that only move when they are told to."""
+
+    def __init__(self) -> None:
+        self.wall_ns = 0
+        self.cpu_ns = 0
+
+    def perf_counter_ns(self) -> int:
+        """Wall clock."""
+        return self.wall_ns
+
+    def thread_time_ns(self) -> int:
+        """CPU clock."""
+        return self.cpu_ns
+
+    def pass_us(self, wall_us: int, cpu_us: int = 0) -> None:
+        """Let time pass."""
+        self.wall_ns += 1_000 * wall_us
+        self.cpu_ns += 1_000 * cpu_us
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(timing_module, "time", clock)
+    return clock
 
 
 @pytest.mark.parametrize(("count", "rank"), [(6, 1), (9, 2), (15, 4), (25, 8), (50, 18), (100, 40)])
@@ -40,13 +68,13 @@ def test_few_samples_give_their_extremes(count: int) -> None:
     assert median_interval(samples) == (0.0, statistics.median(samples), count - 1.0)
 
 
-def test_ways_take_turns_forwards_and_backwards_through_the_queries() -> None:
+def test_ways_take_turns_forwards_and_backwards_through_the_queries(clock: Clock) -> None:
     calls: list[tuple[str, int, int]] = []
 
     def way(name: str) -> Way:
         def run(begin: int, end: int) -> None:
             calls.append((name, begin, end))
-            time.sleep(0.0004)
+            clock.pass_us(400)
 
         return Way(name, run)
 
@@ -55,7 +83,7 @@ def test_ways_take_turns_forwards_and_backwards_through_the_queries() -> None:
     assert [name for name, _, _ in rounds] == ["a", "b", "b", "a", "a", "b", "b", "a"]
     assert [begin for name, begin, _ in rounds if name == "a"] == [0, 1, 2, 3]
     assert all(timing.samples == 4 and timing.queries == 1 for timing in timings.values())
-    assert all(timing.low_us >= 400 for timing in timings.values())
+    assert all(timing.low_us == timing.high_us == 400 for timing in timings.values())
 
 
 def test_slices_are_whole_batches_and_stay_inside_the_pool() -> None:
@@ -71,14 +99,20 @@ def test_a_pool_smaller_than_a_batch_is_one_slice() -> None:
     assert slices == {(0, 7)}
 
 
-def test_cpu_share_tells_working_from_waiting() -> None:
-    def work(begin: int, end: int) -> None:
-        del begin, end
-        sum(range(20_000))
+def test_cpu_share_tells_working_from_waiting(clock: Clock) -> None:
+    ways = [
+        Way("work", lambda _begin, _end: clock.pass_us(300, 300)),
+        Way("wait", lambda _begin, _end: clock.pass_us(2_000, 500)),
+        Way("clocks disagree", lambda _begin, _end: clock.pass_us(300, 301)),
+    ]
+    shares = {name: timing.cpu_share for name, timing in measure(ways, 4, TINY).items()}
+    assert shares == {"work": 1.0, "wait": 0.25, "clocks disagree": 1.0}
 
-    timings = measure([Way("work", work), Way("wait", lambda _begin, _end: time.sleep(0.002))], 4, TINY)
-    assert timings["wait"].cpu_share < 0.5
-    assert timings["wait"].cpu_share < timings["work"].cpu_share <= 1
+
+def test_the_real_clocks_are_read() -> None:
+    timing = measure([Way("a", lambda _begin, _end: sum(range(20_000)))], 4, TINY)["a"]
+    assert timing.low_us > 0
+    assert 0 < timing.cpu_share <= 1
 
 
 def test_the_collector_rests_while_timing_and_only_then() -> None:
@@ -88,7 +122,9 @@ def test_the_collector_rests_while_timing_and_only_then() -> None:
     assert gc.isenabled()
 
 
-def test_timings_are_in_microseconds_per_query() -> None:
-    timing = measure([Way("a", lambda begin, end: time.sleep(0.001 * (end - begin)))], 2, Effort(5, 0.002))["a"]
+def test_timings_are_in_microseconds_per_query(clock: Clock) -> None:
+    queries = iter([900, 1_000, 1_100] * 99)
+    way = Way("a", lambda begin, end: clock.pass_us(next(queries) * (end - begin)))
+    timing = measure([way], 2, Effort(5, 0.002))["a"]
     assert isinstance(timing, Timing)
-    assert 1_000 <= timing.low_us <= timing.median_us <= timing.high_us < 20_000
+    assert (timing.low_us, timing.median_us, timing.high_us, timing.queries) == (900, 1_000, 1_100, 2)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -364,6 +365,12 @@ class Reader(threading.Thread):
             self.seen.append(self.index.search([self.asked], sets=None, max_hits=9))
         self.finished = True
 
+    def see_this_generation(self) -> None:
+        """Wait for two more searches: the second has begun since this was called."""
+        count = len(self.seen)
+        while len(self.seen) < count + 2 and self.is_alive():
+            time.sleep(0.0005)
+
 
 def test_readers_see_whole_generations_while_others_are_swapped_in(feed: FakeFeed, tmp_path: Path) -> None:
     """Each change moves one hash to another entry and set version; an answer must be that of the named generation."""
@@ -379,6 +386,9 @@ def test_readers_see_whole_generations_while_others_are_swapped_in(feed: FakeFee
 
     record()
     for step in range(150):
+        if step % 10 == 0:
+            for reader in readers:
+                reader.see_this_generation()
         feed.put("a", [entry(f"m{step}", value("pdq", 5))])
         sync(index, feed)
         record()
