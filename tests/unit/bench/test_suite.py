@@ -77,7 +77,8 @@ def test_larger_settings_lose_no_recall(results: dict[str, Any]) -> None:
 def test_the_live_index_reports_milliseconds(results: dict[str, Any]) -> None:
     said = results["live"]
     assert said["entries"] == 3_000
-    assert 0 < said["open_ms"] <= said["open_verified_ms"] * 2
+    assert min(said["open_ms"], said["open_verified_ms"]) > 0
+    assert live._summary([0.002, 0.002, 0.004]) == pytest.approx({"median": 2.0, "p99": 3.96})
     assert 0 < said["add_visible_ms"]["median"] <= said["add_visible_ms"]["p99"]
     assert said["segment_bytes_per_entry"] > 32
 
