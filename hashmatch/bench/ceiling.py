@@ -37,7 +37,6 @@ from hashmatch.index.columns import Bytes
 from hashmatch.index.tables import Tables, empty_tables, scatter_table, whole_lines
 from hashmatch.kernels import chunks
 from hashmatch.kernels import tables as kernels
-from hashmatch.kernels._lines import LINE_WORDS
 
 SOURCES = Path(__file__).resolve().parents[2] / "native_bench" / "ceiling"
 BUILD_TIMEOUT_S = 60.0
@@ -103,7 +102,7 @@ def build(codes: Bytes) -> Tables:
     n = len(codes)
     built, order = empty_tables(codes, codes.shape[1] // 2), chunks.permutation(8 * codes.shape[1])
     columns = whole_lines(-(-n // kernels.BLOCK_ROWS) * kernels.BLOCK_ROWS * codes.shape[1] // 8)
-    packed = whole_lines(n + kernels.GROUPS * LINE_WORDS)
+    packed = whole_lines(n + kernels.GROUPS * kernels.BUFFER_WORDS)
     _library().ceiling_build(
         codes.ctypes.data, n, order.ctypes.data, built.key_bits,
         *(array.ctypes.data for array in (columns, packed, built.offsets, built.filters, built.rows)),

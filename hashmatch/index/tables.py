@@ -66,13 +66,14 @@ class _Builder:
         self._columns = columns[:, :n]
         groups = min(tables.GROUPS, 2**self._key_bits)
         self._bounds = np.empty(groups, dtype=np.uint64), np.empty(groups, dtype=np.uint64)
-        self._lines, self._packed = whole_lines(groups * LINE_WORDS), whole_lines(n + groups * LINE_WORDS)
+        room = groups * tables.BUFFER_WORDS
+        self._buffers, self._packed = whole_lines(room), whole_lines(n + room)
         self._places = np.empty(2**self._key_bits // groups, dtype=np.uint64)
 
     def build(self, chunk: int, offsets: Ordinals, filters: npt.NDArray[np.uint16], rows: Ordinals) -> None:
         """Write the table of ``chunk`` into the three arrays, each of one dimension."""
         column, following = self._columns[chunk], self._columns[(chunk + 1) % len(self._columns)]
-        tables.group_rows(column, following, self._key_bits, *self._bounds, self._lines, self._packed)
+        tables.group_rows(column, following, self._key_bits, *self._bounds, self._buffers, self._packed)
         tables.sort_groups(self._packed, *self._bounds, self._places, offsets, filters, rows)
 
 

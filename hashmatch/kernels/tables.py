@@ -10,9 +10,10 @@ each row goes through memory, and that what is written stays together.
    a matter of which words are read, and a second transposition makes 16 of them a chunk of each code. Eight squares
    lie side by side in vector registers. A tenth of the time that looking up every byte's bits in a table takes.
 2. :func:`group_rows` sorts the rows of one column by the first eight bits of their keys, into at most 256 groups. Key,
-   filter word and row number travel as one word of 64 bits. Eight words for the same group are collected in a cache
-   line of their own and written together, past the caches: 256 places in 80 MB, written to word by word, are too many
-   for the cache and for the address translation, and take twice as long.
+   filter word and row number travel as one word of 64 bits. Words for the same group are collected in a buffer of four
+   cache lines and written together, past the caches: 256 places in 80 MB, written to word by word, are too many for
+   the cache and for the address translation, and take three times as long. With one line per buffer the branch for a
+   full one is mispredicted so often that it costs half as much again.
 3. :func:`sort_groups` sorts each group by the rest of the keys and writes offsets, filters and rows. A group of ten
    million rows is 300 kB, so everything it touches is in the cache.
 
@@ -40,6 +41,8 @@ BLOCK_ROWS: Final = 512
 """Codes that :func:`cut_columns` takes at a time: 64 lines of eight words."""
 GROUPS: Final = 256
 """Groups of rows, at most."""
+BUFFER_WORDS: Final = 32
+"""Words that are collected before they are written to a group; whole cache lines."""
 _GROUP_BITS: Final = 8
 _WORD_BITS: Final = 64
 _CHUNK_BITS: Final = 16
@@ -110,18 +113,18 @@ def cut_columns(codes: Words, in_place: Order, order: Order, lines: Words, colum
 
 @kernel(void, readonly(uint16), int64, writable(uint64), writable(uint64), counted=False)
 def _place_groups(column: Halves, key_bits: int, begins: Words, ends: Words) -> None:
-    """Count the rows of each group and decide where it begins: at a whole line, behind the group before it."""
+    """Count the rows of each group and decide where it begins: behind the group before it, with whole buffers."""
     groups = np.uint64(len(begins))
     shift = np.uint64(max(key_bits - _GROUP_BITS, 0))
     for group in range(groups):
         ends[group] = 0
     for row in range(np.uint64(len(column))):
         ends[np.uint64(column[row]) >> shift & (groups - np.uint64(1))] += np.uint64(1)
-    free, line = np.uint64(0), np.uint64(LINE_WORDS)
+    free, buffer = np.uint64(0), np.uint64(BUFFER_WORDS)
     for group in range(groups):
         count = ends[group]
         begins[group], ends[group] = free, free
-        free += (count + line - np.uint64(1)) // line * line
+        free += (count + buffer - np.uint64(1)) // buffer * buffer
 
 
 @kernel(
@@ -133,7 +136,7 @@ def _place_groups(column: Halves, key_bits: int, begins: Words, ends: Words) -> 
     counted=False,
 )
 def group_rows(
-    column: Halves, following: Halves, key_bits: int, begins: Words, ends: Words, lines: Words, packed: Words
+    column: Halves, following: Halves, key_bits: int, begins: Words, ends: Words, buffers: Words, packed: Words
 ) -> None:
     """Sort the rows of one chunk by the first bits of their keys.
 
@@ -145,8 +148,8 @@ def group_rows(
         Bits of the chunk that make the key, 1..16; they and the next 16 make the filter word.
     begins, ends : uint64, shape (groups,), written
         Where in ``packed`` each group is; groups = 2 ** min(key_bits, 8).
-    lines : uint64, shape (8 * groups,), scratch
-    packed : uint64, shape (n + 8 * groups,), begins at a cache line, written
+    buffers : uint64, shape (32 * groups,), scratch
+    packed : uint64, shape (n + 32 * groups,), begins at a cache line, written
         Of each row, from the lowest bit: the rest of the key in 16 bits, the filter word in 16, the row in 32.
 
     """
@@ -154,20 +157,23 @@ def group_rows(
     groups = np.uint64(len(begins))
     width, shift = np.uint64(key_bits), np.uint64(max(key_bits - _GROUP_BITS, 0))
     rest = (np.uint64(1) << shift) - np.uint64(1)
-    last = np.uint64(LINE_WORDS - 1)
+    last = np.uint64(BUFFER_WORDS - 1)
     for row in range(np.uint64(len(column))):
         chunk = np.uint64(column[row])
         group = chunk >> shift & (groups - np.uint64(1))
         place = ends[group]
         ends[group] = place + np.uint64(1)
         word = (np.uint64(following[row]) << np.uint64(_CHUNK_BITS) | chunk) >> width & _HALF
-        line = group * np.uint64(LINE_WORDS)
-        lines[line | place & last] = row << np.uint64(32) | word << np.uint64(16) | chunk & rest
+        buffer = group * np.uint64(BUFFER_WORDS)
+        buffers[buffer | place & last] = row << np.uint64(32) | word << np.uint64(16) | chunk & rest
         if place & last == last:
-            write_past(packed, place - last, lines, line)
+            for line in range(0, BUFFER_WORDS, LINE_WORDS):
+                write_past(packed, place - last + np.uint64(line), buffers, buffer + np.uint64(line))
     for unfinished in range(groups):
-        if ends[unfinished] & last:
-            write_past(packed, ends[unfinished] & ~last, lines, unfinished * np.uint64(LINE_WORDS))
+        end = ends[unfinished]
+        for line in range(0, end & last, LINE_WORDS):
+            start = np.uint64(BUFFER_WORDS * unfinished + line)
+            write_past(packed, (end & ~last) + np.uint64(line), buffers, start)
 
 
 @kernel(void, *(writable(uint64) for _ in range(2)), *(uint64 for _ in range(3)), counted=False)

@@ -4,6 +4,8 @@
 #define LINE_WORDS 8
 #define BLOCK_ROWS 512
 #define GROUPS 256
+#define BUFFER_LINES 4
+#define BUFFER_WORDS (BUFFER_LINES * LINE_WORDS)
 #define GROUP_BITS 8
 #define CHUNKS (64 * WORDS / CHUNK_BITS)
 
@@ -62,7 +64,7 @@ static inline void write_past(line *target, const line *source)
 static void group_rows(const uint16_t *column, const uint16_t *following, int64_t n, int key_bits, uint64_t groups,
                        uint64_t *begins, uint64_t *ends, uint64_t *packed)
 {
-    line lines[GROUPS];
+    line buffers[GROUPS][BUFFER_LINES];
     int shift = key_bits > GROUP_BITS ? key_bits - GROUP_BITS : 0;
     uint64_t rest = (UINT64_C(1) << shift) - 1, free = 0;
     for (uint64_t group = 0; group < groups; group++)
@@ -72,18 +74,20 @@ static void group_rows(const uint16_t *column, const uint16_t *following, int64_
     for (uint64_t group = 0; group < groups; group++) {
         uint64_t count = ends[group];
         begins[group] = ends[group] = free;
-        free += (count + LINE_WORDS - 1) / LINE_WORDS * LINE_WORDS;
+        free += (count + BUFFER_WORDS - 1) / BUFFER_WORDS * BUFFER_WORDS;
     }
     for (int64_t row = 0; row < n; row++) {
         uint64_t chunk = column[row], group = chunk >> shift & (groups - 1), place = ends[group]++;
         uint64_t word = ((uint64_t)following[row] << CHUNK_BITS | chunk) >> key_bits & 0xFFFF;
-        lines[group][place % LINE_WORDS] = (uint64_t)row << 32 | word << 16 | (chunk & rest);
-        if (place % LINE_WORDS == LINE_WORDS - 1)
-            write_past((line *)(packed + place - (LINE_WORDS - 1)), lines + group);
+        uint64_t full = place % BUFFER_WORDS;
+        buffers[group][full / LINE_WORDS][full % LINE_WORDS] = (uint64_t)row << 32 | word << 16 | (chunk & rest);
+        if (full == BUFFER_WORDS - 1)
+            for (int at = 0; at < BUFFER_LINES; at++)
+                write_past((line *)(packed + place - full) + at, &buffers[group][at]);
     }
     for (uint64_t group = 0; group < groups; group++)
-        if (ends[group] % LINE_WORDS)
-            write_past((line *)(packed + ends[group] / LINE_WORDS * LINE_WORDS), lines + group);
+        for (uint64_t at = 0; at * LINE_WORDS < ends[group] % BUFFER_WORDS; at++)
+            write_past((line *)(packed + ends[group] / BUFFER_WORDS * BUFFER_WORDS) + at, &buffers[group][at]);
 }
 
 static void sort_groups(uint64_t *restrict packed, const uint64_t *begins, const uint64_t *ends, uint64_t groups,
@@ -123,8 +127,8 @@ static void sort_groups(uint64_t *restrict packed, const uint64_t *begins, const
         filters[done + pad] = 0, rows[done + pad] = 0;
 }
 
-/* `columns` has room for CHUNKS columns of n rows, rounded up to whole blocks, and `packed` for n words and a line per
- * group; both begin at a cache line. */
+/* `columns` has room for CHUNKS columns of n rows, rounded up to whole blocks, and `packed` for n words and a buffer
+ * per group; both begin at a cache line. */
 void ceiling_build(const uint64_t *codes, int64_t n, const int64_t *order, int64_t key_bits, uint16_t *columns,
                    uint64_t *packed, uint32_t *offsets, uint16_t *filters, uint32_t *rows)
 {

@@ -95,11 +95,12 @@ def test_groups_begin_at_whole_lines_and_keep_the_order_of_rows() -> None:
     column = np.array([0x0301, 0x0302, 0x0001, 0x0300, 0x0002], dtype=np.uint16)
     following = np.arange(10, 15, dtype=np.uint16)
     begins, ends = np.empty(256, dtype=np.uint64), np.empty(256, dtype=np.uint64)
-    lines, packed = np.empty(8 * 256, dtype=np.uint64), np.zeros(5 + 8 * 256, dtype=np.uint64)
-    tables.group_rows(column, following, 16, begins, ends, lines, packed)
-    assert begins[:5].tolist() == [0, 8, 8, 8, 16]
-    assert ends[:5].tolist() == [2, 8, 8, 11, 16]
-    found = [packed[int(begin) : int(end)] for begin, end in ((0, 2), (8, 11))]
+    buffers = np.empty(tables.BUFFER_WORDS * 256, dtype=np.uint64)
+    packed = np.empty(5 + tables.BUFFER_WORDS * 256, dtype=np.uint64)
+    tables.group_rows(column, following, 16, begins, ends, buffers, packed)
+    assert begins[:5].tolist() == [0, 32, 32, 32, 64]
+    assert ends[:5].tolist() == [2, 32, 32, 35, 64]
+    found = [packed[int(begin) : int(end)] for begin, end in ((0, 2), (32, 35))]
     assert [[int(item) & 0xFFFF for item in group] for group in found] == [[1, 2], [1, 2, 0]]
     assert [[int(item) >> 16 & 0xFFFF for item in group] for group in found] == [[12, 14], [10, 11, 13]]
     assert [[int(item) >> 32 for item in group] for group in found] == [[2, 4], [0, 1, 3]]
