@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import select
 import signal
 import subprocess
@@ -231,7 +232,7 @@ def test_status_tells_what_is_stored_and_how_well_decoding_is_confined(world: Wo
 def test_damaged_data_is_five_and_nothing_is_said_from_it(world: World) -> None:
     damaged = world.root / "damaged"
     damaged.mkdir()
-    (damaged / "catalog.sqlite3").write_bytes(b"SQLite format 3\0" + os.urandom(8_192))
+    (damaged / "catalog.sqlite3").write_bytes(b"SQLite format 3\0" + random.Random(5).randbytes(8_192))
     for arguments in (["hashset", "list"], ["detect", "uploads"]):
         ran = world.run(*arguments, "--data", "damaged", "--json").expect(5)
         assert ran.out == b""

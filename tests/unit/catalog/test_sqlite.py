@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import os
+import random
 import sqlite3
 import stat
 from pathlib import Path
@@ -91,7 +91,7 @@ def test_a_damaged_page_is_reported_wherever_it_is_met(tmp_path: Path) -> None:
     reported = 0
     for number in range(1, len(content) // page):
         broken = content.copy()
-        broken[number * page : number * page + 64] = os.urandom(64)
+        broken[number * page : number * page + 64] = random.Random(number).randbytes(64)
         path.write_bytes(broken)
         with pytest.raises(CatalogCorrupt, match=r"damaged|claims"), SqliteCatalog.open(path) as catalog:  # noqa: PT012
             catalog.verify()
