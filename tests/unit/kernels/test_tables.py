@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -78,6 +79,18 @@ def test_one_table_after_the_other_is_the_same_as_all_at_once() -> None:
     for number, table in enumerate(chunk_tables(codes)):
         for name in ("offsets", "filters", "rows"):
             assert np.array_equal(getattr(table, name)[0], getattr(whole, name)[number])
+
+
+def test_building_takes_forty_bytes_per_pdq_row() -> None:
+    codes = uniform(40_000, 32)
+    table = next(chunk_tables(codes))
+    tracemalloc.start()
+    for _ in chunk_tables(codes):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    scratch = peak - table.size_bytes
+    assert 40 * len(codes) < scratch < 40 * len(codes) + 400_000
 
 
 def test_columns_hold_the_chunks_of_the_reordered_codes() -> None:
