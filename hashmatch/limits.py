@@ -82,6 +82,6 @@ def default_view_policies() -> Mapping[str, ViewPolicy]:
     """Limits per kind of view; the reasons and measurements are in docs/explain/views.md."""
     guess = ViewPolicy()
     return types.MappingProxyType(
-        {"invert": ViewPolicy(possible_distance=40), "black": ViewPolicy(possible_distance=40)}
-        | dict.fromkeys(("trim", "cell", "derotate", "quad"), guess)
+        dict.fromkeys(("invert", "black", "mend"), ViewPolicy(possible_distance=40))
+        | dict.fromkeys(("trim", "cell", "derotate", "quad", "extend"), guess)
     )

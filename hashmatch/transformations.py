@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 A name is an orientation (the PDQ reference's dihedral names), or a view and an orientation joined by ``+``:
 ``trim-2+flipy`` is the second rectangle found in the picture, mirrored top to bottom. Views that are hashed upright
-only have no second part: ``derotate-5``. The first word of a view is its *kind*; limits in the policy are set per kind.
+have no second part: ``derotate-5``. The first word of a view is its *kind*; limits in the policy are set per kind.
 
 Names cross the sandbox as positions in :data:`TRANSFORMATIONS`.
 
@@ -51,9 +51,8 @@ CROP_STEPS: Final = tuple(range(3, 25, 3))
 CORNER_STEPS: Final = (1.5, 4.5, 7.5, 10.5)
 """Percent cut away at each of four sides independently."""
 
-CROPS: Final = tuple(
-    f"crop-{side}-{step}" for side in ("left", "top", "right", "bottom", "centre") for step in CROP_STEPS
-)
+CROP_SIDES: Final = ("left", "top", "right", "bottom")
+CROPS: Final = tuple(f"crop-{side}-{step}" for side in (*CROP_SIDES, "centre") for step in CROP_STEPS)
 """Views of an original that make crops of one side or around the centre findable."""
 DENSE_CROPS: Final = tuple(
     "crop-" + "-".join(str(CORNER_STEPS[at]) for at in steps)
@@ -62,15 +61,36 @@ DENSE_CROPS: Final = tuple(
 )
 """Views that make many crops of all four sides findable: every other point of a grid, so that no two are neighbours."""
 
+EXTENSIONS: Final = ("all-2", "all-5", "all-8", *(f"{side}-{p}" for side in CROP_SIDES for p in (3, 6)))
+"""Percent of the original that may have been cut away, around the centre or at one side."""
+MENDS: Final = ("letters", "corner-1", "corner-2", "corner-3", "corner-4")
+"""What is painted over: letters with outlines, a corner (in reading order)."""
+TILTED_TRIMS: Final = 6
+"""Trimmed rectangles whose inside is also turned back."""
+DEROTATED_TRIMS: Final = 6
+"""Rectangles of a picture that was turned back as a whole."""
+MIRRORED_VIEWS: Final = (
+    *(f"extend-{name}" for name in EXTENSIONS),
+    *(f"mend-{name}" for name in MENDS),
+    *(f"trim-tilted-{number}" for number in range(1, TILTED_TRIMS + 1)),
+    *(f"derotate-trim-{number}" for number in range(1, DEROTATED_TRIMS + 1)),
+)
+"""Views that are hashed as they are, and some of them mirrored."""
+MIRRORED: Final = ("orig", "flipx")
+"""As they are, and mirrored left to right: what is done to a copy more often than any other turn."""
+
 TRANSFORMATIONS: Final = (
     *ORIENTATIONS,
     *(f"{view}+{orientation}" for view in TURNED_VIEWS for orientation in ORIENTATIONS),
     *UPRIGHT_VIEWS,
     *CROPS,
     *DENSE_CROPS,
+    *MIRRORED_VIEWS,
+    *(f"{view}+{MIRRORED[1]}" for view in (*UPRIGHT_VIEWS, *MIRRORED_VIEWS)),
+    *(f"trim-{number}-invert+{orientation}" for number in range(1, MAX_TRIMS + 1) for orientation in MIRRORED),
 )
 
-KINDS: Final = ("invert", "black", "trim", "cell", "derotate", "quad")
+KINDS: Final = ("invert", "black", "trim", "cell", "derotate", "quad", "extend", "mend")
 """First words of views."""
 
 _FIRST_WORD = re.compile("[a-z]+")

@@ -8,10 +8,15 @@ hashed like any picture, and asked for beside the picture itself. The cheapest g
 coefficients with the other sign.
 
 *Trimmed* views are the rectangles whose sides are straight edges (``kernels.views_edges``): the picture inside a
-border, between bars, below a caption, in a screenshot. *Derotated* views turn the picture back by whole degrees
-around its centre; half a degree that remains costs a few bits. *Cells* are the halves and quarters of a collage.
-*Quads* lie askew in the picture, as on a photographed screen (``kernels.views_quads``), and are hashed as seen from the
-front. A picture with transparency is also hashed as it looks on *black* (``modes.on_black``).
+border, between bars, below a caption, in a screenshot. *Derotated* views turn the picture back around its centre: by
+one to three degrees in any case, and by whatever angle its edges seem to have (``kernels.views_tilts``); both may go
+together, in either order. *Cells* are the halves and quarters of a collage. *Quads* lie askew in the picture, as on a
+photographed screen (``kernels.views_quads``), and are hashed as seen from the front. *Extended* views are larger than
+the picture, for a copy that was cropped: what was cut away is taken to look like the edge. *Mended* views have letters
+or a corner painted over (``kernels.views_mend``). A picture with transparency is also hashed as it looks on *black*
+(``modes.on_black``).
+
+A function per kind makes the samples (:data:`MAKERS`), and one call hashes them all.
 
 All of them are computed without PDQ's pixel grid (``kernels.views``), from one shrunk luma, and carry the algorithm
 name ``pdq-canonical``.
@@ -22,34 +27,84 @@ quality of its own view, and the policy has limits for each kind.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from hashmatch.hashing.algorithms import QUERY_ONLY
 from hashmatch.kernels.pdq import PdqHashes
-from hashmatch.kernels.views import Rectangle, Shrunk, coarse, halved, sample, shrink, turned
+from hashmatch.kernels.views import Rectangle, Shrunk, coarse, halved, sample, samples, shrink, turned
 from hashmatch.kernels.views_askew import straightened
-from hashmatch.kernels.views_bits import hash_samples
+from hashmatch.kernels.views_bits import ROW_BITS, hash_all, hash_samples
 from hashmatch.kernels.views_edges import rectangles
+from hashmatch.kernels.views_mend import without_corner, without_letters
 from hashmatch.kernels.views_quads import quadrilaterals
+from hashmatch.kernels.views_tilts import Tilt, tilts
 from hashmatch.model import ComputedHash
-from hashmatch.transformations import DEGREES, MAX_TRIMS, ORIENTATIONS
+from hashmatch.transformations import (
+    DEROTATED_TRIMS,
+    EXTENSIONS,
+    MAX_TRIMS,
+    MENDS,
+    MIRRORED,
+    ORIENTATIONS,
+    TILTED_TRIMS,
+    TURNED_VIEWS,
+)
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 ALGORITHM = QUERY_ONLY[0].name
 
-_CORNER_PX = 3
-_FLAT_LUMA = 24.0
-"""Range of luma in a corner that still counts as one shade: what a JPEG of low quality makes of black."""
-_SLIGHT_DEGREES = 3
-"""Angles that are tried whatever the corners show: at more, what is left uncovered reaches into every corner."""
-
 _PLENTY_PX = 256
 """Sides of a rectangle from which half the resolution will do."""
+_TURNED_TRIMS = 4
+"""Rectangles that are hashed in eight orientations; the others, as they are and mirrored."""
+_NEGATIVE_TRIMS = 8
+"""Rectangles of which the negative is asked for too."""
+
+_SLIGHT_DEGREES = (1.0, -1.0, 2.0, -2.0, 3.0, -3.0)
+"""Angles that are tried whatever the edges show."""
+_MOST_DEGREES = 15.0
+_MOST_DEGREES_INSIDE = 6.0
+_FOUND_ANGLES = 2
+_LEAST_STRENGTH = 2.5
+"""Of the edges of a turned picture, in steps of luma; turned photographs have 5 and more, upright ones up to 4."""
+_SURE_STRENGTH = 4.5
+"""From which the picture turned back is searched for rectangles again."""
+_LEAST_STRENGTH_INSIDE = 1.0
+_ASIDE_PX, _ASIDE_PX_INSIDE = 1.5, 1.0
+"""How far from a line the luma is compared: slight angles leave little between the line and the frame."""
+
+_SIDES: Final = ("left", "top", "right", "bottom")
+_ROWS: Final = {orientation: row for row, orientation in enumerate(ORIENTATIONS)}
+_TURNED: Final = frozenset({*TURNED_VIEWS, *(f"trim-{number}-invert" for number in range(1, MAX_TRIMS + 1))})
+"""Views whose names always have an orientation."""
+
+
+class View(NamedTuple):
+    """Samples that are to be hashed under a name.
+
+    ``grid`` : float32, shape (64, 64). ``negative`` is the name under which the negative is asked for too, in the
+    ``negative_orientations``.
+    """
+
+    name: str
+    grid: Floats
+    orientations: tuple[str, ...] = ORIENTATIONS[:1]
+    negative: str = ""
+    negative_orientations: tuple[str, ...] = ()
+
+
+class Scene(NamedTuple):
+    """A picture at three resolutions: about 512, 256 and 128 pixels a side."""
+
+    picture: Shrunk
+    half: Shrunk
+    small: Shrunk
 
 
 def canonical(pixels: Pixels) -> PdqHashes:
@@ -68,7 +123,7 @@ def canonical(pixels: Pixels) -> PdqHashes:
 def view(name: str, pixels: Pixels, frame: int) -> Iterator[ComputedHash]:
     """Yield the hashes in eight orientations of a view that was made elsewhere, under its name."""
     picture = shrink(pixels)
-    yield from _turned(name, sample(picture.luma, picture.whole), frame)
+    yield from _hashed([View(name, sample(picture.luma, picture.whole), ORIENTATIONS)], frame)
 
 
 def views(pixels: Pixels, frame: int, *, thorough: bool) -> Iterator[ComputedHash]:
@@ -85,33 +140,84 @@ def views(pixels: Pixels, frame: int, *, thorough: bool) -> Iterator[ComputedHas
 
     """
     picture = shrink(pixels)
-    yield from cheap(sample(picture.luma, picture.whole), frame)
+    made = [_whole(sample(picture.luma, picture.whole))]
     if thorough:
         half = halved(picture)
-        for number, part in enumerate(trimmed(picture), 1):
-            yield from _turned(f"trim-{number}", _sampled(picture, half, part), frame)
-        for name, part in cells(picture.whole):
-            yield _upright(f"cell-{name}", _sampled(picture, half, part), frame)
-        small = coarse(half)
-        for degrees in DEGREES if corners_are_flat(half) else DEGREES[:_SLIGHT_DEGREES]:
-            yield _upright(f"derotate+{degrees}", turned(small, small.whole, degrees), frame)
-            yield _upright(f"derotate-{degrees}", turned(small, small.whole, -degrees), frame)
-        factor_x, factor_y = picture.factors
-        for number, corners in enumerate(quadrilaterals(half.luma, factor_x / factor_y), 1):
-            yield from _turned(f"quad-{number}", straightened(half, corners), frame)
+        scene = Scene(picture, half, coarse(half))
+        made += [one for make in MAKERS for one in make(scene)]
+    yield from _hashed(made, frame)
 
 
 def cheap(grid: Floats, frame: int) -> Iterator[ComputedHash]:
     """Yield the hashes of a whole picture and of its negative; samples as float32, shape (64, 64)."""
-    yield from _turned("", grid, frame)
-    yield from _turned("invert", -grid, frame)
+    yield from _hashed([_whole(grid)], frame)
 
 
-def corners_are_flat(picture: Shrunk) -> bool:
-    """Whether each corner is of one shade, as where a turned picture left its page uncovered."""
-    low, high = slice(None, _CORNER_PX), slice(-_CORNER_PX, None)
-    corners = (picture.luma[rows, columns] for rows in (low, high) for columns in (low, high))
-    return all(float(np.ptp(corner)) < _FLAT_LUMA for corner in corners)
+def framed(scene: Scene) -> Iterator[View]:
+    """Make the views of rectangles that the picture may have been put into, also turned back within them."""
+    parts = list(trimmed(scene.picture))
+    for number, (part, grid) in enumerate(zip(parts, _sampled(scene, parts), strict=True), 1):
+        yield View(
+            f"trim-{number}",
+            grid,
+            ORIENTATIONS if number <= _TURNED_TRIMS else MIRRORED,
+            f"trim-{number}-invert",
+            MIRRORED if number <= _NEGATIVE_TRIMS else (),
+        )
+        inside = _half(part)
+        if number <= TILTED_TRIMS and min(inside.width, inside.height) > 1:
+            for tilt in _tilts(scene.half, inside, _MOST_DEGREES_INSIDE, _ASIDE_PX_INSIDE, _LEAST_STRENGTH_INSIDE)[:1]:
+                yield View(f"trim-tilted-{number}", turned(scene.half, inside, tilt.degrees), MIRRORED)
+
+
+def celled(scene: Scene) -> Iterator[View]:
+    """Make the views of the halves and quarters of a collage."""
+    names, parts = zip(*cells(scene.picture.whole), strict=True)
+    for name, grid in zip(names, _sampled(scene, parts), strict=True):
+        yield View(f"cell-{name}", grid)
+
+
+def derotated(scene: Scene) -> Iterator[View]:
+    """Make the views of the picture turned back, and of rectangles in it when it was surely turned."""
+    angles = {round(degrees): degrees for degrees in _SLIGHT_DEGREES}
+    found = _tilts(scene.half, scene.half.whole, _MOST_DEGREES, _ASIDE_PX, _LEAST_STRENGTH)[:_FOUND_ANGLES]
+    angles |= {round(tilt.degrees): tilt.degrees for tilt in reversed(found)}
+    for whole_degrees, degrees in angles.items():
+        yield View(f"derotate{whole_degrees:+d}", turned(scene.small, scene.small.whole, degrees), MIRRORED)
+    if found and found[0].strength >= _SURE_STRENGTH:
+        upright = _turned_back(scene.half, found[0])
+        parts = list(trimmed(upright))[:DEROTATED_TRIMS]
+        for number, grid in enumerate(samples(upright.luma, parts), 1):
+            yield View(f"derotate-trim-{number}", grid, MIRRORED)
+
+
+def extended(scene: Scene) -> Iterator[View]:
+    """Make the views that are larger than the picture."""
+    parts = [extension(name, scene.half.whole) for name in EXTENSIONS]
+    for name, grid in zip(EXTENSIONS, samples(scene.half.luma, parts), strict=True):
+        yield View(f"extend-{name}", grid)
+
+
+def mended(scene: Scene) -> Iterator[View]:
+    """Make the views without letters, and without each corner."""
+    letters, *corners = MENDS
+    clear = without_letters(scene.half.luma, scene.half.whole)
+    if clear is not None:
+        yield View(f"mend-{letters}", clear, MIRRORED)
+    grid = sample(scene.half.luma, scene.half.whole)
+    for corner, name in enumerate(corners):
+        yield View(f"mend-{name}", without_corner(grid, corner), MIRRORED)
+
+
+def askew(scene: Scene) -> Iterator[View]:
+    """Make the views of what lies askew in the picture, as seen from the front."""
+    factor_x, factor_y = scene.picture.factors
+    for number, corners in enumerate(quadrilaterals(scene.half.luma, factor_x / factor_y), 1):
+        yield View(f"quad-{number}", straightened(scene.half, corners), ORIENTATIONS)
+
+
+MAKERS: Final[tuple[Callable[[Scene], Iterable[View]], ...]] = (framed, celled, derotated, extended, mended, askew)
+"""What makes the views of a picture beside the whole of it, in the order in which they are reported."""
 
 
 def trimmed(picture: Shrunk) -> Iterator[Rectangle]:
@@ -134,22 +240,59 @@ def cells(whole: Rectangle) -> Iterator[tuple[str, Rectangle]]:
     yield "4", Rectangle(x, y, right, bottom)
 
 
-def _sampled(picture: Shrunk, half: Shrunk, part: Rectangle) -> Floats:
-    """Sample a rectangle, at half the resolution where two pixels are left for each sample: a quarter of the work."""
-    if min(part.width, part.height) < _PLENTY_PX:
-        return sample(picture.luma, part)
-    return sample(half.luma, Rectangle(*(position / 2 for position in part)))
+def extension(name: str, whole: Rectangle) -> Rectangle:
+    """Return the rectangle that an original had of which ``whole`` is left; ``all-5`` lost 5 % of each dimension."""
+    where, percent = name.split("-")
+    lost = float(percent) / 100
+    left, top, right, bottom = (lost / 2 if where == "all" else lost * (where == side) for side in _SIDES)
+    width, height = whole.width / (1 - left - right), whole.height / (1 - top - bottom)
+    return Rectangle(-left * width, -top * height, (1 - left) * width, (1 - top) * height)
 
 
-def _upright(view: str, grid: Floats, frame: int) -> ComputedHash:
-    """Name the hash of one view in its own orientation."""
-    found = hash_samples(grid, upright=True)
-    return ComputedHash(ALGORITHM, found.hashes[0].tobytes(), found.quality, view, frame)
+def _whole(grid: Floats) -> View:
+    """Name the samples of the picture itself."""
+    return View("", grid, ORIENTATIONS, "invert", ORIENTATIONS)
 
 
-def _turned(view: str, grid: Floats, frame: int) -> Iterator[ComputedHash]:
-    """Name the hashes of one view in eight orientations."""
-    found = hash_samples(grid)
-    for row, orientation in enumerate(ORIENTATIONS):
-        name = f"{view}+{orientation}" if view else orientation
-        yield ComputedHash(ALGORITHM, found.hashes[row].tobytes(), found.quality, name, frame)
+def _tilts(picture: Shrunk, part: Rectangle, most: float, aside_px: float, least: float) -> list[Tilt]:
+    """Return the angles whose edges are strong enough, likeliest first."""
+    return [tilt for tilt in tilts(picture, part, most, aside_px) if tilt.strength >= least]
+
+
+def _turned_back(picture: Shrunk, tilt: Tilt) -> Shrunk:
+    """Return a picture turned back by an angle, as large as it is."""
+    rows, columns = picture.luma.shape
+    upright = turned(picture, picture.whole, tilt.degrees, (rows, columns))
+    return Shrunk(upright, Rectangle(0.0, 0.0, columns, rows), picture.factors)
+
+
+def _half(part: Rectangle) -> Rectangle:
+    """Return the same part at half the resolution."""
+    return Rectangle(*(position / 2 for position in part))
+
+
+def _sampled(scene: Scene, parts: Iterable[Rectangle]) -> Iterator[Floats]:
+    """Sample rectangles, at half the resolution where two pixels are left for each sample: a quarter of the work."""
+    for part in parts:
+        plenty = min(part.width, part.height) >= _PLENTY_PX
+        yield sample(scene.half.luma, _half(part)) if plenty else sample(scene.picture.luma, part)
+
+
+def _hashed(made: list[View], frame: int) -> Iterator[ComputedHash]:
+    """Hash views, and name each hash."""
+    grids = np.stack([one.grid for one in made])
+    wanted = [sum({ROW_BITS[_ROWS[turn]] for turn in (*one.orientations, *one.negative_orientations)}) for one in made]
+    hashes, qualities = hash_all(grids, np.array(wanted))
+    for one, rows, quality in zip(made, hashes, qualities.tolist(), strict=True):
+        for orientation in one.orientations:
+            yield _computed(one.name, orientation, rows, quality, frame)
+        for orientation in one.negative_orientations:
+            yield _computed(one.negative, orientation, ~rows, quality, frame)
+
+
+def _computed(view: str, orientation: str, rows: Pixels, quality: int, frame: int) -> ComputedHash:
+    """Name one row of the hashes of a view; upright is not said of a view that is hashed upright as a rule."""
+    name = f"{view}+{orientation}" if view else orientation
+    if orientation == ORIENTATIONS[0] and view and view not in _TURNED:
+        name = view
+    return ComputedHash(ALGORITHM, rows[_ROWS[orientation]].tobytes(), quality, name, frame)

@@ -213,23 +213,23 @@ def _halve(luma: Floats, half: Floats) -> None:
 
 @kernel(void, readonly(float32, 2), readonly(float32), readonly(float32), writable(float32, 2))
 def _turn(luma: Floats, affine: Floats, within: Floats, grid: Floats) -> None:
-    """Sample a parallelogram: one bilinear sample for each of 64 x 64 cells.
+    """Sample a parallelogram: one bilinear sample for each cell of a grid.
 
     Parameters
     ----------
     luma : float32, shape (h, w), read-only ok
         The picture; neither side below 2.
     affine : float32, shape (6,), read-only ok
-        ``x = a[0] + a[1] * u + a[2] * v``, ``y = a[3] + a[4] * u + a[5] * v``, u and v from 0 to 64; x and y are
-        those of pixel centres.
+        ``x = a[0] + a[1] * u + a[2] * v``, ``y = a[3] + a[4] * u + a[5] * v``, u and v in cells; x and y are those of
+        pixel centres.
     within : float32, shape (4,), read-only ok
         Least x and y, greatest x and y that count, within the picture: beyond them the nearest pixel does.
-    grid : float32, shape (64, 64), written
+    grid : float32, shape (n, m), written
         The samples.
 
     """
-    for i in range(GRID):
-        for j in range(GRID):
+    for i in range(grid.shape[0]):
+        for j in range(grid.shape[1]):
             u, v = np.float32(j) + np.float32(0.5), np.float32(i) + np.float32(0.5)
             x = min(max(affine[0] + affine[1] * u + affine[2] * v, within[0]), within[2])
             y = min(max(affine[3] + affine[4] * u + affine[5] * v, within[1]), within[3])
@@ -317,31 +317,36 @@ def coarse(picture: Shrunk) -> Shrunk:
     return picture
 
 
-def turned(picture: Shrunk, part: Rectangle, degrees: float) -> Floats:
-    """Return 64 x 64 samples of a rectangle of a part's size that lies askew in it, with the same centre.
+def turned(picture: Shrunk, part: Rectangle, degrees: float, shape: tuple[int, int] = (GRID, GRID)) -> Floats:
+    """Return samples of a rectangle of a part's size that lies askew in it, with the same centre.
 
     Parameters
     ----------
     picture : Shrunk
-        From :func:`coarse` or nearly as coarse; neither side of the luma below 2.
+        With a pixel or two for each sample; neither side of the luma below 2.
     part : Rectangle
         Of the picture, in its pixels. What surrounds it is not looked at.
     degrees : float
         How far the rectangle is turned clockwise, as seen.
+    shape : tuple of int
+        Rows and columns of samples.
 
     Returns
     -------
     numpy.ndarray
-        float32, shape (64, 64).
+        float32, of that shape.
 
     """
     factor_x, factor_y = picture.factors
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    step_u, step_v = part.width / GRID, part.height / GRID
+    step_u, step_v = part.width / shape[1], part.height / shape[0]
     across = (cosine * step_u, -sine * step_v * factor_y / factor_x)
     down = (sine * step_u * factor_x / factor_y, cosine * step_v)
     centre = (part.left + part.right) / 2, (part.top + part.bottom) / 2
-    left, top = (middle - GRID / 2 * sum(steps) - 0.5 for middle, steps in zip(centre, (across, down), strict=True))
+    left, top = (
+        middle - shape[1] / 2 * steps[0] - shape[0] / 2 * steps[1] - 0.5
+        for middle, steps in zip(centre, (across, down), strict=True)
+    )
     height, width = picture.luma.shape
     within = (
         min(math.ceil(part.left), width - 1),
@@ -349,6 +354,6 @@ def turned(picture: Shrunk, part: Rectangle, degrees: float) -> Floats:
         max(min(math.floor(part.right), width) - 1, 0),
         max(min(math.floor(part.bottom), height) - 1, 0),
     )
-    grid = np.empty((GRID, GRID), np.float32)
+    grid = np.empty(shape, np.float32)
     _turn(picture.luma, np.array([left, *across, top, *down], np.float32), np.array(within, np.float32), grid)
     return grid

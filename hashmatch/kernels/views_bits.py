@@ -2,11 +2,11 @@
 
 Theory of operation
 -------------------
-The same transform, signs and median as in ``_pdq_bits``, which has the explanation. There, sums are rounded in the
-reference's order, for all eight orientations, with a proof of which bits are sure. A view is only asked for: it needs
-none of that, often only one orientation, and there are fifty of them in a picture. So the two stay apart.
+The same transform, signs and median as in ``_pdq_bits``, which has the explanation. There, all eight orientations are
+set, with a proof of which bits are sure. A view is only asked for: it needs no proof, and often only one orientation or
+two. There are fifty views of a picture, so one call hashes them all.
 
-What this module deliberately does not do: it promises no bit-identity, and judges no quality.
+What this module deliberately does not do: it promises no bit-identity with other tools, and judges no quality.
 
 Source: facebook/ThreatExchange, ``pdq/cpp/hashing/pdqhashing.cpp``.
 """
@@ -18,12 +18,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, writable
-from hashmatch.kernels._pdq_bits import BLOCK, COEFFICIENTS, COSINES, COSINES_T, GRID, MEDIAN_RANK, TURNS
+from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, void, writable
+from hashmatch.kernels._pdq_bits import BLOCK, COEFFICIENTS, GRID, MEDIAN_RANK, TURNS, transform
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Longs = npt.NDArray[np.int64]
 
 
 def _signs() -> Floats:
@@ -35,6 +36,10 @@ def _signs() -> Floats:
 
 
 SIGNS: Final = _signs()
+ROW_BITS: Final = tuple(
+    1 << next(n for n, rows in enumerate(TURNS) if row in rows) for row in range(len(DIHEDRAL_NAMES))
+)
+"""What to ask :func:`hash_all` for, for each row of the hashes: two rows come together."""
 
 
 @kernel(float32, writable(float32), int64)
@@ -69,73 +74,97 @@ def _quality(grid: Floats) -> int:
     percent = np.float32(100.0 / 255.0)
     total = 0
     for i in range(GRID):
+        row = grid[i]
         for j in range(GRID - 1):
-            total += abs(int((grid[i, j] - grid[i, j + 1]) * percent))
+            total += int(np.int32(abs(row[j] - row[j + 1]) * percent))
     for i in range(GRID - 1):
+        upper, lower = grid[i], grid[i + 1]
         for j in range(GRID):
-            total += abs(int((grid[i, j] - grid[i + 1, j]) * percent))
+            total += int(np.int32(abs(upper[j] - lower[j]) * percent))
     return min(total // 90, 100)
 
 
-@kernel(int64, readonly(float32, 2), int64, *[writable(float32, n) for n in (2, 2, 1, 1)], writable(uint8, 2))
+@kernel(void, readonly(float32), float32, writable(uint8))
+def _above(values: Floats, median: np.float32, hashed: Pixels) -> None:
+    """Set a bit for each value above the median; float32, shape (256,); uint8, shape (32,), the last bit first."""
+    for at in range(COEFFICIENTS // 8):
+        byte = 0
+        for k in range(8):
+            byte |= int(values[8 * at + k] > median) << k
+        hashed[COEFFICIENTS // 8 - 1 - at] = np.uint8(byte)
+
+
+@kernel(
+    void,
+    readonly(float32, 3),
+    readonly(int64),
+    *[writable(float32, n) for n in (2, 2, 2)],
+    writable(uint8, 3),
+    writable(int64),
+)
 def _hash(
-    grid: Floats, patterns: int, half: Floats, block: Floats, signed: Floats, scratch: Floats, hashes: Pixels
-) -> int:
-    """Set the bits of a view; return its quality.
+    grids: Floats, wanted: Longs, half: Floats, block: Floats, values: Floats, hashes: Pixels, qualities: Longs
+) -> None:
+    """Set the bits of views.
 
     Parameters
     ----------
-    grid : float32, shape (64, 64), read-only ok
+    grids : float32, shape (n, 64, 64), read-only ok
         The samples.
-    patterns : int
-        How many of :data:`TURNS` to compute: 1 for the view as it is (and transposed), 4 for all orientations.
-    half : float32, shape (16, 64)
-        Scratch.
-    block : float32, shape (16, 16)
-        Scratch: the coefficients.
-    signed, scratch : float32, shape (256,)
-        Scratch.
-    hashes : uint8, shape (8, 32), all zero
+    wanted : int64, shape (n,), read-only ok
+        Which of :data:`TURNS` to compute: bit 0 for the view as it is (and transposed), and so on.
+    half, block : float32, shapes (16, 64) and (16, 16)
+        Scratch: the transform.
+    values : float32, shape (3, 256)
+        Scratch: coefficients with their signs, transposed, and to be reordered.
+    hashes : uint8, shape (n, 8, 32), written where wanted
         Bytes in text order, the last bit first.
+    qualities : int64, shape (n,), written
+        Of each view.
 
     """
-    half[:] = np.float32(0)
-    block[:] = np.float32(0)
-    for i in range(BLOCK):
-        for k in range(GRID):
-            weight = COSINES[i, k]
-            for j in range(GRID):
-                half[i, j] += weight * grid[k, j]
-        for k in range(GRID):
-            value = half[i, k]
-            for j in range(BLOCK):
-                block[i, j] += value * COSINES_T[k, j]
-    for pattern in range(patterns):
-        plain, transposed = TURNS[pattern]
-        for k in range(COEFFICIENTS):
-            signed[k] = SIGNS[pattern, k] * block[k // BLOCK, k % BLOCK]
-            scratch[k] = signed[k]
-        median = _smallest(scratch, MEDIAN_RANK)
-        for k in range(COEFFICIENTS):
-            if signed[k] > median:
-                mirrored = BLOCK * (k % BLOCK) + k // BLOCK
-                hashes[plain, 31 - k // 8] |= np.uint8(1 << (k % 8))
-                hashes[transposed, 31 - mirrored // 8] |= np.uint8(1 << (mirrored % 8))
-    return _quality(grid)
+    for n in range(grids.shape[0]):
+        transform(grids[n], half, block)
+        for pattern in range(len(TURNS)):
+            if wanted[n] >> pattern & 1:
+                plain, transposed = TURNS[pattern]
+                for i in range(BLOCK):
+                    for j in range(BLOCK):
+                        value = SIGNS[pattern, BLOCK * i + j] * block[i, j]
+                        values[0, BLOCK * i + j] = value
+                        values[1, BLOCK * j + i] = value
+                        values[2, BLOCK * i + j] = value
+                median = _smallest(values[2], MEDIAN_RANK)
+                _above(values[0], median, hashes[n, plain])
+                _above(values[1], median, hashes[n, transposed])
+        qualities[n] = _quality(grids[n])
 
 
-def hash_samples(grid: Floats, *, upright: bool = False) -> PdqHashes:
-    """Hash 64 x 64 samples as PDQ does, up to rounding.
+def hash_all(grids: Floats, wanted: Longs) -> tuple[Pixels, Longs]:
+    """Hash the samples of views as PDQ does, up to rounding.
 
     Parameters
     ----------
-    grid : float32, shape (64, 64), C order, read-only ok
+    grids : float32, shape (n, 64, 64), C order, read-only ok
         The samples.
-    upright : bool
-        Compute row 0 only; the others mean nothing then.
+    wanted : int64, shape (n,)
+        Sum of the different :data:`ROW_BITS` of the rows that are wanted.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        uint8, shape (n, 8, 32), in the order of ``DIHEDRAL_NAMES``, zero where not wanted; int64, shape (n,), the
+        qualities.
 
     """
-    hashes = np.zeros((len(DIHEDRAL_NAMES), COEFFICIENTS // 8), np.uint8)
+    hashes = np.zeros((len(grids), len(DIHEDRAL_NAMES), COEFFICIENTS // 8), np.uint8)
     half, block = np.empty((BLOCK, GRID), np.float32), np.empty((BLOCK, BLOCK), np.float32)
-    signed, scratch = np.empty((2, COEFFICIENTS), np.float32)
-    return PdqHashes(hashes, _hash(grid, 1 if upright else len(TURNS), half, block, signed, scratch, hashes))
+    qualities = np.empty(len(grids), np.int64)
+    _hash(grids, wanted, half, block, np.empty((3, COEFFICIENTS), np.float32), hashes, qualities)
+    return hashes, qualities
+
+
+def hash_samples(grid: Floats) -> PdqHashes:
+    """Hash the samples of one view in eight orientations; float32, shape (64, 64), C order, read-only ok."""
+    hashes, qualities = hash_all(grid[None], np.array([15]))
+    return PdqHashes(hashes[0], int(qualities[0]))

@@ -201,16 +201,8 @@ def _insert(
 
 
 @kernel(
-    void,
-    readonly(float32, 2),
-    readonly(float32, 2),
-    readonly(int64),
-    readonly(int64),
-    readonly(float32),
-    readonly(float32),
-    readonly(float32),
-    readonly(float32),
-    *[writable(float32, n) for n in (3, 1, 3)],
+    *(void, readonly(float32, 2), readonly(float32, 2), readonly(int64), readonly(int64)),
+    *([readonly(float32)] * 4 + [writable(float32, n) for n in (3, 1, 3)]),
 )
 def _rectangles(  # noqa: C901  (six nested loops over one table are easier to follow than six functions)
     down: Floats,

@@ -10,7 +10,7 @@ from PIL import Image
 from hashmatch.kernels import views
 from hashmatch.kernels.pdq import pdq
 from hashmatch.kernels.views import Rectangle
-from hashmatch.kernels.views_bits import hash_samples
+from hashmatch.kernels.views_bits import hash_all, hash_samples
 from hashmatch.kernels.views_edges import rectangles
 from tests.support import images
 
@@ -75,8 +75,8 @@ def test_samples_hash_as_pdq_hashes_a_picture_of_that_size(seed: int) -> None:
     found = hash_samples(pixels.astype(np.float32))
     assert np.unpackbits(found.hashes ^ expected.hashes).sum() <= 4
     assert abs(found.quality - expected.quality) <= 1
-    upright = hash_samples(pixels.astype(np.float32), upright=True)
-    assert upright.hashes[0].tobytes() == found.hashes[0].tobytes()
+    upright, _ = hash_all(pixels.astype(np.float32)[None], np.ones(1, np.int64))
+    assert upright[0, 0].tobytes() == found.hashes[0].tobytes()
 
 
 @pytest.mark.parametrize("box", [(40, 30, 360, 270), (0, 60, 400, 260), (90, 0, 310, 300), (200, 120, 330, 250)])

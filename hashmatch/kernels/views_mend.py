@@ -1,0 +1,167 @@
+"""What was drawn over a picture, painted over: letters with outlines, and a corner with a logo in it.
+
+Theory of operation
+-------------------
+Sixteen frequencies a side do not see details, but they see a bright badge or a line of large letters. What was below
+cannot be known; what surrounds it is the best guess, and leaves a few bits to differ where the drawing leaves forty.
+
+Letters on photographs have outlines, or nobody could read them: white next to black within a few pixels, which
+photographs rarely show (:func:`letters`). Samples are then means of the other pixels only, and cells that have hardly
+any are holes. A logo has any colour and shape, but it is in a corner, so each corner is a hole in turn. :func:`_fill`
+stretches a skin over the holes (Laplace's equation, by successive over-relaxation), fixed where cells are known.
+
+What this module deliberately does not do: it finds no drawing of any other kind, and no place for it but the corners.
+
+Source: D. M. Young, "Iterative Methods for Solving Partial Difference Equations of Elliptic Type", 1954.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, void, writable
+from hashmatch.kernels.views import GRID, Rectangle, samples
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.uint8]
+
+LIGHT: Final = 230.0
+DARK: Final = 30.0
+"""Luma that letters and outlines at least and at most have, JPEG included."""
+REACH_PX: Final = 2
+"""How near the one must be to the other: the width of an outline, at about 256 pixels a side."""
+RIM_PX: Final = 1
+"""What else belongs to a letter: the blur of its outline."""
+LEAST_KNOWN: Final = 0.1
+"""Share of a cell that must be free of letters for its mean to count."""
+LEAST_LETTERS: Final = 0.01
+"""Share of a picture below which what looks like letters is left alone."""
+CORNER: Final = 12
+"""Cells on either side of a corner that is painted over: logos of up to a sixth of a side, with their margin."""
+SWEEPS: Final = 24
+RELAXATION: Final = 1.7
+"""Between 1 (slow) and 2 (never settles); for holes of a dozen cells."""
+
+
+@kernel(void, readonly(uint8, 2), int64, writable(uint8, 2), writable(uint8, 2))
+def _spread(mask: Mask, reach: int, across: Mask, out: Mask) -> None:
+    """Mark every pixel that is within reach of a marked one, in rows and in columns.
+
+    Parameters
+    ----------
+    mask : uint8, shape (h, w), 0 or 1, read-only ok
+        What is marked.
+    reach : int
+        How far, in pixels.
+    across : uint8, shape (h, w)
+        Scratch: the marks spread along rows.
+    out : uint8, shape (h, w), written
+        The marks spread.
+
+    """
+    height, width = mask.shape
+    for y in range(height):
+        row, wide = mask[y], across[y]
+        wide[:] = row
+        for k in range(1, reach + 1):
+            for x in range(width - k):
+                wide[x] |= row[x + k]
+            ahead = wide[k:]
+            for x in range(width - k):
+                ahead[x] |= row[x]
+    for y in range(height):
+        tall = out[y]
+        tall[:] = across[y]
+        for k in range(max(y - reach, 0), min(y + reach + 1, height)):
+            wide = across[k]
+            for x in range(width):
+                tall[x] |= wide[x]
+
+
+@kernel(void, writable(float32, 2), readonly(uint8, 2))
+def _fill(grid: Floats, holes: Mask) -> None:
+    """Replace each hole by the mean of its neighbours, again and again.
+
+    Parameters
+    ----------
+    grid : float32, shape (64, 64), changed
+        The samples. In holes: what to begin with.
+    holes : uint8, shape (64, 64), read-only ok
+        1 for cells that are not known.
+
+    """
+    for _ in range(SWEEPS):
+        for i in range(GRID):
+            for j in range(GRID):
+                if holes[i, j] == 0:
+                    continue
+                above, below = grid[max(i - 1, 0), j], grid[min(i + 1, GRID - 1), j]
+                left, right = grid[i, max(j - 1, 0)], grid[i, min(j + 1, GRID - 1)]
+                mean = np.float32(0.25) * (above + below + left + right)
+                grid[i, j] += np.float32(RELAXATION) * (mean - grid[i, j])
+
+
+def letters(luma: Floats) -> Mask:
+    """Return where letters are; float32, shape (h, w), at about 256 pixels a side, to uint8, shape (h, w), 0 or 1."""
+    light, dark = (luma >= LIGHT).astype(np.uint8), (luma <= DARK).astype(np.uint8)
+    near_light, near_dark, across = np.empty_like(light), np.empty_like(light), np.empty_like(light)
+    _spread(light, REACH_PX, across, near_light)
+    _spread(dark, REACH_PX, across, near_dark)
+    found = np.empty_like(light)
+    _spread((light & near_dark) | (dark & near_light), RIM_PX, across, found)
+    return found
+
+
+def without_letters(luma: Floats, whole: Rectangle) -> Floats | None:
+    """Return 64 x 64 samples of a picture without the letters on it.
+
+    Parameters
+    ----------
+    luma : float32, shape (h, w), C order
+        The picture, at about 256 pixels a side.
+    whole : Rectangle
+        Its extent.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        float32, shape (64, 64); None if there are no letters, or nothing else.
+
+    """
+    found = letters(luma)
+    if found.mean() < LEAST_LETTERS:
+        return None
+    clear = (1 - found).astype(np.float32)
+    known = samples(clear, [whole])[0]
+    holes = known < LEAST_KNOWN
+    if holes.all():
+        return None
+    grid: Floats = samples(luma * clear, [whole])[0] / np.maximum(known, np.float32(LEAST_KNOWN))
+    return _mended(grid, holes)
+
+
+def without_corner(grid: Floats, corner: int) -> Floats:
+    """Return the samples with a corner painted over.
+
+    Parameters
+    ----------
+    grid : float32, shape (64, 64)
+        The samples.
+    corner : int
+        0 top left, 1 top right, 2 bottom left, 3 bottom right.
+
+    """
+    holes = np.zeros((GRID, GRID), np.bool_)
+    near, far = slice(0, CORNER), slice(GRID - CORNER, GRID)
+    holes[far if corner // 2 else near, far if corner % 2 else near] = True
+    return _mended(grid.copy(), holes)
+
+
+def _mended(grid: Floats, holes: npt.NDArray[np.bool_]) -> Floats:
+    """Fill the holes of samples, in place."""
+    grid[holes] = grid[~holes].mean()
+    _fill(grid, holes.astype(np.uint8))
+    return grid
