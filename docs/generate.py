@@ -23,7 +23,20 @@ from pathlib import Path
 import click
 
 from hashmatch import config, errors, limits, model
-from hashmatch.cli import bench, bench_hash, config_show, detect, hash, hashset, main, paths, serve, status, transfer  # noqa: A004
+from hashmatch.cli import (
+    author,
+    bench,
+    bench_hash,
+    config_show,
+    detect,
+    hash,  # noqa: A004
+    hashset,
+    main,
+    paths,
+    serve,
+    status,
+    transfer,
+)
 from hashmatch.matching import policy
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -45,6 +58,10 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     "hashset import": (
         ("Keys of the line that `--json` prints", transfer.IMPORT_FIELDS),
         ("Keys of a line of the file that `--rejected` writes", transfer.REJECTED_FIELDS),
+    ),
+    "hashset author": (
+        ("Keys of a line of `--json`: one per file; with `--into`, that of the import follows", author.FIELDS),
+        ("Keys of a line of `--json` for a file without an entry", hash.SKIPPED_FIELDS),
     ),
     "hashset list": (
         ("Keys of a line of `--json`: one per set; the same wherever a set is printed", hashset.SET_FIELDS),

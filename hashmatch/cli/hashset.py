@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hashmatch.cli import transfer
+from hashmatch.cli import author, transfer
 from hashmatch.cli.options import GlobalOptions, Group, example, pass_options
 from hashmatch.cli.output import Cell, Output, Results, Styled
 from hashmatch.errors import ExitCode
@@ -173,6 +173,9 @@ def import_(
         return transfer.import_file(
             catalog, target, file, Output(options), format_name=format_name, rejected_file=rejected
         )
+
+
+hashset.add_command(author.author)
 
 
 @hashset.command(

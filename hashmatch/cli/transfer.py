@@ -136,7 +136,7 @@ def import_file(
         keep = _keeper(stack.enter_context(opened_for_writing(rejected_file))) if rejected_file else None
         progress.start(f"importing {file}", size_bytes, "bytes")
         result = catalog.import_entries(target.name, chosen.read(stream), on_rejected=keep)
-    _print_result(result, file, output)
+    print_result(result, file, output)
     if not (result.added or result.updated or result.unchanged):
         raise BadInput(f"{file}: nothing was imported: {_why_nothing(result)}", field="file")
     return ExitCode.SKIPPED if result.rejected else ExitCode.CLEAN
@@ -172,7 +172,8 @@ def _keeper(stream: BinaryIO) -> Callable[[Rejected], None]:
     return keep
 
 
-def _print_result(result: ImportResult, file: str, output: Output) -> None:
+def print_result(result: ImportResult, file: str, output: Output) -> None:
+    """Print what an import of ``file`` did, the first of the rejected rows included."""
     for row in result.rejections[:REJECTED_SHOWN]:
         output.remark(f"{file}:{row.position}: rejected: {row.field}: {row.reason}")
     if result.rejected > REJECTED_SHOWN:

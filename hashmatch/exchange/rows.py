@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote
 
-from hashmatch.errors import BadHash
+from hashmatch.errors import BadHash, BadInput
 from hashmatch.hashing.algorithms import table
 from hashmatch.model import Algorithm, EntryHash, EntryStatus, Label, Provenance
 
@@ -162,6 +162,21 @@ def parse_labels(text: str) -> tuple[Label, ...]:
 
     """
     return tuple(_parse_label(part.strip()) for part in text.split(";") if part.strip())
+
+
+def stated_labels(texts: Iterable[str]) -> tuple[Label, ...]:
+    """Return the labels that a person stated, for all rows alike.
+
+    Raises
+    ------
+    BadInput
+        As :func:`parse_labels` says.
+
+    """
+    try:
+        return tuple(label for text in texts for label in parse_labels(text))
+    except BadCell as bad:
+        raise BadInput(bad.reason, field=bad.field) from bad
 
 
 def _parse_label(text: str) -> Label:
