@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hashmatch import Client
-from hashmatch.model import MatchReport
+from hashmatch.model import Hit, MatchReport
 from hashmatch.report.json import report_to_json
 from hashsets.demo.cases import Case, cases
 
@@ -119,11 +119,16 @@ def _table(answers: list[Answer]) -> Table:
             answer.entry,
             hit.query_algorithm if hit else "",
             str(hit.distance) if hit else "",
-            hit.transformation if hit else "",
+            _seen_as(hit) if hit else "",
             "" if report.reason is None else report.reason.value,
             "ok" if answer.as_expected else f"[bold red]expected {answer.case.verdict} {answer.case.entry}[/bold red]",
         )
     return table
+
+
+def _seen_as(hit: Hit) -> str:
+    """Say what was done to the upload, and to the original when its entry was made."""
+    return f"{hit.transformation} of {hit.view}" if hit.view else hit.transformation
 
 
 if __name__ == "__main__":

@@ -59,12 +59,19 @@ def _with_transparent_corner(image: Image.Image) -> bytes:
     return encoded(layered, "PNG")
 
 
+def _cropped(image: Image.Image, left: float, right: float, y: float) -> Image.Image:
+    width, height = image.size
+    return image.crop((round(width * left), round(height * y), round(width * (1 - right)), round(height * (1 - y))))
+
+
 ALTERATIONS: tuple[tuple[str, str, Callable[[Image.Image], bytes]], ...] = (
     ("re-encoded, JPEG quality 40", "lake-sherburne", lambda i: encoded(i, "JPEG", quality=40)),
     ("resized to a half", "oakland-zoo-otters", lambda i: encoded(ImageOps.scale(i, 0.5), "JPEG", quality=85)),
     ("enlarged by a half", "casa-mila", lambda i: encoded(ImageOps.scale(i, 1.5), "JPEG", quality=85)),
     ("grey", "perched-osprey", lambda i: encoded(i.convert("L"), "JPEG", quality=85)),
     ("mirrored", "roman-colosseum", lambda i: encoded(ImageOps.mirror(i), "JPEG", quality=85)),
+    ("cropped by 14 % at the left", "roman-colosseum", lambda i: encoded(_cropped(i, 0.14, 0, 0), "JPEG", quality=85)),
+    ("cropped by 10 % all around", "lake-sherburne", lambda i: encoded(_cropped(i, 0.1, 0.1, 0.1), "JPEG", quality=85)),
     ("turned upside down", "casa-mila", lambda i: encoded(i.transpose(Image.Transpose.ROTATE_180), "PNG")),
     ("rotated by EXIF", "lake-sherburne", _turned_by_exif),
     ("CMYK JPEG", "oakland-zoo-otters", lambda i: encoded(i.convert("CMYK"), "JPEG", quality=85)),

@@ -12,27 +12,28 @@ from pathlib import Path
 from hashmatch.config import DecodeConfig
 from hashmatch.hashing.compute import hash_picture
 from hashmatch.hashing.digests import digest
-from hashmatch.model import HashOptions
+from hashmatch.model import Enrolment, HashOptions
 from hashsets.demo.cases import KNOWN, PHOTOS
 
 KNOWN_CSV = Path(__file__).parent / "known.csv"
-COLUMNS = ("algorithm", "value", "quality", "entry_id", "source")
+COLUMNS = ("algorithm", "value", "quality", "entry_id", "source", "view")
 SOURCE = "hashmatch demo, CC0 photos"
 
 
 def known_csv() -> str:
-    """Return the text of the set: PDQ, pHash and SHA-256 of every known photo."""
+    """Return the text of the set: PDQ, also of parts, pHash and SHA-256 of every known photo."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    options = HashOptions(algorithms=frozenset({"pdq", "phash"}), dihedral=False, exact=True)
+    names = frozenset({"pdq", "phash"})
+    options = HashOptions(algorithms=names, dihedral=False, exact=True, enrolment=Enrolment.CROPS)
     for name in KNOWN:
         image = (PHOTOS / f"{name}.jpg").read_bytes()
         picture = hash_picture(image, DecodeConfig(), options)
-        values = [(item.algorithm, item.hex, item.quality) for item in picture.hashes]
-        values.append(("sha256", digest(image).sha256.hex(), None))
-        for algorithm, value, quality in values:
-            row = (algorithm, value, "" if quality is None else quality, name, SOURCE)
+        values = [(item.algorithm, item.hex, item.quality, item.transformation) for item in picture.hashes]
+        values.append(("sha256", digest(image).sha256.hex(), None, "orig"))
+        for algorithm, value, quality, view in values:
+            row = (algorithm, value, "" if quality is None else quality, name, SOURCE, view.removeprefix("orig"))
             writer.writerow(dict(zip(COLUMNS, row, strict=True)))
     return out.getvalue()
 

@@ -21,7 +21,8 @@ from tests.support.service import STATUS, Scene, collect, loopback, serving, unt
 
 
 def entry(number: int) -> Entry:
-    return Entry(f"e{number:05}", (EntryHash("md5", number.to_bytes(16)),))
+    part = EntryHash("pdq", (number + 1).to_bytes(32), 90, "crop-left-3")
+    return Entry(f"e{number:05}", (EntryHash("md5", number.to_bytes(16)), part))
 
 
 async def entries(count: int) -> AsyncIterator[Entry]:
