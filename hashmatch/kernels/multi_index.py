@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-``chunks.py`` has sorted all rows once per chunk of 16 bits. A query looks into every bucket whose key differs from its
+``tables.py`` has sorted all rows once per chunk of 16 bits. A query looks into every bucket whose key differs from its
 own in a few bits, compares the 16 bits beside it (a whole bucket is about one cache line and one instruction,
 :func:`hashmatch.kernels._simd.near_lanes`), and only the few rows that pass are looked up and measured.
 

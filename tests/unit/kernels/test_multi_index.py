@@ -11,6 +11,7 @@ from hashmatch.index.plan import Plan, probing
 from hashmatch.index.tables import Tables, build_tables, scatter_table
 from hashmatch.kernels import chunks, multi_index
 from hashmatch.kernels._block import Block
+from tests.oracle.tables import number
 
 Codes = npt.NDArray[np.uint8]
 NOTHING = np.empty(0, dtype=np.uint32)
@@ -140,21 +141,31 @@ def test_the_permutation_moves_every_bit_to_its_own_place(bits: int) -> None:
     order = chunks.permutation(bits)
     assert sorted(order.tolist()) == list(range(bits))
     codes = random_codes(np.random.default_rng(bits), 5, bits)
-    permuted = np.empty((5, bits // 64), dtype=np.uint64)
-    chunks.permute(codes, scatter_table(bits), permuted)
+    table = scatter_table(bits)
+    permuted = np.bitwise_or.reduce([table[byte, codes[:, byte]] for byte in range(bits // 8)])
     expected = np.unpackbits(codes, axis=1, bitorder="little")[:, order]
     assert np.array_equal(np.unpackbits(permuted.view(np.uint8), axis=1, bitorder="little"), expected)
+
+
+@pytest.mark.parametrize("key_bits", [1, 8, 15, 16])
+@pytest.mark.parametrize("bits", [64, 256, 512])
+def test_queries_are_cut_like_the_rows_of_the_tables(bits: int, key_bits: int) -> None:
+    codes = random_codes(np.random.default_rng(bits + key_bits), 7, bits)
+    shapes = ((bits // 16, 2**key_bits + 1), (bits // 16, 7 + chunks.PAD))
+    tables = Tables(np.zeros(shapes[0], np.uint32), np.zeros(shapes[1], np.uint16), np.zeros(shapes[1], np.uint32))
+    call = Call(codes.view(np.uint64), tables, plan_for(bits, key_bits, 0, 0), capacity=9, max_rows=1)
+    multi_index.prepare(codes, call.words)
+    assert np.array_equal(call.room["asked"][:7], codes.view(np.uint64))
+    endless = np.tile(np.unpackbits(codes, axis=1, bitorder="little")[:, chunks.permutation(bits)], 2)
+    for chunk in range(bits // 16):
+        start = 16 * chunk
+        assert np.array_equal(call.room["keys"][:7, chunk], number(endless[:, start : start + key_bits]))
+        assert np.array_equal(
+            call.room["halves"][:7, chunk], number(endless[:, start + key_bits : start + key_bits + 16])
+        )
 
 
 def test_chunks_of_a_row_of_pdq_bits_come_from_all_over() -> None:
     order = chunks.permutation(256).reshape(16, 16)
     assert min(len({bit // 16 for bit in chunk}) for chunk in order) >= 12
     assert min(len({bit % 16 for bit in chunk}) for chunk in order) == 16
-
-
-def test_bits_wrap_round_at_the_end() -> None:
-    permuted = np.array([[0b1011, 0, 0, 0xF << 60]], dtype=np.uint64)
-    found = np.empty(1, dtype=np.uint16)
-    for start, count, expected in ((252, 8, 0b1011_1111), (256, 4, 0b1011), (0, 4, 0b1011), (260, 3, 0)):
-        chunks.bits_at(permuted, start, count, found)
-        assert found[0] == expected
