@@ -96,7 +96,8 @@ class ComputedHash:
 
     ``transformation`` names what was done to the picture before hashing: ``orig``, ``rot90``, … (the PDQ reference's
     dihedral names), ``trim-2+flipy``, … (``transformations.py``); ``frame`` counts from 0; ``quality`` is
-    0..100 where the algorithm has one, else None.
+    0..100 where the algorithm has one, else None. ``flat`` is how many percent of the view show no change at all, as
+    the blank of a page does; None where that was not looked at.
     """
 
     algorithm: str
@@ -104,6 +105,7 @@ class ComputedHash:
     quality: int | None = None
     transformation: str = "orig"
     frame: int = 0
+    flat: int | None = None
 
     @property
     def hex(self) -> str:

@@ -69,12 +69,14 @@ _MAX_NUMBER = (1 << 31) - 1
 _MAX_FRAME = (1 << 16) - 1
 _MAX_QUALITY = 100
 _NO_QUALITY = -1
+_MAX_FLAT = 100
+_NO_FLAT = -1
 _PRINTABLE = frozenset(range(0x20, 0x7F))
 
 _REQUEST = struct.Struct("<4sHBHQQQ")  # magic, version, kind, flags, request id, length, algorithm bits
 _HELLO = struct.Struct(f"<4sHH{len(Step)}h")  # magic, version, landlock ABI, one errno per step
 _HEAD = struct.Struct(f"<4sHBBQ16sIIIIIIHH{MAX_DETAIL_BYTES}s")
-_RECORD = struct.Struct(f"<HHHbB{MAX_VALUE_BYTES}s")  # algorithm, transformation, frame, quality, size, value
+_RECORD = struct.Struct(f"<HHHbbB{MAX_VALUE_BYTES}s")  # algorithm, transformation, frame, quality, flat, size, value
 
 REQUEST_BYTES = _REQUEST.size
 HELLO_BYTES = _HELLO.size
@@ -283,14 +285,16 @@ class Codec:
             TRANSFORMATIONS.index(computed.transformation),
             computed.frame,
             _NO_QUALITY if computed.quality is None else computed.quality,
+            _NO_FLAT if computed.flat is None else computed.flat,
             len(computed.value),
             computed.value,
         )
 
     def _check_record(self, untrusted_record: Sequence[object], options: HashOptions) -> ComputedHash:
-        untrusted_algorithm, untrusted_transformation, frame, untrusted_quality, untrusted_size, untrusted_value = (
+        untrusted_algorithm, untrusted_transformation, frame, *untrusted_percents, untrusted_size, untrusted_value = (
             untrusted_record
         )
+        untrusted_quality, untrusted_flat = untrusted_percents
         assert isinstance(frame, int)  # noqa: S101 - "H" of the struct: any value is in range
         assert isinstance(untrusted_value, bytes)  # noqa: S101 - "64s" of the struct
         algorithm = self.algorithms[_check_range("algorithm", untrusted_algorithm, 0, len(self.algorithms) - 1)]
@@ -303,6 +307,7 @@ class Codec:
             raise BadFrame(f"a {algorithm.name} value has bytes beyond its end")
         low, high = (0, _MAX_QUALITY) if algorithm.has_quality else (_NO_QUALITY, _NO_QUALITY)
         quality = _check_range(f"quality of a {algorithm.name} value", untrusted_quality, low, high)
+        flat = _check_range(f"flat share of a {algorithm.name} value", untrusted_flat, _NO_FLAT, _MAX_FLAT)
         position = _check_range("transformation", untrusted_transformation, 0, len(TRANSFORMATIONS) - 1)
         if TRANSFORMATIONS[position] in _ENROLLED and options.enrolment is Enrolment.NONE:
             raise BadFrame(f"{TRANSFORMATIONS[position]} was not asked for")
@@ -312,6 +317,7 @@ class Codec:
             quality if algorithm.has_quality else None,
             TRANSFORMATIONS[position],
             frame,
+            None if flat == _NO_FLAT else flat,
         )
 
 

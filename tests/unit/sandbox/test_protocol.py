@@ -51,6 +51,7 @@ def hashes(draw: st.DrawFn) -> ComputedHash:
         draw(st.integers(0, 100)) if algorithm.has_quality else None,
         draw(st.sampled_from(TRANSFORMATIONS)),
         draw(st.integers(0, 65_535)),
+        draw(st.none() | st.integers(0, 100)),
     )
 
 
@@ -175,7 +176,7 @@ def tampered(**changes: object) -> bytes:
     """Encode PICTURE, with some fields of the head, or of its first record, replaced."""
     data = CODEC.encode_reply(7, PICTURE)
     head = dict(zip(HEAD_FIELDS, protocol._HEAD.unpack_from(data), strict=True))
-    names = ["algorithm", "transformation", "frame", "quality", "size", "value"]
+    names = ["algorithm", "transformation", "frame", "quality", "flat", "size", "value"]
     record = dict(zip(names, protocol._RECORD.unpack_from(data, protocol._HEAD.size), strict=True))
     for name, value in changes.items():
         (head if name in head else record)[name] = value
@@ -216,6 +217,8 @@ def test_the_untampered_reply_is_accepted() -> None:
         ({"transformation": TRANSFORMATIONS.index("crop-left-3")}, "crop-left-3 was not asked for"),
         ({"quality": 101}, "quality of a pdq value 101 is not in 0 to 100"),
         ({"quality": -1}, "quality of a pdq value -1 is not in 0 to 100"),
+        ({"flat": 101}, "flat share of a pdq value 101 is not in -1 to 100"),
+        ({"flat": -2}, "flat share of a pdq value -2 is not in -1 to 100"),
         ({"size": 31}, "size of a pdq value 31 is not in 32 to 32"),
         ({"value": bytes(range(33))}, "a pdq value has bytes beyond its end"),
     ],
