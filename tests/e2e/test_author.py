@@ -29,6 +29,7 @@ def _originals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in a directory with two originals, a flat picture and a damaged file below ``originals``."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HASHMATCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("HASHMATCH_SANDBOX_DEADLINE_MS", "120000")
     folder = tmp_path / "originals"
     folder.mkdir()
     for seed in (1, 2):
