@@ -188,15 +188,15 @@ class Engine:
                 quality=rules.picture_quality(seen),
                 refusal=seen.refusal,
                 detail=seen.detail,
+                values=values,
             )
-            decision = rules.decide(evidence, self._policy, max_hits=self._max_hits)
+            decision = rules.decide(evidence, policy, max_hits=self._max_hits)
             if picture.refusal is None and not self._wanted() <= computed:
                 continue
-            if screened and not screening.settles(evidence, self._policy):
+            if screened and not screening.settles(seen.hashes, result.found, self._policy):
                 fidelity = Fidelity.EXACT
                 continue
-            settled = picture.refusal is not None or decision.verdict is Verdict.MATCH
-            if settled or level is self._policy.views or options.views is Views.NONE:
+            if last or picture.refusal is not None or decision.verdict is Verdict.MATCH:
                 break
             level, fidelity = self._policy.views, Fidelity.EXACT
         stages = {"queue": seen.queue_us, "decode": seen.decode_us, "hash": seen.hash_us}

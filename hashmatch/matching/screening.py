@@ -16,33 +16,36 @@ Source: docs/explain/fidelity.md for the figures.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from hashmatch.config import PolicyConfig
 from hashmatch.limits import SCREEN_BITS, SCREEN_QUALITY
 from hashmatch.matching import policy as rules
-from hashmatch.matching.policy import Evidence
-from hashmatch.model import MAX_QUALITY, ComputedHash, Query
+from hashmatch.model import MAX_QUALITY, ComputedHash, Found, Query
 
 
-def queries_for(hashes: Iterable[ComputedHash], policy: PolicyConfig) -> tuple[Query, ...]:
+def queries_for(
+    hashes: Iterable[ComputedHash], policy: PolicyConfig, values: Mapping[str, int] = rules.UNKNOWN
+) -> tuple[Query, ...]:
     """Return queries that find whatever those for the exact hashes of the same picture would find."""
     lifted = [
         item if item.quality is None else dataclasses.replace(item, quality=_lifted(item.quality)) for item in hashes
     ]
     return tuple(
         dataclasses.replace(query, max_distance=query.max_distance + SCREEN_BITS[query.algorithm])
-        for query in rules.queries_for(lifted, policy)
+        for query in rules.queries_for(lifted, policy, values)
     )
 
 
-def settles(evidence: Evidence, policy: PolicyConfig) -> bool:
-    """Whether the exact hashes could say no more: nothing within the wider reach, and surely not too flat.
+def settles(hashes: Sequence[ComputedHash], found: Sequence[Found], policy: PolicyConfig) -> bool:
+    """Whether the exact hashes could say no more: nothing within the wider reach, and all of them surely asked for.
 
-    ``evidence`` rests on :func:`queries_for`, with the quality as it was computed. A digest that is found counts too.
+    A digest that is found counts too. A hash that may be too flat to be asked for changes how many are, and so how far
+    the others reach: those pictures, few and flat, are looked at exactly.
     """
-    quality = evidence.quality
-    return not evidence.found and quality is not None and quality >= policy.min_image_quality + SCREEN_QUALITY
+    gates = (row.min_quality for table in (policy.algorithms, policy.view_limits) for row in table.values())
+    sure = max(policy.min_image_quality, *gates) + SCREEN_QUALITY
+    return not found and all(item.quality is not None and item.quality >= sure for item in hashes)
 
 
 def _lifted(quality: int) -> int:

@@ -11,7 +11,6 @@ from hashmatch.limits import SCREEN_BITS, SCREEN_QUALITY
 from hashmatch.matching import policy as rules
 from hashmatch.matching import screening
 from hashmatch.matching.engine import Engine, Submission
-from hashmatch.matching.policy import Evidence
 from hashmatch.model import (
     ComputedHash,
     Fidelity,
@@ -97,7 +96,8 @@ def test_only_nothing_near_a_picture_that_is_not_flat_settles(
     found: tuple[Found, ...],
     settles: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    assert screening.settles(Evidence((), found, quality=quality), POLICY) is settles
+    hashes = (ComputedHash("pdq", PDQ_ZERO, 100), ComputedHash("pdq-nearest512", PDQ_ZERO, quality))
+    assert screening.settles(hashes, found, POLICY) is settles
 
 
 async def test_nothing_within_the_wider_reach_is_answered_at_once() -> None:
