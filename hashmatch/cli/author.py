@@ -204,7 +204,10 @@ class Order:
     def _listed(self) -> tuple[str, ...]:
         with opened_for_reading(self.listing or STANDARD_STREAM) as (stream, _):
             lines = stream.read().decode("utf-8", "surrogateescape").splitlines()
-        return tuple(line for line in lines if line.strip())
+        listed = tuple(line for line in lines if line.strip())
+        if not listed:
+            raise BadInput(f"{self.listing} lists no path; expected one a line", field="from")
+        return listed
 
     def _terms(self) -> Terms:
         from hashmatch.catalog.validate import MIN_QUALITY

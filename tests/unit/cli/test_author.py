@@ -122,6 +122,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["a.jpg", "--into", "own", "--output", "x"], "output", "give --output or --into"),
         (["a.jpg", "--output", "x", "--create"], "into", "--create and --domain are about the set of --into"),
         (["-", "--from", "-", "--output", "x"], "from", "either a picture or a list of paths"),
+        (["--from", "empty", "--output", "x"], "from", "empty lists no path; expected one a line"),
         (["missing.jpg", "--output", "x"], "path", "no such file or directory: missing.jpg"),
         (["a.jpg", "--output", "x", "--views", "crops", "--algorithm", "md5"], "views", "--views are values of pdq"),
         (["a.jpg", "--output", "x", "--label", "nothing"], "labels", "'nothing' is no label: expected scheme=value"),
@@ -133,6 +134,7 @@ def test_contradictions_are_refused_before_anything_is_started(
     here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], field: str, message: str
 ) -> None:
     (here / "a.jpg").write_bytes(b"no picture")
+    (here / "empty").write_bytes(b"\n")
     assert main(["--data", "data", "hashset", "author", *arguments, "--json"]) == 2
     said: dict[str, Any] = json.loads(capsys.readouterr().err)
     assert said["field"] == field
