@@ -13,6 +13,7 @@ What this module deliberately does not do: nothing else in hashmatch reads TOML 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import os
@@ -197,6 +198,11 @@ class PolicyConfig:
         Views.CHEAP, "what is undone before hashing: none, cheap, or full, which looks again, harder, at whatever "
         "matched nothing; what each finds and costs is in docs/explain/views.md",
     )  # fmt: skip
+    review_false_rate: float = setting(
+        1e-6, "unrelated values in the review band of one picture by chance, at most: ten needless looks in ten "
+        "million uploads; its edge follows from that and the list's length (docs/explain/thresholds.md)",
+        unit="values per picture", at_least=1e-15, at_most=1,
+    )  # fmt: skip
     algorithms: Mapping[str, AlgorithmPolicy] = field(default_factory=default_algorithm_policies)
     view_limits: Mapping[str, ViewPolicy] = field(default_factory=default_view_policies)
     sets: Mapping[str, str] = field(default_factory=lambda: types.MappingProxyType({}))
@@ -362,14 +368,12 @@ def _scalar(hint: type, raw: object, name: str) -> object:
             return raw
         if isinstance(raw, str) and raw.lower() in {"true", "false", "1", "0", "yes", "no"}:
             return raw.lower() in {"true", "1", "yes"}
-    elif hint is int:
-        if isinstance(raw, int) and not isinstance(raw, bool):
-            return raw
+    elif hint in {int, float}:
+        if isinstance(raw, (int, hint)) and not isinstance(raw, bool):
+            return hint(raw)
         if isinstance(raw, str):
-            try:
-                return int(raw.replace("_", ""))
-            except ValueError:
-                pass
+            with contextlib.suppress(ValueError):
+                return hint(raw)  # which takes 1_000 too
     elif hint is str and isinstance(raw, str):
         return raw
     raise BadConfig(f"{name}: expected {hint.__name__}, got {raw!r}", field=name)
@@ -384,6 +388,8 @@ def _policies(cls: Any, defaults: Mapping[str, Any], raw: object, name: str) -> 
     for key, table in raw.items():
         base = dataclasses.asdict(merged.get(key, cls()))
         given = dict(table) if isinstance(table, Mapping) else table
+        if cls is AlgorithmPolicy and isinstance(given, dict) and "possible_distance" in given:
+            base["possible_distance_max"] = -1  # whoever names a distance means it
         merged[key] = _build(cls, {**base, **given} if isinstance(given, dict) else given, f"{name}.{key}")
     return types.MappingProxyType(merged)
 
@@ -424,4 +430,10 @@ def _check_across(config: Config) -> None:
                 f"{name}.possible_distance: {policy.possible_distance} must be at least "
                 f"match_distance ({policy.match_distance})",
                 field=f"{name}.possible_distance",
+            )
+        if isinstance(policy, AlgorithmPolicy) and 0 <= policy.possible_distance_max < policy.match_distance:
+            raise BadConfig(
+                f"{name}.possible_distance_max: {policy.possible_distance_max} must be at least "
+                f"match_distance ({policy.match_distance}), or -1",
+                field=f"{name}.possible_distance_max",
             )

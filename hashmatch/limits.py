@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -38,17 +38,21 @@ class AlgorithmPolicy:
     possible_distance: int = setting(
         -1, "inclusive bits at which a person should look; at least match_distance", unit="bits", at_least=-1
     )
+    possible_distance_max: int = setting(
+        -1, "widest distance that policy.review_false_rate may choose instead of possible_distance; -1, or a "
+        "configuration file that sets only possible_distance: it is not chosen but fixed", unit="bits", at_least=-1,
+    )  # fmt: skip
     min_quality: int = setting(0, "hashes of lower quality decide nothing", unit="0..100", at_least=0, at_most=100)
 
 
 def default_algorithm_policies() -> Mapping[str, AlgorithmPolicy]:
     """Distances per algorithm; the measurements are in docs/explain/thresholds.md."""
-    pdq = AlgorithmPolicy(match_distance=31, possible_distance=40, min_quality=50)
+    pdq = AlgorithmPolicy(match_distance=31, possible_distance=40, possible_distance_max=50, min_quality=50)
     digest = AlgorithmPolicy(match_distance=0, possible_distance=0)
     return types.MappingProxyType(
         {
             "pdq": pdq,
-            "pdq-nearest512": pdq,
+            "pdq-nearest512": replace(pdq, possible_distance_max=40),
             "pdq-canonical": pdq,
             "phash": AlgorithmPolicy(possible_distance=4),
             "dhash": AlgorithmPolicy(possible_distance=2),

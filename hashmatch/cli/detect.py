@@ -83,7 +83,7 @@ HIT_FIELDS: Mapping[str, str] = MappingProxyType(
         "transformation": "what was done to the picture before it matched: `orig`, `rot90`, ...; `bytes` for digests",
         "frame": "frame of an animation, from 0",
         "view": "what was done to the original when the entry was made, e.g. a crop; empty for the picture as it is",
-        "chance": "how many entries of an unrelated list of this size would come so near by chance; null: no estimate",
+        "chance": "values of an unrelated list of this length to be expected so near, at most; null: not known",
     }
 )
 """Keys of one of the ``hits``."""
@@ -94,7 +94,7 @@ NOT_ANSWERED = (DeadlineExceeded, Overloaded)
 CALLS_AT_ONCE = 8
 """Files that are sent to a server at a time: enough to keep its workers busy, too few to fill its queue."""
 
-_COLUMNS = ("verdict", "path", "set/entry", "algorithm", "distance", "transformation", "reason")
+_COLUMNS = ("verdict", "path", "set/entry", "algorithm", "distance", "by chance", "transformation", "reason")
 _STYLES = MappingProxyType(
     {
         Verdict.MATCH: "bold red",
@@ -311,11 +311,11 @@ def _cells(path: str, outcome: MatchReport | Skipped | Unanswered) -> tuple[Cell
     if not isinstance(outcome, MatchReport):
         record = to_record(path, outcome)
         verdict = Styled(Verdict.NOT_CHECKED.value, _STYLES[Verdict.NOT_CHECKED])
-        return verdict, path, None, None, None, None, f"{record['reason']}: {record['detail']}"
+        return verdict, path, None, None, None, None, None, f"{record['reason']}: {record['detail']}"
     verdict = Styled(outcome.verdict.value, _STYLES[outcome.verdict])
     reason = outcome.rule if outcome.reason is None else f"{outcome.reason.value}: {outcome.detail}".rstrip(": ")
     if not outcome.hits:
-        return verdict, path, None, None, None, None, reason
+        return verdict, path, None, None, None, None, None, reason
     hit, others = outcome.hits[0], len(outcome.hits) - 1
     return (
         verdict,
@@ -323,6 +323,7 @@ def _cells(path: str, outcome: MatchReport | Skipped | Unanswered) -> tuple[Cell
         _entry_name(hit) + (f" (+{others})" if others else ""),
         hit.algorithm,
         f"{hit.distance} of {hit.max_distance}",
+        None if hit.chance is None else f"{hit.chance:.0e}",
         hit.transformation,
         reason,
     )

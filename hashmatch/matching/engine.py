@@ -11,7 +11,8 @@ is being hashed, the picture is hashed again, so that the generation a report na
 it holds.
 
 Most copies are what they seem, so the cheap views come first. Only what matches nothing with them is hashed again with
-all views, where the policy says so; that costs a second decoding.
+all views, where the policy says so; that costs a second decoding. The first look asks for matches alone, since the wide
+reach of the review band is the dearest part of a search, and whatever does not match comes to the second.
 
 Most uploads are near nothing. Where ``decode.fidelity`` allows it, the first look may be at approximate hashes, which
 settle only that (``screening``). Anything else is looked at again, exactly, and what the first look saw is forgotten.
@@ -75,6 +76,9 @@ class Index(Protocol):
     def algorithms(self) -> frozenset[str]:
         """Names of the algorithms that could find something: every one whose space holds a value."""
 
+    def values(self, sets: frozenset[str] | None) -> Mapping[str, int]:
+        """Count the values in these sets that a query of each algorithm could hit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
@@ -114,6 +118,7 @@ class Engine:
         self._hasher = hasher
         self._index = index
         self._policy = policy
+        self._matches_only = rules.without_review(policy)
         self._max_hits = max_hits
         self._fidelity = fidelity
         self._now = now
@@ -175,9 +180,12 @@ class Engine:
             picture = await self._hasher.hash(submission.image, options)
             seen = _both(seen, picture)
             digests = await digesting
-            queries = rules.queries_for_digests(digests, self._policy)
+            last = level is self._policy.views or views is Views.NONE
+            policy = self._policy if last else self._matches_only
+            values = self._index.values(submission.sets)
             screened = _screened(seen)
-            queries += (screening if screened else rules).queries_for(seen.hashes, self._policy)
+            queries = rules.queries_for_digests(digests, policy)
+            queries += (screening if screened else rules).queries_for(seen.hashes, policy, values)
             watch.start("search")
             result = await asyncio.to_thread(self._search, queries, submission.sets)
             watch.start("policy")
@@ -204,12 +212,13 @@ class Engine:
 
     def _detect_item(self, item: HashedItem, sets: frozenset[str] | None) -> MatchReport:
         watch = _Stopwatch()
-        queries = rules.queries_for_given(item.hashes, self._policy, self._digests)
+        values = self._index.values(sets)
+        queries = rules.queries_for_given(item.hashes, self._policy, self._digests, values)
         watch.start("search")
         result = self._search(queries, sets)
         watch.start("policy")
         quality = max((given.quality for given in item.hashes if given.quality is not None), default=None)
-        evidence = Evidence(queries=queries, found=result.found, quality=quality)
+        evidence = Evidence(queries=queries, found=result.found, quality=quality, values=values)
         decision = rules.decide(evidence, self._policy, max_hits=self._max_hits)
         return self._report(item.request_id, evidence, decision, result, None, watch.stop())
 

@@ -9,6 +9,9 @@ what was done to the picture, has narrower limits than the picture itself: there
 hit of all give the verdict. Only when no hit speaks does the question arise whether the picture could be looked at
 properly at all: :data:`_COULD_NOT_LOOK` lists, in order, what stands against saying "no match".
 
+Where the review band ends follows from what is searched (``chance``): the longer the list and the more hashes are
+asked, the nearer, within the limits of the configuration.
+
 The rule that fired is always named; :data:`RULES` is the closed list of names.
 
 What this module deliberately does not do: it does not turn numbers into yes or no anywhere but here, and it does not
@@ -17,11 +20,14 @@ decide what happens to the picture or to the person who sent it.
 
 from __future__ import annotations
 
+import dataclasses
+import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hashmatch.config import PolicyConfig
 from hashmatch.limits import AlgorithmPolicy
+from hashmatch.matching import chance
 from hashmatch.model import (
     ComputedHash,
     Digests,
@@ -55,6 +61,9 @@ RULES: Mapping[str, str] = {
 TRANSFORMATION_OF_DIGESTS = "bytes"
 """What a report names as the transformation of a digest: it is the file that matched, not a view of the picture."""
 
+UNKNOWN: Mapping[str, int] = types.MappingProxyType({})
+"""The length of a list of which nothing is known."""
+
 _NEVER = AlgorithmPolicy()
 _STRENGTH = {Verdict.NO_MATCH: 0, Verdict.POSSIBLE_MATCH: 1, Verdict.MATCH: 2}
 
@@ -64,7 +73,8 @@ class Evidence:
     """All that a verdict rests on.
 
     ``quality`` is the best PDQ quality of any hashed frame, None when unknown; ``min_side_px`` and ``degraded`` come
-    from ``media``. ``refusal`` is set when the picture itself could not be hashed.
+    from ``media``. ``refusal`` is set when the picture itself could not be hashed. ``values`` is how many values a
+    query of each algorithm could hit.
     """
 
     queries: tuple[Query, ...]
@@ -73,6 +83,7 @@ class Evidence:
     quality: int | None = None
     refusal: Refusal | None = None
     detail: str = ""
+    values: Mapping[str, int] = field(default_factory=lambda: UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +110,24 @@ def picture_quality(picture: Picture) -> int | None:
     )
 
 
-def queries_for(hashes: Iterable[ComputedHash], policy: PolicyConfig) -> tuple[Query, ...]:
+def without_review(policy: PolicyConfig) -> PolicyConfig:
+    """Return the policy that only looks for matches."""
+    algorithms = {
+        name: dataclasses.replace(row, possible_distance=row.match_distance, possible_distance_max=-1)
+        for name, row in policy.algorithms.items()
+    }
+    limits = policy.view_limits.items()
+    views = {kind: dataclasses.replace(row, possible_distance=row.match_distance) for kind, row in limits}
+    return dataclasses.replace(policy, algorithms=algorithms, view_limits=views)
+
+
+def queries_for(
+    hashes: Iterable[ComputedHash], policy: PolicyConfig, values: Mapping[str, int] = UNKNOWN
+) -> tuple[Query, ...]:
     """Return the queries for the perceptual hashes of a picture.
+
+    ``values`` is how many values a query of each algorithm could hit; where it says nothing, the review band ends at
+    ``possible_distance``.
 
     A frame whose PDQ quality is below ``policy.min_image_quality`` gives no query of any algorithm: what is too flat
     for PDQ is too flat for the shorter hashes, which have no quality of their own. A part of the frame has, and need
@@ -111,15 +138,26 @@ def queries_for(hashes: Iterable[ComputedHash], policy: PolicyConfig) -> tuple[Q
     for item in hashes:
         if item.quality is not None and not kind_of(item.transformation):
             best[item.frame] = max(item.quality, best.get(item.frame, 0))
-    queries = []
+    asked = []
     for item in hashes:
         row = _limits(item.algorithm, item.transformation, policy)
         quality = item.quality if kind_of(item.transformation) else best.get(item.frame)
         flat = quality is not None and quality < policy.min_image_quality
         if _reach(row) < 0 or flat or (item.quality is not None and item.quality < row.min_quality):
             continue
-        queries.append(Query(item.algorithm, item.value, _reach(row), item.transformation, item.frame))
-    return tuple(queries)
+        asked.append((item, row, quality))
+    comparisons = _comparisons([item.algorithm for item, _, _ in asked], values)
+    return tuple(
+        Query(
+            algorithm=item.algorithm,
+            value=item.value,
+            max_distance=_edge(item, row, quality, comparisons.get(item.algorithm), policy.review_false_rate),
+            transformation=item.transformation,
+            frame=item.frame,
+            quality=quality,
+        )
+        for item, row, quality in asked
+    )
 
 
 def queries_for_digests(digests: Digests, policy: PolicyConfig) -> tuple[Query, ...]:
@@ -132,7 +170,10 @@ def queries_for_digests(digests: Digests, policy: PolicyConfig) -> tuple[Query, 
 
 
 def queries_for_given(
-    hashes: Sequence[EntryHash], policy: PolicyConfig, digest_names: frozenset[str]
+    hashes: Sequence[EntryHash],
+    policy: PolicyConfig,
+    digest_names: frozenset[str],
+    values: Mapping[str, int] = UNKNOWN,
 ) -> tuple[Query, ...]:
     """Return the queries for hashes that a caller computed; a quality that the caller does not give is no obstacle."""
     given = tuple(ComputedHash(h.algorithm, h.value, h.quality) for h in hashes if h.algorithm not in digest_names)
@@ -141,7 +182,7 @@ def queries_for_given(
         for h in hashes
         if h.algorithm in digest_names and _reach(policy.algorithms.get(h.algorithm, _NEVER)) >= 0
     )
-    return digests + queries_for(given, policy)
+    return digests + queries_for(given, policy, values)
 
 
 def enforced(set_name: str, mode: SetMode, policy: PolicyConfig) -> bool:
@@ -151,7 +192,10 @@ def enforced(set_name: str, mode: SetMode, policy: PolicyConfig) -> bool:
 
 def decide(evidence: Evidence, policy: PolicyConfig, *, max_hits: int) -> Decision:
     """Return the verdict on one picture or one set of hashes."""
-    hits = strongest_per_entry(_weigh(found, evidence.queries[found.query], policy) for found in evidence.found)
+    comparisons = _comparisons([query.algorithm for query in evidence.queries], evidence.values)
+    hits = strongest_per_entry(
+        _weigh(found, evidence.queries[found.query], comparisons, policy) for found in evidence.found
+    )
     speaking = [hit for hit in hits if hit.verdict is not Verdict.NO_MATCH]
     kept = tuple(hits[:max_hits])
     if speaking:
@@ -190,13 +234,32 @@ def _limits(algorithm: str, transformation: str, policy: PolicyConfig) -> Algori
     return AlgorithmPolicy(
         match_distance=min(row.match_distance, view.match_distance),
         possible_distance=min(row.possible_distance, view.possible_distance),
+        possible_distance_max=min(row.possible_distance_max, view.possible_distance),
         min_quality=max(row.min_quality, view.min_quality),
     )
 
 
 def _reach(row: AlgorithmPolicy) -> int:
     """Widest distance in bits at which this row says anything; negative means never."""
-    return max(row.match_distance, row.possible_distance)
+    return max(row.match_distance, row.possible_distance, row.possible_distance_max)
+
+
+def _comparisons(asked: Sequence[str], values: Mapping[str, int]) -> Mapping[str, int]:
+    """Count what decides how likely a stranger is: values that could be hit times hashes that are asked.
+
+    Per algorithm, from the algorithm of each hash; those of whose distances nothing is known are left out.
+    """
+    hashes = sum(name in chance.ALGORITHMS for name in asked)
+    return {name: values[name] * hashes for name in chance.ALGORITHMS if name in values}
+
+
+def _edge(item: ComputedHash, row: AlgorithmPolicy, quality: int | None, comparisons: int | None, rate: float) -> int:
+    """Return how far a hash reaches, in bits: where its review band ends, or at least the match distance."""
+    if comparisons is None or row.possible_distance_max < 0:
+        return max(row.match_distance, row.possible_distance)
+    widest = chance.widest(kind_of(item.transformation), quality, comparisons, rate)
+    chosen = row.possible_distance_max if widest is None else min(widest, row.possible_distance_max)
+    return max(row.match_distance, chosen)
 
 
 def _rank(hit: Hit) -> tuple[int, int, bool, str, str, str, int]:
@@ -212,8 +275,9 @@ def _rank(hit: Hit) -> tuple[int, int, bool, str, str, str, int]:
     )
 
 
-def _weigh(found: Found, query: Query, policy: PolicyConfig) -> Hit:
+def _weigh(found: Found, query: Query, comparisons: Mapping[str, int], policy: PolicyConfig) -> Hit:
     """Turn one found entry into a hit with its own verdict, rule and threshold."""
+    kind, compared = kind_of(query.transformation), comparisons.get(query.algorithm)
     row = _limits(query.algorithm, query.transformation, policy)
     is_digest = query.transformation == TRANSFORMATION_OF_DIGESTS
     near = found.distance <= row.match_distance
@@ -230,10 +294,11 @@ def _weigh(found: Found, query: Query, policy: PolicyConfig) -> Hit:
         algorithm=found.algorithm,
         query_algorithm=query.algorithm,
         distance=found.distance,
-        max_distance=row.match_distance if near else row.possible_distance,
+        max_distance=row.match_distance if near else query.max_distance,
         transformation=query.transformation,
         frame=query.frame,
         view=found.view,
+        chance=None if compared is None else chance.expected(kind, query.quality, found.distance, compared),
     )
 
 

@@ -25,13 +25,14 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One value to look up. ``max_distance`` is inclusive, in bits; 0 for digests."""
+    """One value to look up. ``max_distance`` is inclusive, in bits; 0 for digests. ``quality`` is 0..100 if known."""
 
     algorithm: str
     value: bytes
     max_distance: int
     transformation: str = "orig"
     frame: int = 0
+    quality: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ class Hit:
     ``max_distance`` is the threshold that the distance was held against: the match threshold when ``verdict`` is
     ``match``, otherwise the review threshold. ``query_algorithm`` differs from ``algorithm`` only between dialects.
     ``transformation`` is what was done to the picture asked about, ``view`` what was done to the original when the
-    entry was made. ``chance`` estimates how many entries of an unrelated list of the same size would come this near to
-    an unrelated picture; None where no estimate exists for the algorithm.
+    entry was made. ``chance`` bounds how many values of a list of this size, all of them unrelated to the picture, are
+    to be expected this near to one of the hashes asked; None where nothing is known of the algorithm's distances.
     """
 
     verdict: Verdict

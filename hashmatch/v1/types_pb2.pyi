@@ -336,8 +336,9 @@ class Hit(_message.Message):
     view: _builtins.str
     """What was done to the original when the entry was made: see Hash.view."""
     chance: _builtins.float
-    """Estimate of how many entries of an unrelated list of the same size would come this near to an unrelated picture;
-    absent where no estimate exists for the algorithm.
+    """At most so many values of a list of this length, all of them unrelated to the picture, are to be expected this near
+    to one of the hashes asked; absent where nothing is known of the algorithm's distances. Look-alikes are not
+    unrelated.
     """
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Label]: ...

@@ -37,7 +37,7 @@ HASHING_OUTSIDE = frozenset(
 )
 """What of ``hashmatch.hashing`` parses nothing: a table of names, hashlib, and pictures made of whole numbers."""
 MAY_DECODE = frozenset({"hashmatch.sandbox.worker", "hashmatch.sandbox.zygote"})
-MEASURES = ("hashmatch.bench", "hashmatch.cli.bench", "hashmatch.cli.bench_hash")
+MEASURES = ("hashmatch.bench", "hashmatch.cli.bench", "hashmatch.cli.bench_hash", "hashmatch.cli.bench_distances")
 """Makes its pictures itself or takes those of a folder that its user names, and never sees a list: no service."""
 
 

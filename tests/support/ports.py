@@ -112,6 +112,13 @@ class FakeIndex:
         """Names of the sets."""
         return self.names | {entry.set_name for _, _, entry in self.rows}
 
+    def values(self, sets: frozenset[str] | None) -> dict[str, int]:
+        """Count the rows in these sets that share a space with each algorithm."""
+        rows = [
+            algorithms.algorithm(name).space for name, _, entry in self.rows if sets is None or entry.set_name in sets
+        ]
+        return {name: rows.count(row.space) for name, row in algorithms.searchable().items()}
+
     def algorithms(self) -> frozenset[str]:
         """Names of the algorithms that share a space with a row."""
         spaces = {algorithms.algorithm(name).space for name, _, _ in self.rows}

@@ -37,12 +37,26 @@ def test_environment_over_file_over_default(tmp_path: Path) -> None:
         ("server = 5", "server: expected a table"),
         (
             "[policy.algorithms.pdq]\nmatch = 31",
-            "policy.algorithms.pdq.match: no such setting; there are match_distance, possible_distance, min_quality",
+            "policy.algorithms.pdq.match: no such setting; "  # noqa: ISC004  one text
+            "there are match_distance, possible_distance, possible_distance_max, min_quality",
         ),
         (
             "[policy.algorithms.pdq]\nmatch_distance = 50",
             "policy.algorithms.pdq.possible_distance: 40 must be at least match_distance (50)",
         ),
+        (
+            "[policy.algorithms.pdq]\npossible_distance_max = 30",
+            "policy.algorithms.pdq.possible_distance_max: 30 must be at least match_distance (31), or -1",
+        ),
+        (
+            "[policy]\nreview_false_rate = 0",
+            "policy.review_false_rate: 0.0 is out of range; 1e-15 to 1 values per picture",
+        ),
+        (
+            "[policy]\nreview_false_rate = nan",
+            "policy.review_false_rate: nan is out of range; 1e-15 to 1 values per picture",
+        ),
+        ("[policy]\nreview_false_rate = 'rare'", "policy.review_false_rate: expected float, got 'rare'"),
         ("[policy.sets]\nx = 'loud'", 'policy.sets: expected set names with "enforced" or "shadow"'),
         (
             "[decode]\nmax_bytes = 40000000",
@@ -75,6 +89,18 @@ def test_algorithm_policies_are_laid_over_the_defaults(tmp_path: Path) -> None:
     policies = loaded(tmp_path, text).policy.algorithms
     assert (policies["pdq"].match_distance, policies["pdq"].possible_distance) == (31, 45)
     assert (policies["ahash"].possible_distance, policies["dhash"].possible_distance) == (0, 2)
+
+
+def test_a_possible_distance_in_the_file_is_fixed_unless_a_widest_is_given_too(tmp_path: Path) -> None:
+    fixed = loaded(tmp_path, "[policy.algorithms.pdq]\npossible_distance = 45\n").policy.algorithms
+    assert (fixed["pdq"].possible_distance_max, fixed["pdq-canonical"].possible_distance_max) == (-1, 50)
+    text = "[policy.algorithms.pdq]\npossible_distance = 45\npossible_distance_max = 48\n"
+    assert loaded(tmp_path, text).policy.algorithms["pdq"].possible_distance_max == 48
+
+
+def test_a_rate_is_a_number_in_the_file_and_in_the_environment(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "[policy]\nreview_false_rate = 1\n").policy.review_false_rate == 1.0
+    assert config.load(None, {"HASHMATCH_POLICY_REVIEW_FALSE_RATE": "2.5e-4"}).policy.review_false_rate == 2.5e-4
 
 
 def test_rows_say_where_each_value_came_from(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ HIT = Hit(
     distance=4,
     max_distance=31,
     transformation="rot90",
+    chance=2.6e-21,
 )
 MATCH = dataclasses.replace(NO_MATCH, verdict=Verdict.MATCH, rule="within_match_distance", hits=(HIT, HIT))
 REFUSED = dataclasses.replace(
@@ -147,13 +148,13 @@ async def test_every_file_is_one_line_in_the_order_of_the_arguments(
 
 async def test_people_see_the_nearest_hit_and_the_reason(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     del files
-    with Output(GlobalOptions()).results("v", "p", "e", "a", "d", "t", "r") as results:
+    with Output(GlobalOptions()).results("v", "p", "e", "a", "d", "c", "t", "r") as results:
         await Job(("known", "clean", "broken", "missing"), 100, 2).run(ANSWERS, results, SILENT)
     assert capsys.readouterr().err.splitlines()[1:] == [
-        "match\tknown\thotline/e1 (+1)\tpdq\t4 of 31\trot90\twithin_match_distance",
-        "no_match\tclean\t\t\t\t\tnothing_within_reach",
-        "not_checked\tbroken\t\t\t\t\tcorrupt: no picture",
-        "not_checked\tmissing\t\t\t\t\tnot_found: No such file or directory",
+        "match\tknown\thotline/e1 (+1)\tpdq\t4 of 31\t3e-21\trot90\twithin_match_distance",
+        "no_match\tclean\t\t\t\t\t\tnothing_within_reach",
+        "not_checked\tbroken\t\t\t\t\t\tcorrupt: no picture",
+        "not_checked\tmissing\t\t\t\t\t\tnot_found: No such file or directory",
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -20,7 +21,19 @@ from hashmatch.errors import (
     UnknownAlgorithm,
 )
 from hashmatch.matching.engine import Engine, HashedItem, Submission
-from hashmatch.model import ComputedHash, EntryHash, HashOptions, MediaInfo, Picture, Refusal, SetMode, Verdict, Views
+from hashmatch.model import (
+    ComputedHash,
+    EntryHash,
+    HashOptions,
+    MediaInfo,
+    Picture,
+    Query,
+    Refusal,
+    SearchResult,
+    SetMode,
+    Verdict,
+    Views,
+)
 from tests.support.ports import PDQ_ZERO, FakeHasher, FakeIndex, entry_ref, flipped, picture
 from tests.support.service import until
 
@@ -266,3 +279,35 @@ async def test_the_deadline_spans_both_looks(monkeypatch: pytest.MonkeyPatch) ->
         await engine(hasher, FakeIndex(KNOWN), views=Views.FULL).detect(Submission(IMAGE, deadline_s=0.1))
     assert asked_for == [0.1]
     assert (len(hasher.options), hasher.cancelled) == (2, 1)
+
+
+@dataclass
+class Listening(FakeIndex):
+    """Remembers how far it was asked to look, one set of distances per search."""
+
+    reaches: list[set[int]] = field(default_factory=list)
+
+    def search(self, queries: Sequence[Query], *, sets: frozenset[str] | None, max_hits: int) -> SearchResult:
+        """Search as the other one does."""
+        self.reaches.append({query.max_distance for query in queries if query.algorithm == "pdq"})
+        return super().search(queries, sets=sets, max_hits=max_hits)
+
+
+@pytest.mark.parametrize(("views", "reaches"), [(Views.CHEAP, [{50}]), (Views.FULL, [{31}, {50}])])
+async def test_only_the_last_look_asks_for_the_review_band(views: Views, reaches: list[set[int]]) -> None:
+    index = Listening(KNOWN)
+    await engine(FakeHasher(seen()), index, views=views).detect(Submission(IMAGE))
+    assert index.reaches == reaches
+
+
+async def test_chance_is_of_the_sets_that_were_searched() -> None:
+    rows = [("pdq", flipped(PDQ_ZERO, 12), entry_ref("known", set_name="small"))]
+    rows += [("pdq", FAR, entry_ref(f"e{number}", set_name="large")) for number in range(9)]
+    asked = engine(FakeHasher(), FakeIndex(rows))
+    everywhere = await asked.detect(Submission(IMAGE))
+    in_one = await asked.detect(Submission(IMAGE, sets=frozenset({"small"})))
+    (hashes_only,) = await asked.detect_hashes([HashedItem((EntryHash("pdq", PDQ_ZERO, 100),))])
+    first, second, third = (report.hits[0].chance or 0.0 for report in (everywhere, in_one, hashes_only))
+    assert second > 0
+    assert first == pytest.approx(10 * second)
+    assert third == pytest.approx(first)

@@ -9,6 +9,7 @@ import pytest
 
 from hashmatch.config import PolicyConfig
 from hashmatch.limits import AlgorithmPolicy, ViewPolicy
+from hashmatch.matching import chance
 from hashmatch.matching import policy as rules
 from hashmatch.matching.policy import RULES, Evidence, decide
 from hashmatch.model import (
@@ -237,3 +238,78 @@ def test_a_view_is_judged_by_its_own_quality_and_does_not_speak_for_the_picture(
     )
     assert [query.transformation for query in rules.queries_for(hashes, POLICY)] == ["trim-1+orig"]
     assert rules.picture_quality(Picture(PHOTO, hashes)) == 10
+
+
+def edges(
+    count: int, *, length: int | None = None, quality: int | None = 100, policy: PolicyConfig = POLICY
+) -> set[int]:
+    """Return how far ``count`` plain hashes reach in a list of this length."""
+    values = {} if length is None else dict.fromkeys(chance.ALGORITHMS, length)
+    hashes = [ComputedHash("pdq", PDQ_ZERO, quality)] * count
+    return {query.max_distance for query in rules.queries_for(hashes, policy, values)}
+
+
+def test_the_review_band_ends_where_chance_would_exceed_the_rate() -> None:
+    rate = POLICY.review_false_rate
+    (edge,) = edges(32, length=10**9)
+    assert 31 < edge < 50
+    assert chance.expected("", 100, edge, 32 * 10**9) <= rate < chance.expected("", 100, edge + 1, 32 * 10**9)
+    assert edges(320, length=10**8) == {edge}
+    assert edges(32, length=10**9, policy=dataclasses.replace(POLICY, review_false_rate=rate / 10)) < {edge} | edges(
+        32, length=10**10
+    )
+
+
+def test_the_review_band_stays_between_the_match_distance_and_the_widest() -> None:
+    assert edges(8, length=1) == edges(8, length=0) == {50}
+    assert edges(8, length=10**15) == {31}
+    assert edges(8) == {40}
+
+
+def test_a_fixed_distance_rules_whatever_the_length() -> None:
+    fixed = dataclasses.replace(POLICY.algorithms["pdq"], possible_distance=45, possible_distance_max=-1)
+    policy = PolicyConfig(algorithms={"pdq": fixed})
+    assert [edges(8, length=length, policy=policy) for length in (0, 10**6, 10**15)] == [{45}] * 3
+
+
+def test_views_keep_their_limits_and_the_second_dialect_its_own() -> None:
+    hashes = [
+        ComputedHash("pdq-canonical", PDQ_ZERO, 100, name) for name in ("orig", "invert+orig", "trim-1+orig", "cell-1")
+    ]
+    hashes.append(ComputedHash("pdq-nearest512", PDQ_ZERO, 100))
+    values = dict.fromkeys(chance.ALGORITHMS, 10)
+    assert [query.max_distance for query in rules.queries_for(hashes, POLICY, values)] == [50, 40, 31, 31, 40]
+
+
+def test_other_algorithms_keep_their_distance_whatever_the_length() -> None:
+    hashes = [ComputedHash("pdq", PDQ_ZERO, 100), ComputedHash("phash", bytes(8))]
+    values = {"pdq": 10, "phash": 10**9}
+    assert [query.max_distance for query in rules.queries_for(hashes, POLICY, values)] == [50, 4]
+
+
+def test_a_hit_says_how_likely_it_is_by_chance() -> None:
+    queries = (Query("pdq", PDQ_ZERO, 50, quality=100), Query("pdq-canonical", PDQ_ZERO, 31, "trim-1+orig", quality=60))
+    found = (Found(0, 45, "pdq", entry_ref("far")), Found(1, 20, "pdq", entry_ref("near")))
+    values = dict.fromkeys(chance.ALGORITHMS, 10**6)
+    near, far = decide(Evidence(queries, found, PHOTO, 100, values=values), POLICY, max_hits=9).hits
+    assert near.chance == chance.expected("trim", 60, 20, 2 * 10**6)
+    assert far.chance == chance.expected("", 100, 45, 2 * 10**6)
+    assert 0 < near.chance < far.chance < POLICY.review_false_rate
+    assert (far.verdict, far.max_distance) == (Verdict.POSSIBLE_MATCH, 50)
+
+
+def test_there_is_no_chance_where_nothing_is_known() -> None:
+    queries = (Query("pdq", PDQ_ZERO, 40), Query("md5", bytes(16), 0, "bytes"), Query("phash", bytes(8), 4))
+    found = (Found(1, 0, "md5", entry_ref("digest")), Found(2, 4, "phash", entry_ref("phash")))
+    values = {"md5": 5, "phash": 5, "pdq": 5}
+    hits = decide(Evidence(queries, found, PHOTO, 100, values=values), POLICY, max_hits=9).hits
+    unknown_length = decide(pdq_evidence(40), POLICY, max_hits=9).hits
+    assert [hit.chance for hit in (*hits, *unknown_length)] == [None] * 3
+
+
+def test_without_review_only_matches_are_asked_for() -> None:
+    hashes = [ComputedHash("pdq", PDQ_ZERO, 100), ComputedHash("phash", bytes(8))]
+    hashes.append(ComputedHash("pdq-canonical", PDQ_ZERO, 100, "invert+orig"))
+    values = dict.fromkeys(chance.ALGORITHMS, 10)
+    asked = rules.queries_for(hashes, rules.without_review(POLICY), values)
+    assert [(query.algorithm, query.max_distance) for query in asked] == [("pdq", 31), ("pdq-canonical", 31)]

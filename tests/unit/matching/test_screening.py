@@ -28,7 +28,7 @@ from tests.support.ports import PDQ_ZERO, FakeHasher, FakeIndex, entry_ref, flip
 
 POLICY = PolicyConfig()
 GATE = POLICY.min_image_quality
-REACH = POLICY.algorithms["pdq"].possible_distance
+REACH = POLICY.algorithms["pdq"].possible_distance_max
 SLACK = SCREEN_BITS["pdq"]
 IMAGE = b"the bytes of an image"
 LIST = [("pdq", PDQ_ZERO, entry_ref("known"))]
