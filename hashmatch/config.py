@@ -198,6 +198,11 @@ class PolicyConfig:
         Views.CHEAP, "what is undone before hashing: none, cheap, or full, which looks again, harder, at whatever "
         "matched nothing; what each finds and costs is in docs/explain/views.md",
     )  # fmt: skip
+    max_flat_percent: int = setting(
+        81, "of a view without any change, above which it is a page, a form or a screen, and a hit is possible_match: "
+        "others of its layout are as near; photographs have up to 81 (docs/explain/robustness.md)",
+        unit="percent", at_least=0, at_most=100,
+    )  # fmt: skip
     review_false_rate: float = setting(
         1e-6, "unrelated values in the review band of one picture by chance, at most: ten needless looks in ten "
         "million uploads; its edge follows from that and the list's length (docs/explain/thresholds.md)",

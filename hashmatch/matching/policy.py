@@ -49,6 +49,7 @@ RULES: Mapping[str, str] = {
     "within_match_distance": "a perceptual hash is within the match distance of its algorithm",
     "within_review_distance": "a perceptual hash is within the review distance, outside the match distance",
     "entry_disputed": "near enough to match, but somebody disputes the entry: a person should look",
+    "layout_like": "near enough to match, but as blank as pages, differing in their words only: a person should look",
     "set_in_shadow": "found in a shadow set, which is reported and never changes the verdict",
     "nothing_within_reach": "looked with usable hashes and found nothing",
     "picture_refused": "the file could not be decoded, and no digest of it is known",
@@ -131,13 +132,16 @@ def queries_for(
 
     A frame whose PDQ quality is below ``policy.min_image_quality`` gives no query of any algorithm: what is too flat
     for PDQ is too flat for the shorter hashes, which have no quality of their own. A part of the frame has, and need
-    not be flat because the frame is: a small picture on a large page.
+    not be flat because the frame is: a small picture on a large page. How much of a whole frame is blank, one hash
+    of it says for all.
     """
     hashes = tuple(hashes)
-    best: dict[int, int] = {}
+    best, flat_of = dict[int, int](), dict[int, int]()
     for item in hashes:
         if item.quality is not None and not kind_of(item.transformation):
             best[item.frame] = max(item.quality, best.get(item.frame, 0))
+        if item.flat is not None and not kind_of(item.transformation):
+            flat_of[item.frame] = item.flat
     asked = []
     for item in hashes:
         row = _limits(item.algorithm, item.transformation, policy)
@@ -155,6 +159,7 @@ def queries_for(
             transformation=item.transformation,
             frame=item.frame,
             quality=quality,
+            flat=item.flat if kind_of(item.transformation) else flat_of.get(item.frame),
         )
         for item, row, quality in asked
     )
@@ -285,6 +290,8 @@ def _weigh(found: Found, query: Query, comparisons: Mapping[str, int], policy: P
     rule = "digest_equal" if near and is_digest else "within_match_distance" if near else "within_review_distance"
     if near and found.entry.status is EntryStatus.DISPUTED:
         verdict, rule = Verdict.POSSIBLE_MATCH, "entry_disputed"
+    elif near and not is_digest and query.flat is not None and query.flat > policy.max_flat_percent:
+        verdict, rule = Verdict.POSSIBLE_MATCH, "layout_like"
     if not enforced(found.entry.set_name, found.entry.mode, policy):
         verdict, rule = Verdict.NO_MATCH, "set_in_shadow"
     return Hit(

@@ -25,7 +25,7 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One value to look up. ``max_distance`` is inclusive, in bits; 0 for digests. ``quality`` is 0..100 if known."""
+    """One value to look up. ``max_distance`` is inclusive, in bits; 0 for digests. ``quality`` and ``flat``: 0..100."""
 
     algorithm: str
     value: bytes
@@ -33,6 +33,7 @@ class Query:
     transformation: str = "orig"
     frame: int = 0
     quality: int | None = None
+    flat: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ def test_digests_are_asked_for_by_equality_only() -> None:
 
 def test_every_rule_that_can_be_named_is_explained() -> None:
     named = {row[0] for row in rules._COULD_NOT_LOOK}
-    named |= {"digest_equal", "within_match_distance", "within_review_distance", "entry_disputed"}
+    named |= {"digest_equal", "within_match_distance", "within_review_distance", "entry_disputed", "layout_like"}
     named |= {"set_in_shadow", "nothing_within_reach"}
     assert named == set(RULES)
 
