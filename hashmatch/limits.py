@@ -53,7 +53,7 @@ def default_algorithm_policies() -> Mapping[str, AlgorithmPolicy]:
         {
             "pdq": pdq,
             "pdq-nearest512": replace(pdq, possible_distance_max=40),
-            "pdq-canonical": pdq,
+            "pdq-canonical": replace(pdq, possible_distance_max=40),
             "phash": AlgorithmPolicy(possible_distance=4),
             "dhash": AlgorithmPolicy(possible_distance=2),
             "ahash": AlgorithmPolicy(),

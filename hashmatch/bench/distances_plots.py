@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from hashmatch.bench.codes import BITS
+from hashmatch.bench.distances import STEP
 from hashmatch.bench.plots import load_pyplot
 from hashmatch.config import PolicyConfig
 from hashmatch.matching.chance import Tail
@@ -39,15 +39,13 @@ def draw(said: Mapping[str, Any], where: Path) -> list[Path]:
     return [_unrelated(pyplot, said, unrelated), _edge(pyplot, said, edge)]
 
 
-def binomial_within(distance: int, deviation: float) -> float:
-    """Share within a distance, if bits were as many independent coins as give this deviation."""
-    coins = round(BITS**2 / (4 * deviation**2))
-    heads = math.floor((distance + 1) * coins / BITS)
-    return float(Fraction(sum(math.comb(coins, at) for at in range(heads + 1)), 1 << coins))
+def normal_within(distance: float, deviation: float) -> float:
+    """Share within a distance, if distances were normal around the middle; they are even, so half a step is added."""
+    return 0.5 * math.erfc((BITS / 2 - distance - STEP / 2) / (deviation * math.sqrt(2)))
 
 
 def _unrelated(pyplot: Any, said: Mapping[str, Any], path: Path) -> Path:
-    """Draw shares within a distance: measured, the bound, and what independent bits would give."""
+    """Draw shares within a distance: measured, the bound, and a normal distribution of the same width."""
     figure, axes = pyplot.subplots(figsize=(9, 5))
     for name, tail in said["tails"].items():
         axes.plot(*_within(said["classes"][name]), color=COLOURS[name], label=f"{NAMES[name]}: measured")
@@ -57,8 +55,8 @@ def _unrelated(pyplot: Any, said: Mapping[str, Any], path: Path) -> Path:
     axes.plot(*_within(said["same_source"]), color=COLOURS["same_source"], label="of one source: look-alikes too")
     deviation = said["classes"]["picture"]["deviation"]
     reach = range(28, 128)
-    coins = [binomial_within(at, deviation) for at in reach]
-    axes.plot(reach, coins, color="#888888", linewidth=1, label="if bits were independent")
+    normal = [normal_within(at, deviation) for at in reach]
+    axes.plot(reach, normal, color="#888888", linewidth=1, label="a normal distribution")
     policy = PolicyConfig().algorithms["pdq"]
     for at, style, what in (
         (policy.match_distance, "--", "match"),

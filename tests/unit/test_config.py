@@ -93,7 +93,7 @@ def test_algorithm_policies_are_laid_over_the_defaults(tmp_path: Path) -> None:
 
 def test_a_possible_distance_in_the_file_is_fixed_unless_a_widest_is_given_too(tmp_path: Path) -> None:
     fixed = loaded(tmp_path, "[policy.algorithms.pdq]\npossible_distance = 45\n").policy.algorithms
-    assert (fixed["pdq"].possible_distance_max, fixed["pdq-canonical"].possible_distance_max) == (-1, 50)
+    assert (fixed["pdq"].possible_distance_max, fixed["pdq-canonical"].possible_distance_max) == (-1, 40)
     text = "[policy.algorithms.pdq]\npossible_distance = 45\npossible_distance_max = 48\n"
     assert loaded(tmp_path, text).policy.algorithms["pdq"].possible_distance_max == 48
 

@@ -272,13 +272,13 @@ def test_a_fixed_distance_rules_whatever_the_length() -> None:
     assert [edges(8, length=length, policy=policy) for length in (0, 10**6, 10**15)] == [{45}] * 3
 
 
-def test_views_keep_their_limits_and_the_second_dialect_its_own() -> None:
+def test_only_the_lists_own_algorithm_reaches_furthest_and_views_keep_their_limits() -> None:
     hashes = [
         ComputedHash("pdq-canonical", PDQ_ZERO, 100, name) for name in ("orig", "invert+orig", "trim-1+orig", "cell-1")
     ]
-    hashes.append(ComputedHash("pdq-nearest512", PDQ_ZERO, 100))
+    hashes += [ComputedHash(name, PDQ_ZERO, 100) for name in ("pdq", "pdq-nearest512")]
     values = dict.fromkeys(chance.ALGORITHMS, 10)
-    assert [query.max_distance for query in rules.queries_for(hashes, POLICY, values)] == [50, 40, 31, 31, 40]
+    assert [query.max_distance for query in rules.queries_for(hashes, POLICY, values)] == [40, 40, 31, 31, 50, 40]
 
 
 def test_other_algorithms_keep_their_distance_whatever_the_length() -> None:
