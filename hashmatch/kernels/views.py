@@ -277,7 +277,8 @@ def samples(luma: Floats, parts: Sequence[Rectangle]) -> Floats:
     if width < LANES:  # vectors of pixels need as many
         luma = np.pad(luma, ((0, 0), (0, LANES - width)))
     across = luma.shape[1]
-    grids, strip = np.empty((len(parts), GRID, GRID), np.float32), np.empty((across, GRID), np.float32)
+    grids = np.empty((len(parts), GRID, GRID), np.float32)
+    strip = np.zeros((across, GRID), np.float32)  # columns that no tent reaches are weighed too: 0 * NaN is NaN
     sums = np.empty((LANES, max(across, GRID)), np.float32)
     for part, grid in zip(parts, grids, strict=True):
         begin = min(max(int(part.left), 0), across - LANES)
