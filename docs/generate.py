@@ -26,6 +26,7 @@ from hashmatch import config, errors, limits, model
 from hashmatch.cli import (
     author,
     bench,
+    bench_distances,
     bench_hash,
     config_show,
     detect,
@@ -71,6 +72,7 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     "bench hash": (("Keys of a line of `--json`: one per case and source", bench_hash.FIELDS),),
     "bench search": (("Keys of the object that `--json` prints", bench.SEARCH_FIELDS),),
     "bench robustness": (("Keys of the object that `--json` prints", bench.ROBUSTNESS_FIELDS),),
+    "bench distances": (("Keys of the object that `--json` prints", bench_distances.FIELDS),),
     "status": (("Keys of the line that `--json` prints", status.FIELDS),),
     "config show": (("Keys of a line of `--json`: one per setting", config_show.FIELDS),),
 }
@@ -232,6 +234,8 @@ def value(default: object) -> str:
     """Return a default as it is written in TOML."""
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
+    if isinstance(default, float):
+        return f"`{default}`"
     return f"`{default:_}`" if isinstance(default, int) else f'`"{default}"`'
 
 
