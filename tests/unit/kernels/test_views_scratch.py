@@ -13,7 +13,7 @@ from hashmatch.kernels.views import Rectangle, samples
 def test_samples_do_not_depend_on_what_memory_held(monkeypatch: pytest.MonkeyPatch) -> None:
     rng, real = np.random.default_rng(1), np.empty
     luma = rng.uniform(0, 255, (170, 230)).astype(np.float32)
-    corners = np.sort(rng.uniform(0, (170, 230), (60, 2, 2)), axis=1) + ((0, 0), (2, 2))
+    corners = np.sort(rng.uniform(0, (170, 230), (60, 2, 2)), axis=1) + np.array(((0, 0), (2, 2)))
     parts = [Rectangle(left, top, right, bottom) for (top, left), (bottom, right) in corners.tolist()]
     expected = [samples(luma, [part]) for part in parts]
 
