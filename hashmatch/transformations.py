@@ -19,6 +19,7 @@ What this module deliberately does not do: it makes no view (``hashing/views.py`
 from __future__ import annotations
 
 import itertools
+import functools
 import re
 from typing import Final
 
@@ -96,6 +97,7 @@ KINDS: Final = ("invert", "black", "trim", "cell", "derotate", "quad", "extend",
 _FIRST_WORD = re.compile("[a-z]+")
 
 
+@functools.lru_cache(maxsize=1_024)  # asked several times for each of 165 hashes of an upload
 def kind_of(transformation: str) -> str:
     """Return the kind of view that a name speaks of; an empty text for an orientation of the whole picture."""
     found = _FIRST_WORD.match(transformation)
