@@ -75,8 +75,12 @@ class DecodeConfig:
         unit="frames", at_least=1, at_most=10_000,
     )  # fmt: skip
     fidelity: Fidelity = setting(  # noqa: RUF009 - declares a field, as for every other setting
-        Fidelity.EXACT, "exact; or screen: a large JPEG is first hashed from a scaled decode, and exactly where that finds "
-        "anything, which saves half the time and gave the same verdicts (docs/explain/fidelity.md)",
+        Fidelity.EXACT, "exact; or screen: a large JPEG is first hashed from a scaled decode, exactly where that finds "
+        "anything; decoding costs half, searching more, and verdicts were the same (docs/explain/fidelity.md)",
+    )  # fmt: skip
+    screen_side_px: int = setting(
+        2_048, "shorter side from which a JPEG is screened: below it, looking further in a list of a million costs "
+        "more than decoding saves; nothing below 512 is ever scaled", unit="pixels", at_least=512,
     )  # fmt: skip
     max_animation_pixels: int = setting(
         200_000_000, "pixels over all frames that are stepped through: about a second of GIF decoding",

@@ -247,7 +247,7 @@ def scaled(data: bytes, layout: Layout, config: DecodeConfig, options: HashOptio
             opened = OPENERS[layout.format](io.BytesIO(data))
             width, height = opened.size
             halvings = next((n for n in (3, 2, 1) if min(width, height) >= _SCALED_SIDE_PX << n), 0)
-            if not halvings or check_size(width, height, layout, config):
+            if not halvings or min(width, height) < config.screen_side_px or check_size(width, height, layout, config):
                 return None
             turn = None if options.ignore_orientation else _UPRIGHT.get(_orientation(opened))
             if turn is not None and (width | height) % (1 << halvings):

@@ -23,6 +23,7 @@ from hashmatch.model import Fidelity, HashOptions, Picture, Refusal, Views
 from tests.support import images
 
 PDQ = frozenset({"pdq", "pdq-nearest512"})
+ALL = DecodeConfig(screen_side_px=512)
 EXACT = HashOptions(PDQ, views=Views.CHEAP)
 SCREEN = dataclasses.replace(EXACT, fidelity=Fidelity.SCREEN)
 SAVES: Mapping[str, Mapping[str, Any]] = {
@@ -38,7 +39,7 @@ def large(seed: int = 1, size: tuple[int, int] = (800, 592), mode: str = "RGB", 
     return images.encoded(images.photo(seed, size).convert(mode), "JPEG", **save)
 
 
-def ask(data: bytes, options: HashOptions = SCREEN, decode: DecodeConfig = DecodeConfig()) -> Picture:  # noqa: B008 - frozen
+def ask(data: bytes, options: HashOptions = SCREEN, decode: DecodeConfig = ALL) -> Picture:
     return dataclasses.replace(hash_picture(data, decode, options), decode_us=0, hash_us=0)
 
 
@@ -159,9 +160,16 @@ def test_two_frame_headers_are_never_scaled(monkeypatch: pytest.MonkeyPatch) -> 
     ask(data)
 
 
+@pytest.mark.parametrize(("least", "expected"), [(592, Fidelity.SCREEN), (593, Fidelity.EXACT)])
+def test_the_configuration_says_from_which_size_on(least: int, expected: Fidelity) -> None:
+    media = ask(large(), SCREEN, DecodeConfig(screen_side_px=least)).media
+    assert media is not None
+    assert media.fidelity is expected
+
+
 def test_the_gates_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *_args, **_kwargs: pytest.fail("was decoded"))
-    answer = ask(large(), SCREEN, DecodeConfig(max_pixels=800 * 592 - 1))
+    answer = ask(large(), SCREEN, DecodeConfig(max_pixels=800 * 592 - 1, screen_side_px=512))
     assert answer.refusal is Refusal.TOO_LARGE
 
 
