@@ -18,8 +18,8 @@ What this module deliberately does not do: it makes no view (``hashing/views.py`
 
 from __future__ import annotations
 
-import itertools
 import functools
+import itertools
 import re
 from typing import Final
 
