@@ -66,7 +66,7 @@ EXTENSIONS: Final = ("all-2", "all-5", "all-8", *(f"{side}-{p}" for side in CROP
 """Percent of the original that may have been cut away, around the centre or at one side."""
 MENDS: Final = ("letters", "corner-1", "corner-2", "corner-3", "corner-4")
 """What is painted over: letters with outlines, a corner (in reading order)."""
-TILTED_TRIMS: Final = 6
+TILTED_TRIMS: Final = 4
 """Trimmed rectangles whose inside is also turned back."""
 DEROTATED_TRIMS: Final = 6
 """Rectangles of a picture that was turned back as a whole."""

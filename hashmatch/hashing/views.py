@@ -27,7 +27,10 @@ quality of its own view, and the policy has limits for each kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import functools
+import itertools
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -39,6 +42,7 @@ from hashmatch.kernels.views import Rectangle, Shrunk, coarse, halved, sample, s
 from hashmatch.kernels.views_askew import straightened
 from hashmatch.kernels.views_bits import ROW_BITS, hash_all, hash_samples
 from hashmatch.kernels.views_edges import rectangles
+from hashmatch.kernels.views_flat import flat_percents
 from hashmatch.kernels.views_mend import without_corner, without_letters
 from hashmatch.kernels.views_quads import quadrilaterals
 from hashmatch.kernels.views_tilts import Tilt, tilts
@@ -59,7 +63,7 @@ Floats = npt.NDArray[np.float32]
 
 ALGORITHM = QUERY_ONLY[0].name
 
-_PLENTY_PX = 256
+_PLENTY_PX = 176
 """Sides of a rectangle from which half the resolution will do."""
 _TURNED_TRIMS = 4
 """Rectangles that are hashed in eight orientations; the others, as they are and mirrored."""
@@ -68,8 +72,8 @@ _NEGATIVE_TRIMS = 8
 
 _SLIGHT_DEGREES = (1.0, -1.0, 2.0, -2.0, 3.0, -3.0)
 """Angles that are tried whatever the edges show."""
-_MOST_DEGREES = 15.0
-_MOST_DEGREES_INSIDE = 6.0
+_MOST_DEGREES = 15
+_MOST_DEGREES_INSIDE = 6
 _FOUND_ANGLES = 2
 _LEAST_STRENGTH = 2.5
 """Of the edges of a turned picture, in steps of luma; turned photographs have 5 and more, upright ones up to 4."""
@@ -80,6 +84,7 @@ _ASIDE_PX, _ASIDE_PX_INSIDE = 1.5, 1.0
 """How far from a line the luma is compared: slight angles leave little between the line and the frame."""
 
 _SIDES: Final = ("left", "top", "right", "bottom")
+_SIZE_BYTES: Final = QUERY_ONLY[0].size_bytes
 _ROWS: Final = {orientation: row for row, orientation in enumerate(ORIENTATIONS)}
 _TURNED: Final = frozenset({*TURNED_VIEWS, *(f"trim-{number}-invert" for number in range(1, MAX_TRIMS + 1))})
 """Views whose names always have an orientation."""
@@ -166,8 +171,9 @@ def framed(scene: Scene) -> Iterator[View]:
         )
         inside = _half(part)
         if number <= TILTED_TRIMS and min(inside.width, inside.height) > 1:
-            for tilt in _tilts(scene.half, inside, _MOST_DEGREES_INSIDE, _ASIDE_PX_INSIDE, _LEAST_STRENGTH_INSIDE)[:1]:
-                yield View(f"trim-tilted-{number}", turned(scene.half, inside, tilt.degrees), MIRRORED)
+            for tilt in tilts(scene.half, inside, _MOST_DEGREES_INSIDE, _ASIDE_PX_INSIDE, 1):
+                if tilt.strength >= _LEAST_STRENGTH_INSIDE:
+                    yield View(f"trim-tilted-{number}", turned(scene.half, inside, tilt.degrees), MIRRORED)
 
 
 def celled(scene: Scene) -> Iterator[View]:
@@ -180,8 +186,8 @@ def celled(scene: Scene) -> Iterator[View]:
 def derotated(scene: Scene) -> Iterator[View]:
     """Make the views of the picture turned back, and of rectangles in it when it was surely turned."""
     angles = {round(degrees): degrees for degrees in _SLIGHT_DEGREES}
-    found = _tilts(scene.half, scene.half.whole, _MOST_DEGREES, _ASIDE_PX, _LEAST_STRENGTH)[:_FOUND_ANGLES]
-    angles |= {round(tilt.degrees): tilt.degrees for tilt in reversed(found)}
+    found = tilts(scene.half, scene.half.whole, _MOST_DEGREES, _ASIDE_PX, _FOUND_ANGLES)
+    angles |= {_whole_degrees(tilt): tilt.degrees for tilt in reversed(found) if tilt.strength >= _LEAST_STRENGTH}
     for whole_degrees, degrees in angles.items():
         yield View(f"derotate{whole_degrees:+d}", turned(scene.small, scene.small.whole, degrees), MIRRORED)
     if found and found[0].strength >= _SURE_STRENGTH:
@@ -193,8 +199,8 @@ def derotated(scene: Scene) -> Iterator[View]:
 
 def extended(scene: Scene) -> Iterator[View]:
     """Make the views that are larger than the picture."""
-    parts = [extension(name, scene.half.whole) for name in EXTENSIONS]
-    for name, grid in zip(EXTENSIONS, samples(scene.half.luma, parts), strict=True):
+    parts = [extension(name, scene.small.whole) for name in EXTENSIONS]
+    for name, grid in zip(EXTENSIONS, samples(scene.small.luma, parts), strict=True):
         yield View(f"extend-{name}", grid)
 
 
@@ -254,9 +260,10 @@ def _whole(grid: Floats) -> View:
     return View("", grid, ORIENTATIONS, "invert", ORIENTATIONS)
 
 
-def _tilts(picture: Shrunk, part: Rectangle, most: float, aside_px: float, least: float) -> list[Tilt]:
-    """Return the angles whose edges are strong enough, likeliest first."""
-    return [tilt for tilt in tilts(picture, part, most, aside_px) if tilt.strength >= least]
+def _whole_degrees(tilt: Tilt) -> int:
+    """Name an angle by the nearest whole degrees that have a name."""
+    nearest = min(max(round(abs(tilt.degrees)), 1), _MOST_DEGREES)
+    return nearest if tilt.degrees > 0 else -nearest
 
 
 def _turned_back(picture: Shrunk, tilt: Tilt) -> Shrunk:
@@ -271,28 +278,51 @@ def _half(part: Rectangle) -> Rectangle:
     return Rectangle(*(position / 2 for position in part))
 
 
-def _sampled(scene: Scene, parts: Iterable[Rectangle]) -> Iterator[Floats]:
+def _sampled(scene: Scene, parts: Sequence[Rectangle]) -> Iterator[Floats]:
     """Sample rectangles, at half the resolution where two pixels are left for each sample: a quarter of the work."""
-    for part in parts:
-        plenty = min(part.width, part.height) >= _PLENTY_PX
-        yield sample(scene.half.luma, _half(part)) if plenty else sample(scene.picture.luma, part)
+    large = [min(part.width, part.height) >= _PLENTY_PX for part in parts]
+    halves = iter(samples(scene.half.luma, [_half(part) for part, plenty in zip(parts, large, strict=True) if plenty]))
+    others = iter(samples(scene.picture.luma, list(itertools.compress(parts, map(operator.not_, large)))))
+    for plenty in large:
+        yield next(halves if plenty else others)
 
 
 def _hashed(made: list[View], frame: int) -> Iterator[ComputedHash]:
     """Hash views, and name each hash."""
+    plans = [_plan(one.name, one.orientations, one.negative, one.negative_orientations) for one in made]
     grids = np.stack([one.grid for one in made])
-    wanted = [sum({ROW_BITS[_ROWS[turn]] for turn in (*one.orientations, *one.negative_orientations)}) for one in made]
-    hashes, qualities = hash_all(grids, np.array(wanted))
-    for one, rows, quality in zip(made, hashes, qualities.tolist(), strict=True):
-        for orientation in one.orientations:
-            yield _computed(one.name, orientation, rows, quality, frame)
-        for orientation in one.negative_orientations:
-            yield _computed(one.negative, orientation, ~rows, quality, frame)
+    hashes, qualities = hash_all(grids, np.array([plan.wanted for plan in plans]))
+    values, negatives = hashes.tobytes(), (~hashes).tobytes()
+    flat = flat_percents(grids).tolist()
+    for at, (plan, quality) in enumerate(zip(plans, qualities.tolist(), strict=True)):
+        first = len(ORIENTATIONS) * at
+        for source, rows in ((values, plan.rows), (negatives, plan.negative_rows)):
+            for name, row in rows:
+                begin = _SIZE_BYTES * (first + row)
+                yield ComputedHash(ALGORITHM, source[begin : begin + _SIZE_BYTES], quality, name, frame, flat[at])
 
 
-def _computed(view: str, orientation: str, rows: Pixels, quality: int, frame: int) -> ComputedHash:
-    """Name one row of the hashes of a view; upright is not said of a view that is hashed upright as a rule."""
-    name = f"{view}+{orientation}" if view else orientation
-    if orientation == ORIENTATIONS[0] and view and view not in _TURNED:
-        name = view
-    return ComputedHash(ALGORITHM, rows[_ROWS[orientation]].tobytes(), quality, name, frame)
+class _Plan(NamedTuple):
+    """What is wanted of the hashes of one view: names and rows, of it and of its negative."""
+
+    wanted: int
+    rows: tuple[tuple[str, int], ...]
+    negative_rows: tuple[tuple[str, int], ...]
+
+
+@functools.cache  # there are as many as views
+def _plan(view: str, orientations: tuple[str, ...], negative: str, negative_orientations: tuple[str, ...]) -> _Plan:
+    """Plan what to hash of a view."""
+    wanted = {ROW_BITS[_ROWS[orientation]] for orientation in (*orientations, *negative_orientations)}
+    return _Plan(
+        sum(wanted),
+        tuple((_name(view, orientation), _ROWS[orientation]) for orientation in orientations),
+        tuple((_name(negative, orientation), _ROWS[orientation]) for orientation in negative_orientations),
+    )
+
+
+def _name(view: str, orientation: str) -> str:
+    """Name a hash; of a view that is hashed upright as a rule, upright is not said."""
+    if not view:
+        return orientation
+    return view if orientation == ORIENTATIONS[0] and view not in _TURNED else f"{view}+{orientation}"

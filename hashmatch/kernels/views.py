@@ -202,6 +202,46 @@ def _squeeze(lines: Floats, firsts: Longs, weights: Floats, begin: int, end: int
                 out[x, i + k] = sums[k, x]
 
 
+@kernel(
+    *(void, readonly(float32, 2), int64, readonly(float32, 2), writable(int64, 2)),
+    *[writable(float32, n) for n in (2, 2, 2, 3)],
+)
+def _sample(
+    luma: Floats, width: int, parts: Floats, firsts: Longs, weights: Floats, sums: Floats, strip: Floats, grids: Floats
+) -> None:
+    """Sample rectangles.
+
+    Parameters
+    ----------
+    luma : float32, shape (h, w), read-only ok
+        The picture; w at least 16.
+    width : int
+        How many of its columns count.
+    parts : float32, shape (n, 4), read-only ok
+        Left, top, right, bottom of each.
+    firsts, weights : int64, shape (2, 64); float32, shape (2, 64 * m)
+        Scratch: the tents down and across.
+    sums, strip : float32, shapes (16, max(w, 64)) and (w, 64)
+        Scratch: columns squeezed, in part and all.
+    grids : float32, shape (n, 64, 64), written
+        The samples.
+
+    """
+    height, across = luma.shape
+    for n in range(parts.shape[0]):
+        left, top, right, bottom = parts[n, 0], parts[n, 1], parts[n, 2], parts[n, 3]
+        taps_y = min(int(np.ceil((bottom - top) / np.float32(GRID))) + 1, height)
+        taps_x = min(int(np.ceil((right - left) / np.float32(GRID))) + 1, width)
+        down = weights[0][: GRID * taps_y].reshape((GRID, taps_y))
+        sideways = weights[1][: GRID * taps_x].reshape((GRID, taps_x))
+        _tents(top, bottom, height, firsts[0], down)
+        _tents(left, right, width, firsts[1], sideways)
+        begin = min(firsts[1, 0], across - LANES)
+        end = max(firsts[1, GRID - 1] + taps_x, begin + LANES)  # no less: what is not written may be no number
+        _squeeze(luma, firsts[0], down, begin, end, sums, strip)
+        _squeeze(strip, firsts[1], sideways, 0, GRID, sums, grids[n])
+
+
 @kernel(void, readonly(float32, 2), writable(float32, 2))
 def _halve(luma: Floats, half: Floats) -> None:
     """Mean of two by two pixels; float32, shapes (h, w) and (h // 2, w // 2)."""
@@ -211,8 +251,8 @@ def _halve(luma: Floats, half: Floats) -> None:
             half[y, x] = np.float32(0.25) * (upper[2 * x] + upper[2 * x + 1] + lower[2 * x] + lower[2 * x + 1])
 
 
-@kernel(void, readonly(float32, 2), readonly(float32), readonly(float32), writable(float32, 2))
-def _turn(luma: Floats, affine: Floats, within: Floats, grid: Floats) -> None:
+@kernel(void, readonly(float32, 2), readonly(float32), readonly(float32), *[writable(float32, 2)] * 2)
+def _turn(luma: Floats, affine: Floats, within: Floats, places: Floats, grid: Floats) -> None:
     """Sample a parallelogram: one bilinear sample for each cell of a grid.
 
     Parameters
@@ -224,20 +264,29 @@ def _turn(luma: Floats, affine: Floats, within: Floats, grid: Floats) -> None:
         pixel centres.
     within : float32, shape (4,), read-only ok
         Least x and y, greatest x and y that count, within the picture: beyond them the nearest pixel does.
+    places : float32, shape (2, m)
+        Scratch: x and y of the cells of a row.
     grid : float32, shape (n, m), written
         The samples.
 
     """
+    width, last_column, last_row = luma.shape[1], luma.shape[1] - 2, luma.shape[0] - 2
+    pixels, xs, ys = luma.ravel(), places[0], places[1]
     for i in range(grid.shape[0]):
+        row, v = grid[i], np.float32(i) + np.float32(0.5)
         for j in range(grid.shape[1]):
-            u, v = np.float32(j) + np.float32(0.5), np.float32(i) + np.float32(0.5)
-            x = min(max(affine[0] + affine[1] * u + affine[2] * v, within[0]), within[2])
-            y = min(max(affine[3] + affine[4] * u + affine[5] * v, within[1]), within[3])
-            left, top = min(int(x), luma.shape[1] - 2), min(int(y), luma.shape[0] - 2)
+            u = np.float32(j) + np.float32(0.5)
+            xs[j] = min(max(affine[0] + affine[1] * u + affine[2] * v, within[0]), within[2])
+            ys[j] = min(max(affine[3] + affine[4] * u + affine[5] * v, within[1]), within[3])
+        for j in range(grid.shape[1]):
+            x, y = xs[j], ys[j]
+            left, top = min(int(np.int32(x)), last_column), min(int(np.int32(y)), last_row)
             right_share, bottom_share = x - np.float32(left), y - np.float32(top)
-            upper = luma[top, left] + right_share * (luma[top, left + 1] - luma[top, left])
-            lower = luma[top + 1, left] + right_share * (luma[top + 1, left + 1] - luma[top + 1, left])
-            grid[i, j] = upper + bottom_share * (lower - upper)
+            at = np.uint64(top * width + left)  # unsigned: the compiler sees no negative index
+            below = at + np.uint64(width)
+            upper = pixels[at] + right_share * (pixels[at + np.uint64(1)] - pixels[at])
+            lower = pixels[below] + right_share * (pixels[below + np.uint64(1)] - pixels[below])
+            row[j] = upper + bottom_share * (lower - upper)
 
 
 def shrink(pixels: Pixels) -> Shrunk:
@@ -273,18 +322,24 @@ def samples(luma: Floats, parts: Sequence[Rectangle]) -> Floats:
         float32, shape (n, 64, 64).
 
     """
-    height, width = luma.shape
+    width = luma.shape[1]
     if width < LANES:  # vectors of pixels need as many
         luma = np.pad(luma, ((0, 0), (0, LANES - width)))
     across = luma.shape[1]
     grids = np.empty((len(parts), GRID, GRID), np.float32)
     strip = np.zeros((across, GRID), np.float32)  # columns that no tent reaches are weighed too: 0 * NaN is NaN
-    sums = np.empty((LANES, max(across, GRID)), np.float32)
-    for part, grid in zip(parts, grids, strict=True):
-        begin = min(max(int(part.left), 0), across - LANES)
-        end = max(min(math.ceil(part.right), width), begin + LANES)
-        _squeeze(luma, *_along(part.top, part.bottom, height), begin, end, sums, strip)
-        _squeeze(strip, *_along(part.left, part.right, width), 0, GRID, sums, grid)
+    longest = max((max(part.width, part.height) for part in parts), default=0.0)
+    weights = np.empty((2, GRID * (math.ceil(longest / GRID) + 2)), np.float32)
+    _sample(
+        luma,
+        width,
+        np.array(parts, np.float32).reshape(-1, 4),
+        np.empty((2, GRID), np.int64),
+        weights,
+        np.empty((LANES, max(across, GRID)), np.float32),
+        strip,
+        grids,
+    )
     return grids
 
 
@@ -292,14 +347,6 @@ def sample(luma: Floats, part: Rectangle) -> Floats:
     """Return 64 x 64 samples of a rectangle; float32, shape (64, 64); parameters as for :func:`samples`."""
     grid: Floats = samples(luma, [part])[0]
     return grid
-
-
-def _along(begin: float, end: float, length: int) -> tuple[Longs, Floats]:
-    """First pixels and weights of the tents along one side."""
-    firsts = np.empty(GRID, np.int64)
-    weights = np.empty((GRID, min(math.ceil((end - begin) / GRID) + 1, length)), np.float32)
-    _tents(np.float32(begin), np.float32(end), length, firsts, weights)
-    return firsts, weights
 
 
 def halved(picture: Shrunk) -> Shrunk:
@@ -356,5 +403,6 @@ def turned(picture: Shrunk, part: Rectangle, degrees: float, shape: tuple[int, i
         max(min(math.floor(part.bottom), height) - 1, 0),
     )
     grid = np.empty(shape, np.float32)
-    _turn(picture.luma, np.array([left, *across, top, *down], np.float32), np.array(within, np.float32), grid)
+    affine = np.array([left, *across, top, *down], np.float32)
+    _turn(picture.luma, affine, np.array(within, np.float32), np.empty((2, shape[1]), np.float32), grid)
     return grid

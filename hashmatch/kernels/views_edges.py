@@ -12,7 +12,7 @@ side that is the picture's own edge counts as a line of middling strength (:data
 than none. Rectangles as wide as the picture (bars, captions, telephones), as tall as it, and others are ranked apart,
 or the strong short edges of a window within the picture would leave no place for them.
 
-Bars and pages have rows of one shade, between letters too; photographs hardly ever do (:func:`_blank`). So the longest
+Bars and pages have rows of one shade, between letters too; photographs hardly ever do. So the longest
 stretch without such rows may end where no edge is strong enough to be seen, in the dark, and a rectangle that contains
 many of them is rather a page than the picture on it.
 
@@ -27,9 +27,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels._jit import float32, int64, kernel, readonly, void, writable
+from hashmatch.kernels._jit import boolean, float32, int64, kernel, readonly, void, writable
 
 Floats = npt.NDArray[np.float32]
+Longs = npt.NDArray[np.int64]
 
 STEP_LIMIT: Final = 12.0
 """Steps of luma beyond this count as this: about what a white border next to a bright sky shows."""
@@ -59,40 +60,85 @@ MOST_SHARE: Final = 0.995
 """A rectangle that keeps more than this of both sides is the picture itself."""
 
 
-@kernel(void, readonly(float32, 2), writable(float32), writable(float32, 2))
-def _contrast(luma: Floats, steps: Floats, sums: Floats) -> None:
-    """Sum, down each column, how much the steps across it stand out.
+@kernel(float32, writable(float32))
+def _folded(values: Floats) -> np.float32:
+    """Sum of all values, half onto half, so that many additions go on at a time; changes them."""
+    count = values.shape[0]
+    while count > 1:
+        half = (count + 1) // 2
+        low, high = values[: count - half], values[half:count]
+        for x in range(low.shape[0]):
+            low[x] += high[x]
+        count = half
+    total: np.float32 = values[0]
+    return total
+
+
+@kernel(void, readonly(float32, 2), writable(float32, 2))
+def _across(luma: Floats, sums: Floats) -> None:
+    """Sum the steps between left and right neighbours, limited, in quarters of each column; find blank columns.
 
     Parameters
     ----------
     luma : float32, shape (h, w), read-only ok
         The picture.
-    steps : float32, shape (w + 8,), all zero
-        Scratch: the steps of one row, between zeros.
-    sums : float32, shape (h + 1, w), written
-        Row ``y`` holds the sums of rows 0 to ``y - 1``.
+    sums : float32, shape (5, w), all zero
+        Sums of the four quarters, from above; then how many pixels of the column differ from its first.
 
     """
     height, width = luma.shape
-    sums[0] = np.float32(0)
+    limit, near, first, unlike = np.float32(STEP_LIMIT), np.float32(BLANK_RANGE), luma[0], sums[4]
+    for quarter in range(4):
+        steps = sums[quarter]
+        for y in range(quarter * height // 4, (quarter + 1) * height // 4):
+            row = luma[y]
+            for x in range(1, width - 1):
+                steps[x] += min(abs(row[x + 1] - row[x - 1]), limit)
+            for x in range(width):
+                unlike[x] += np.float32(abs(row[x] - first[x]) > near)
+
+
+@kernel(void, readonly(float32, 2), writable(float32), writable(float32, 2))
+def _down(luma: Floats, line: Floats, sums: Floats) -> None:
+    """Sum the steps between upper and lower neighbours, limited, in quarters of each row; find blank rows.
+
+    Parameters
+    ----------
+    luma : float32, shape (h, w), read-only ok
+        The picture.
+    line : float32, shape (w,)
+        Scratch: what is summed of one row.
+    sums : float32, shape (5, h), all zero
+        Sums of the four quarters, from the left; then how many pixels of the row differ from its first.
+
+    """
+    height, width = luma.shape
+    limit, near = np.float32(STEP_LIMIT), np.float32(BLANK_RANGE)
     for y in range(height):
-        row, above, here = luma[y], sums[y], sums[y + 1]
-        for x in range(1, width - 1):
-            steps[x + ASIDE_PX] = min(abs(row[x + 1] - row[x - 1]), np.float32(STEP_LIMIT))
+        row, first = luma[y], luma[y, 0]
         for x in range(width):
-            here[x] = (
-                above[x] + steps[x + ASIDE_PX] - np.float32(0.5) * steps[x] - np.float32(0.5) * steps[x + 2 * ASIDE_PX]
-            )
+            line[x] = np.float32(abs(row[x] - first) > near)
+        sums[4, y] = _folded(line)
+        if 0 < y < height - 1:
+            upper, lower = luma[y - 1], luma[y + 1]
+            for x in range(width):
+                line[x] = min(abs(lower[x] - upper[x]), limit)
+            for quarter in range(4):
+                sums[quarter, y] = _folded(line[quarter * width // 4 : (quarter + 1) * width // 4])
 
 
-@kernel(void, readonly(float32, 2), writable(float32), writable(int64), writable(float32))
-def _lines(sums: Floats, strengths: Floats, lines: npt.NDArray[np.int64], positions: Floats) -> None:
+@kernel(void, readonly(float32, 2), int64, writable(float32), writable(int64), writable(float32))
+def _lines(
+    sums: Floats, length: int, strengths: Floats, lines: Longs, positions: Floats
+) -> None:
     """Keep the strongest lines.
 
     Parameters
     ----------
-    sums : float32, shape (h + 1, w), read-only ok
-        From :func:`_contrast`.
+    sums : float32, shape (5, w), read-only ok
+        From :func:`_across` or :func:`_down`.
+    length : int
+        Pixels of a line.
     strengths : float32, shape (w,)
         Scratch.
     lines : int64, shape (LINES,), written
@@ -101,16 +147,18 @@ def _lines(sums: Floats, strengths: Floats, lines: npt.NDArray[np.int64], positi
         Where the line is, between pixels.
 
     """
-    height, width = sums.shape[0] - 1, sums.shape[1]
+    width = sums.shape[1]
     strengths[:] = np.float32(0)
     for parts in (1, 2, 4):
-        length = height // parts
-        for quarter in range(4 - 4 // parts + 1):
-            top = quarter * height // 4
-            scale = np.float32(1.0 / (max(length, 1) * np.sqrt(np.float32(parts))))
-            low, high = sums[top], sums[min(top + length, height)]
+        scale = np.float32(1.0 / (max(length // parts, 1) * np.sqrt(np.float32(parts))))
+        for first in range(4 - 4 // parts + 1):
             for x in range(width):
-                strengths[x] = max(strengths[x], (high[x] - low[x]) * scale)
+                total = np.float32(0)
+                for quarter in range(first, first + 4 // parts):
+                    left = sums[quarter, x - ASIDE_PX] if x >= ASIDE_PX else np.float32(0)
+                    right = sums[quarter, x + ASIDE_PX] if x + ASIDE_PX < width else np.float32(0)
+                    total += sums[quarter, x] - np.float32(0.5) * (left + right)
+                strengths[x] = max(strengths[x], total * scale)
     for n in range(LINES):
         best = 0
         for x in range(width):
@@ -128,34 +176,46 @@ def _lines(sums: Floats, strengths: Floats, lines: npt.NDArray[np.int64], positi
                 strengths[x] = np.float32(-1)
 
 
-@kernel(void, readonly(float32, 2), writable(float32), writable(float32))
-def _blank(luma: Floats, unlike: Floats, sums: Floats) -> None:
-    """Count the columns that show one shade from top to bottom.
+@kernel(float32, readonly(float32, 2), int64, int64, boolean)
+def _step(luma: Floats, line: int, at: int, upright: bool) -> np.float32:  # noqa: FBT001  (kernels have no keywords)
+    """Limited step of luma across a line, at one pixel of it; nothing at the picture's edges and beyond."""
+    height, width = luma.shape
+    if line < 1 or line >= (width if upright else height) - 1:
+        return np.float32(0)
+    step = luma[at, line + 1] - luma[at, line - 1] if upright else luma[line + 1, at] - luma[line - 1, at]
+    return min(abs(step), np.float32(STEP_LIMIT))
+
+
+@kernel(void, readonly(float32, 2), readonly(int64), boolean, writable(float32, 2))
+def _profiles(luma: Floats, lines: Longs, upright: bool, sums: Floats) -> None:  # noqa: FBT001  (same)
+    """Sum, along each line, how much the steps across it stand out.
 
     Parameters
     ----------
     luma : float32, shape (h, w), read-only ok
         The picture.
-    unlike : float32, shape (w,)
-        Scratch: pixels of a column that differ from its first.
-    sums : float32, shape (w + 1,), written
-        How many of the columns before this one are blank.
+    lines : int64, shape (n,), read-only ok
+        Columns or, if not ``upright``, rows; those below 0 are left out.
+    upright : bool
+        Which of them.
+    sums : float32, shape (n, length of a line + 1), written
+        Sums of what comes before each pixel.
 
     """
-    height, width = luma.shape
-    first = luma[0]
-    unlike[:] = np.float32(0)
-    for y in range(height):
-        row = luma[y]
-        for x in range(width):
-            unlike[x] += np.float32(abs(row[x] - first[x]) > np.float32(BLANK_RANGE))
-    sums[0] = np.float32(0)
-    for x in range(width):
-        sums[x + 1] = sums[x] + np.float32(unlike[x] <= np.float32(BLANK_REST) * np.float32(height))
+    for n in range(lines.shape[0]):
+        line = lines[n]
+        if line < 0:
+            continue
+        total = np.float32(0)
+        sums[n, 0] = total
+        for at in range(sums.shape[1] - 1):
+            aside = _step(luma, line - ASIDE_PX, at, upright) + _step(luma, line + ASIDE_PX, at, upright)
+            total += _step(luma, line, at, upright) - np.float32(0.5) * aside
+            sums[n, at + 1] = total
 
 
 @kernel(void, readonly(float32), writable(int64))
-def _longest_run(sums: Floats, ends: npt.NDArray[np.int64]) -> None:
+def _longest_run(sums: Floats, ends: Longs) -> None:
     """Find where the longest run of columns without a blank one begins and ends; int64, shape (2,), both 0 if none."""
     begin, longest = 0, 0
     ends[0], ends[1] = 0, 0
@@ -167,13 +227,13 @@ def _longest_run(sums: Floats, ends: npt.NDArray[np.int64]) -> None:
             ends[0], ends[1] = begin, x
 
 
-@kernel(float32, readonly(float32, 2), int64, float32, float32)
+@kernel(float32, readonly(float32), int64, float32, float32)
 def _side(sums: Floats, line: int, begin: np.float32, end: np.float32) -> np.float32:
     """Mean strength of a stretch of a line; of the picture's own edge, or a blank one's, if ``line`` is negative."""
     if line < 0:
         return np.float32(EDGE)
     low, high = int(begin + np.float32(0.5)), int(end + np.float32(0.5))
-    strength: np.float32 = (sums[high, line] - sums[low, line]) / np.float32(max(high - low, 1))
+    strength: np.float32 = (sums[high] - sums[low]) / np.float32(max(high - low, 1))
     return strength
 
 
@@ -202,44 +262,48 @@ def _insert(
 
 @kernel(
     *(void, readonly(float32, 2), readonly(float32, 2), readonly(int64), readonly(int64)),
-    *([readonly(float32)] * 4 + [writable(float32, n) for n in (3, 1, 3)]),
+    *([readonly(float32)] * 4 + [writable(float32, n) for n in (3, 1, 2, 3)]),
 )
 def _rectangles(  # noqa: C901  (six nested loops over one table are easier to follow than six functions)
     down: Floats,
     across: Floats,
-    columns: npt.NDArray[np.int64],
-    rows: npt.NDArray[np.int64],
+    columns: Longs,
+    rows: Longs,
     xs: Floats,
     ys: Floats,
     blank_columns: Floats,
     blank_rows: Floats,
     upright: Floats,
     level: Floats,
+    pages: Floats,
     found: Floats,
 ) -> None:
     """Keep the rectangles with the strongest sides.
 
     Parameters
     ----------
-    down, across : float32, shapes (h + 1, w) and (w + 1, h), read-only ok
-        Sums along columns and along rows, from :func:`_contrast`.
+    down, across : float32, shapes (n, h + 1) and (n, w + 1), read-only ok
+        Sums along the lines, from :func:`_profiles`.
     columns, rows : int64, shape (n,), read-only ok
         Lines, :data:`OWN` for the picture's own edges, :data:`BLANK` for those of blank stretches.
     xs, ys : float32, shape (n,), read-only ok
         Where they are; ascending.
     blank_columns, blank_rows : float32, shapes (w + 1,) and (h + 1,), read-only ok
-        From :func:`_blank`.
-    upright, level : float32, shapes (n, n, n) and (n,)
-        Scratch: strengths of upright sides by line, top and bottom; of level sides by line.
+        How many of the columns or rows before each are blank.
+    upright, level, pages : float32, shapes (n, n, n), (n,) and (n, n)
+        Scratch: strengths of upright sides by line, top and bottom; of level sides by line; how blank the rows between
+        two lines are, 1 if there are too few of them.
     found : float32, shape (3, m, 5), all zero
         As wide as the picture, as tall, others: ``left, top, right, bottom, strength``, strongest first, then zeros.
 
     """
-    width, height = np.float32(down.shape[1]), np.float32(across.shape[1])
-    for a in range(xs.shape[0]):
-        for c in range(ys.shape[0]):
-            for d in range(c + 1, ys.shape[0]):
-                upright[a, c, d] = _side(down, columns[a], ys[c], ys[d])
+    width, height = np.float32(across.shape[1] - 1), np.float32(down.shape[1] - 1)
+    for c in range(ys.shape[0]):
+        for d in range(c + 1, ys.shape[0]):
+            short = ys[d] - ys[c] < np.float32(LEAST_SHARE) * height
+            pages[c, d] = np.float32(1) if short else _blank_share(blank_rows, ys[c], ys[d])
+            for a in range(xs.shape[0]):
+                upright[a, c, d] = _side(down[a], columns[a], ys[c], ys[d])
     for a in range(xs.shape[0]):
         for b in range(a + 1, xs.shape[0]):
             if xs[b] - xs[a] < np.float32(LEAST_SHARE) * width:
@@ -248,15 +312,14 @@ def _rectangles(  # noqa: C901  (six nested loops over one table are easier to f
             wide = columns[a] == OWN and columns[b] == OWN
             filled = np.float32(1) - _blank_share(blank_columns, xs[a], xs[b])
             for c in range(ys.shape[0]):
-                level[c] = _side(across, rows[c], xs[a], xs[b])
+                level[c] = _side(across[c], rows[c], xs[a], xs[b])
             for c in range(ys.shape[0]):
                 for d in range(c + 1, ys.shape[0]):
-                    high = ys[d] - ys[c]
-                    if high < np.float32(LEAST_SHARE) * height or (whole and high > np.float32(MOST_SHARE) * height):
+                    if pages[c, d] >= filled or (whole and ys[d] - ys[c] > np.float32(MOST_SHARE) * height):
                         continue
                     sides = (upright[a, c, d], upright[b, c, d], level[c], level[d])
                     strength = sides[0] + sides[1] + sides[2] + sides[3] + min(sides)
-                    strength *= filled - _blank_share(blank_rows, ys[c], ys[d])
+                    strength *= filled - pages[c, d]
                     kind = 0 if wide else 1 if rows[c] == OWN and rows[d] == OWN else 2
                     if strength > found[kind, -1, 4]:
                         _insert(found[kind], xs[a], ys[c], xs[b], ys[d], strength)
@@ -278,26 +341,32 @@ def rectangles(luma: Floats, most: int) -> Floats:
         float32, shape (n, 5): left, top, right, bottom in pixels, and strength; strongest first.
 
     """
-    down, columns, xs, blank_columns = _direction(luma)
-    across, rows, ys, blank_rows = _direction(np.ascontiguousarray(luma.T))
+    height, width = luma.shape
+    steps_across, steps_down = np.zeros((5, width), np.float32), np.zeros((5, height), np.float32)
+    _across(luma, steps_across)
+    _down(luma, np.empty(width, np.float32), steps_down)
+    columns, xs, blank_columns = _sides(steps_across, height)
+    rows, ys, blank_rows = _sides(steps_down, width)
+    down, across = np.empty((xs.size, height + 1), np.float32), np.empty((ys.size, width + 1), np.float32)
+    _profiles(luma, columns, True, down)  # noqa: FBT003  (kernels have no keywords)
+    _profiles(luma, rows, False, across)  # noqa: FBT003  (same)
     found = np.zeros((len(SHARES), most, 5), np.float32)
-    upright, level = np.empty((xs.size, ys.size, ys.size), np.float32), np.empty(ys.size, np.float32)
-    _rectangles(down, across, columns, rows, xs, ys, blank_columns, blank_rows, upright, level, found)
+    upright = np.empty((xs.size, ys.size, ys.size), np.float32)
+    level, pages = np.empty(ys.size, np.float32), np.empty((ys.size, ys.size), np.float32)
+    _rectangles(down, across, columns, rows, xs, ys, blank_columns, blank_rows, upright, level, pages, found)
     ranked = np.concatenate(
         [found[kind, turn * share : (turn + 1) * share] for turn in range(most) for kind, share in enumerate(SHARES)]
     )
     return ranked[ranked[:, 4] > 0][:most]
 
 
-def _direction(luma: Floats) -> tuple[Floats, npt.NDArray[np.int64], Floats, Floats]:
-    """Return the sums down the columns, the lines or edges with their positions, ascending, and the blank columns."""
-    height, width = luma.shape
-    sums, blank = np.empty((height + 1, width), np.float32), np.empty(width + 1, np.float32)
-    _contrast(luma, np.zeros(width + 2 * ASIDE_PX, np.float32), sums)
-    _blank(luma, np.empty(width, np.float32), blank)
+def _sides(steps: Floats, length: int) -> tuple[Longs, Floats, Floats]:
+    """Return the lines or edges of one direction with their positions, ascending, and the sums of blank ones."""
+    width = steps.shape[1]
     lines, positions = np.empty(LINES, np.int64), np.empty(LINES, np.float32)
-    _lines(sums, np.empty(width, np.float32), lines, positions)
-    there = lines >= 0
+    _lines(steps, length, np.empty(width, np.float32), lines, positions)
+    there, blank = lines >= 0, np.zeros(width + 1, np.float32)
+    np.cumsum(steps[4] <= BLANK_REST * length, dtype=np.float32, out=blank[1:])
     ends = np.empty(2, np.int64)
     _longest_run(blank, ends)
     apart = [abs(positions[there] - end).min(initial=width) > APART_PX and 0 < end < width for end in ends]
@@ -305,4 +374,4 @@ def _direction(luma: Floats) -> tuple[Floats, npt.NDArray[np.int64], Floats, Flo
     lines = np.concatenate(([OWN, OWN], lines[there], np.full(ends.size, BLANK)))
     positions = np.concatenate((np.array([0, width], np.float32), positions[there], ends.astype(np.float32)))
     order = np.argsort(positions, kind="stable")
-    return sums, np.ascontiguousarray(lines[order]), np.ascontiguousarray(positions[order]), blank
+    return np.ascontiguousarray(lines[order]), np.ascontiguousarray(positions[order]), blank

@@ -27,6 +27,7 @@ from hashmatch.kernels.views import GRID, Rectangle, samples
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
+Longs = npt.NDArray[np.int64]
 
 LIGHT: Final = 230.0
 DARK: Final = 30.0
@@ -67,11 +68,12 @@ def _spread(mask: Mask, reach: int, across: Mask, out: Mask) -> None:
         row, wide = mask[y], across[y]
         wide[:] = row
         for k in range(1, reach + 1):
-            for x in range(width - k):
-                wide[x] |= row[x + k]
-            ahead = wide[k:]
-            for x in range(width - k):
-                ahead[x] |= row[x]
+            if k < width:  # slices: from zero, the compiler sees no negative index
+                ahead, behind = row[k:], wide[k:]
+                for x in range(behind.shape[0]):
+                    wide[x] |= ahead[x]
+                for x in range(behind.shape[0]):
+                    behind[x] |= row[x]
     for y in range(height):
         tall = out[y]
         tall[:] = across[y]
@@ -81,32 +83,30 @@ def _spread(mask: Mask, reach: int, across: Mask, out: Mask) -> None:
                 tall[x] |= wide[x]
 
 
-@kernel(void, writable(float32, 2), readonly(uint8, 2))
-def _fill(grid: Floats, holes: Mask) -> None:
+@kernel(void, writable(float32, 2), readonly(int64))
+def _fill(grid: Floats, holes: Longs) -> None:
     """Replace each hole by the mean of its neighbours, again and again.
 
     Parameters
     ----------
     grid : float32, shape (64, 64), changed
         The samples. In holes: what to begin with.
-    holes : uint8, shape (64, 64), read-only ok
-        1 for cells that are not known.
+    holes : int64, shape (n,), read-only ok
+        Cells that are not known, counted in reading order; ascending.
 
     """
     for _ in range(SWEEPS):
-        for i in range(GRID):
-            for j in range(GRID):
-                if holes[i, j] == 0:
-                    continue
-                above, below = grid[max(i - 1, 0), j], grid[min(i + 1, GRID - 1), j]
-                left, right = grid[i, max(j - 1, 0)], grid[i, min(j + 1, GRID - 1)]
-                mean = np.float32(0.25) * (above + below + left + right)
-                grid[i, j] += np.float32(RELAXATION) * (mean - grid[i, j])
+        for hole in holes:
+            i, j = hole // GRID, hole % GRID
+            above, below = grid[max(i - 1, 0), j], grid[min(i + 1, GRID - 1), j]
+            left, right = grid[i, max(j - 1, 0)], grid[i, min(j + 1, GRID - 1)]
+            mean = np.float32(0.25) * (above + below + left + right)
+            grid[i, j] += np.float32(RELAXATION) * (mean - grid[i, j])
 
 
 def letters(luma: Floats) -> Mask:
     """Return where letters are; float32, shape (h, w), at about 256 pixels a side, to uint8, shape (h, w), 0 or 1."""
-    light, dark = (luma >= LIGHT).astype(np.uint8), (luma <= DARK).astype(np.uint8)
+    light, dark = (luma >= LIGHT).view(np.uint8), (luma <= DARK).view(np.uint8)
     near_light, near_dark, across = np.empty_like(light), np.empty_like(light), np.empty_like(light)
     _spread(light, REACH_PX, across, near_light)
     _spread(dark, REACH_PX, across, near_dark)
@@ -163,5 +163,5 @@ def without_corner(grid: Floats, corner: int) -> Floats:
 def _mended(grid: Floats, holes: npt.NDArray[np.bool_]) -> Floats:
     """Fill the holes of samples, in place."""
     grid[holes] = grid[~holes].mean()
-    _fill(grid, holes.astype(np.uint8))
+    _fill(grid, np.flatnonzero(holes))
     return grid

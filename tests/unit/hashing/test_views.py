@@ -28,7 +28,7 @@ LEAST_QUALITY = PolicyConfig().min_image_quality
 STRANGERS_BEYOND = 57
 """The nearest that two unrelated photographs ever came in 3e10 comparisons is 58 (docs/explain/thresholds.md)."""
 
-MOST_VIEWS = 4 * 8 + 8 * 2 + 8 * 2 + 6 * 2 + 8 + 8 * 2 + 6 * 2 + 11 + 5 * 2 + 4 * 8 + 8
+MOST_VIEWS = 4 * 8 + 8 * 2 + 8 * 2 + 4 * 2 + 8 + 8 * 2 + 6 * 2 + 11 + 5 * 2 + 4 * 8 + 8
 """Of one frame: trimmed, negative, tilted, cells, turned back, trimmed then, extended, mended, askew, on black."""
 
 
