@@ -33,7 +33,8 @@ import numpy.typing as npt
 from hashmatch.bench.alterations import chosen, rng_for
 from hashmatch.bench.answers import Numbers
 from hashmatch.bench.codes import BITS
-from hashmatch.bench.robustness import LEVELS, distances, original, photos_below
+from hashmatch.bench.robustness import distances, original, photos_below
+from hashmatch.bench.robustness_upload import LEVELS
 from hashmatch.config import DecodeConfig, PolicyConfig
 from hashmatch.errors import BadInput
 from hashmatch.hashing.compute import hash_picture

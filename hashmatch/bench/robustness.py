@@ -2,11 +2,11 @@
 
 Theory of operation
 -------------------
-The list holds the exact hash of every original, and made-up codes up to a realistic length. Every original is altered
-in every way that was asked for, encoded, and hashed as an upload is: ``hash_picture`` with the views of a level. All
-its hashes that the policy lets decide are searched at once. An altered picture is *found* when one of them is within
-the policy's match distance of its own original, which is narrower for some kinds of views; anything else within that
-distance is a *false match*. *Review* is the same for the policy's wider distance.
+The list holds the exact hash of every original, and made-up codes up to a realistic length; for the level ``enrolled``
+also the hashes of the originals' parts (``hashing.enrol``). Every original is altered in every way that was asked for,
+encoded, and hashed as an upload is (``robustness_upload``), with the views of a level. An altered picture is *found*
+when one of its hashes is as near to its own original as the policy wants of a match; anything else that near is a
+*false match*. *Review* is the same for the policy's wider distance.
 
 Recall and false matches come from the index's own answer. Distances come from comparing everything with every original:
 the nearest to the own one, and a histogram of all the others.
@@ -25,12 +25,11 @@ import contextlib
 import multiprocessing
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -39,36 +38,29 @@ from hashmatch.bench import codes
 from hashmatch.bench.alterations import Alteration, chosen, rng_for
 from hashmatch.bench.answers import Found, Numbers
 from hashmatch.bench.column import Column
-from hashmatch.config import DecodeConfig, PolicyConfig
+from hashmatch.bench.robustness_goals import ENROLLED
+from hashmatch.bench.robustness_upload import (
+    LEAST_QUALITY,
+    MATCH_DISTANCE,
+    REVIEW_DISTANCE,
+    Seen,
+    upload_hashes,
+)
 from hashmatch.errors import BadInput
-from hashmatch.hashing.compute import hash_picture
+from hashmatch.hashing.enrol import enrol_hashes
 from hashmatch.index.columns import Bytes
 from hashmatch.kernels.pdq import pdq
-from hashmatch.matching.policy import queries_for
-from hashmatch.model import HashOptions, Views
+from hashmatch.model import Enrolment, Views
 from hashmatch.progress import SILENT, Progress
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 MAX_HITS = 100
 PAIRS_KEPT = 10
-POLICY = PolicyConfig()
-MATCH_ONLY = replace(
-    POLICY,
-    algorithms={name: replace(row, possible_distance=row.match_distance) for name, row in POLICY.algorithms.items()},
-    view_limits={kind: replace(row, possible_distance=row.match_distance) for kind, row in POLICY.view_limits.items()},
-)
-"""The policy without its review band: what it asks for is what it would call a match."""
-MATCH_DISTANCE = POLICY.algorithms["pdq"].match_distance
-REVIEW_DISTANCE = POLICY.algorithms["pdq"].possible_distance
-LEAST_QUALITY = POLICY.min_image_quality
+FULL = Views.FULL.value
 
-PLAIN = "plain"
-LEVELS: Mapping[str, HashOptions] = MappingProxyType(
-    {PLAIN: HashOptions(frozenset({"pdq"}), dihedral=False)}
-    | {level.value: HashOptions(frozenset({"pdq", "pdq-nearest512"}), views=level) for level in Views}
-)
-"""Name of a level to what is computed of an upload: one hash, as other tools do; or both dialects in eight orientations
-and the views of that level."""
+NOTHING = np.zeros(0, dtype=np.int64)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +81,30 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What one altered photo is asked for with at one level.
+class Listed:
+    """A list: the originals' values, some photos with several, then made-up codes.
 
-    ``hashes`` : uint8, shape (q, 32), those that the policy lets decide. ``match``, ``review`` : int64, shape (q,), how
-    far each of them reaches, in bits, inclusive.
+    ``owners`` : int64, shape (values of originals,), the photo of each.
     """
 
-    photo: int
-    alteration: str
-    level: str
-    hashes: Bytes
-    match: Numbers
-    review: Numbers
-    decode_us: int
-    hash_us: int
-    refused: bool
+    column: Column
+    owners: Numbers
+
+    @property
+    def known(self) -> Bytes:
+        """The originals' values."""
+        return self.column.codes[: len(self.owners)]
+
+    def search(self, hashes: Bytes, reach: Numbers) -> Found:
+        """Ask for hashes, each as far as it reaches; rows of what is found are photos, and -1 for a made-up code."""
+        found = [(NOTHING, NOTHING, NOTHING)]
+        for radius in np.unique(reach[reach >= 0]).tolist():
+            of_reach = np.flatnonzero(reach == radius)
+            answer = self.column.found(self.column.ask(hashes[of_reach], radius), len(of_reach))
+            rows = np.append(self.owners, -1)[np.minimum(answer.row, len(self.owners))]
+            found.append((of_reach[answer.query], rows, np.asarray(answer.distance)))
+        query, row, distance = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return Found(query, row, distance)
 
 
 @dataclass(slots=True)
@@ -236,29 +236,25 @@ def look(photo: int, trial: Trial) -> list[Seen]:
     """Alter one photo in every way and hash what comes out at every level: the work of one worker."""
     name, path = trial.photos[photo]
     picture = original(path, trial.side_px)
-    seen = []
+    seen: list[Seen] = []
     for alteration in _named(trial.alterations):
         data = alteration(picture, rng_for(trial.seed, alteration.name, name))
-        seen += [upload_hashes(data, level, photo, alteration.name) for level in trial.levels]
+        by_level: dict[str, Seen] = {}
+        for level in trial.levels:
+            same = by_level.get(FULL) if level == ENROLLED else None  # hashed alike, and asked of another list
+            by_level[level] = (
+                upload_hashes(data, level, trial.entries, photo, alteration.name)
+                if same is None
+                else replace(same, level=level)
+            )
+        seen += by_level.values()
     return seen
 
 
-def upload_hashes(data: bytes, level: str, photo: int = 0, alteration: str = "") -> Seen:
-    """Hash a file as an upload, and ask the policy how far each hash reaches."""
-    answer = hash_picture(data, DecodeConfig(), LEVELS[level])
-    review, match = queries_for(answer.hashes, POLICY), queries_for(answer.hashes, MATCH_ONLY)
-    values = b"".join(query.value for query in review)
-    return Seen(
-        photo=photo,
-        alteration=alteration,
-        level=level,
-        hashes=np.frombuffer(values, dtype=np.uint8).reshape(len(review), codes.SIZE_BYTES),
-        match=np.array([query.max_distance for query in match], dtype=np.int64),
-        review=np.array([query.max_distance for query in review], dtype=np.int64),
-        decode_us=answer.decode_us,
-        hash_us=answer.hash_us,
-        refused=answer.refusal is not None,
-    )
+def enrol(photo: int, trial: Trial) -> list[bytes]:
+    """Hash the parts of one photo that its entry would hold: the work of one worker."""
+    picture = np.asarray(original(trial.photos[photo][1], trial.side_px))
+    return [row.value for row in enrol_hashes(picture, Enrolment.DENSE) if row.quality >= LEAST_QUALITY]
 
 
 def run(trial: Trial, progress: Progress = SILENT) -> Outcome:
@@ -272,15 +268,18 @@ def run(trial: Trial, progress: Progress = SILENT) -> Outcome:
     """
     kept, listed, skipped = _list(trial, progress)
     trial = replace(trial, photos=kept)
-    column = _column(listed, trial)
+    lists = {level: _plain_list(listed, trial) for level in trial.levels[:1]}
+    plain = lists[trial.levels[0]]
+    lists = {level: _enrolled_list(plain, trial, progress) if level == ENROLLED else plain for level in trial.levels}
     tallies = {(name, level): Tally() for name in trial.alterations for level in trial.levels}
     foreign = {level: Foreign() for level in trial.levels}
     names = [name for name, _ in kept]
     progress.start("altering photos", len(kept), "photos")
-    with _looking(trial) as looks:
+    with _in_processes(look, trial) as looks:
         for rows in looks:
             for seen in rows:
-                _score(seen, column, names, tallies[seen.alteration, seen.level], foreign[seen.level])
+                where = lists[seen.level]
+                _score(seen, where, names, tallies[seen.alteration, seen.level], foreign[seen.level])
             progress.advance(1)
     progress.finish()
     return Outcome(trial, len(kept), tallies, foreign, skipped)
@@ -288,8 +287,10 @@ def run(trial: Trial, progress: Progress = SILENT) -> Outcome:
 
 def distances(hashes: Bytes, others: Bytes) -> Numbers:
     """Compare every one with every other: int64, shape (hashes, others)."""
-    ours, theirs = (np.ascontiguousarray(rows).view(np.uint64) for rows in (hashes, others))
-    every: Numbers = np.bitwise_count(ours[:, None, :] ^ theirs[None, :, :]).sum(axis=2, dtype=np.int64)
+    ours, theirs = (np.ascontiguousarray(rows).view(np.uint64).T for rows in (hashes, others))
+    every = np.zeros((len(hashes), len(others)), dtype=np.int64)
+    for our, their in zip(ours, theirs, strict=True):  # word by word: a third of the time of one large array
+        every += np.bitwise_count(our[:, None] ^ their[None, :])
     return every
 
 
@@ -319,29 +320,43 @@ def _list(trial: Trial, progress: Progress) -> tuple[list[tuple[str, Path]], Byt
     return kept, np.array(values), skipped
 
 
-def _column(listed: Bytes, trial: Trial) -> Column:
-    """Return the index over the originals, then made-up codes; already searched once, so that it is compiled."""
+def _plain_list(listed: Bytes, trial: Trial) -> Listed:
+    """Return the list of the originals and made-up codes; already searched once, so that it is compiled."""
     fill = max(0, trial.entries - len(listed))
     made_up = codes.uniform(fill, np.random.default_rng(trial.seed))
     column = Column(np.concatenate([listed, made_up]), MAX_HITS)
-    column.ask(listed[:1], MATCH_DISTANCE)
-    column.ask(listed[:1], REVIEW_DISTANCE)
-    return column
+    for radius in (MATCH_DISTANCE, REVIEW_DISTANCE):
+        column.ask(listed[:1], radius)
+    return Listed(column, np.arange(len(listed)))
+
+
+def _enrolled_list(plain: Listed, trial: Trial, progress: Progress) -> Listed:
+    """Return the list in which every original also has the values of its parts."""
+    values, owners = [plain.known], [plain.owners]
+    progress.start("enrolling originals", len(trial.photos), "photos")
+    with _in_processes(enrol, trial) as enrolled:
+        for photo, rows in enumerate(enrolled):
+            values.append(np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(-1, codes.SIZE_BYTES))
+            owners.append(np.full(len(rows), photo))
+            progress.advance(1)
+    progress.finish()
+    made_up = plain.column.codes[len(plain.owners) :]
+    return Listed(Column(np.concatenate([*values, made_up]), MAX_HITS), np.concatenate(owners))
 
 
 @contextlib.contextmanager
-def _looking(trial: Trial) -> Iterator[Iterator[list[Seen]]]:
-    """Results of :func:`look` for every photo, in order; from other processes unless ``jobs`` is 1."""
+def _in_processes(work: Callable[[int, Trial], Result], trial: Trial) -> Iterator[Iterator[Result]]:
+    """Results of some work on every photo, in order; from other processes unless ``jobs`` is 1."""
     every = range(len(trial.photos))
     if trial.jobs == 1:
-        yield (look(photo, trial) for photo in every)
+        yield (work(photo, trial) for photo in every)
         return
     fresh = multiprocessing.get_context("spawn")  # a fork would inherit FAISS's and Numba's threads
     with ProcessPoolExecutor(trial.jobs, mp_context=fresh) as pool:
-        yield pool.map(look, every, [trial] * len(every))
+        yield pool.map(work, every, [trial] * len(every))
 
 
-def _score(seen: Seen, column: Column, names: Sequence[str], tally: Tally, foreign: Foreign) -> None:
+def _score(seen: Seen, listed: Listed, names: Sequence[str], tally: Tally, foreign: Foreign) -> None:
     """Search for one altered photo and count what comes back."""
     tally.hashes.append(len(seen.hashes))
     tally.decode_us.append(seen.decode_us)
@@ -352,17 +367,15 @@ def _score(seen: Seen, column: Column, names: Sequence[str], tally: Tally, forei
     if not len(seen.hashes):
         return
     begin = time.perf_counter_ns()
-    answer = column.ask(seen.hashes, REVIEW_DISTANCE)
+    review = listed.search(seen.hashes, seen.review)
     tally.search_us.append((time.perf_counter_ns() - begin) / 1e3)
-    found = column.found(answer, len(seen.hashes))
-    review, match = (found.where(found.distance <= reach[found.query]) for reach in (seen.review, seen.match))
+    match = review.where(review.distance <= seen.match[review.query])
     tally.found += _has(match, seen.photo)
     tally.found_review += _has(review, seen.photo)
     foreign.false_matches += _others(match, seen.photo)
     foreign.false_review += _others(review, seen.photo)
-    every = distances(seen.hashes, column.codes[: len(names)])
-    tally.own.append(int(every[:, seen.photo].min()))
-    others = np.delete(every, seen.photo, axis=1)
+    tally.own.append(int(distances(seen.hashes, listed.known[listed.owners == seen.photo]).min()))
+    others = np.delete(distances(seen.hashes, listed.known[: len(names)]), seen.photo, axis=1)
     foreign.histogram += np.bincount(others.ravel(), minlength=codes.BITS + 1)
     if others.size:
         at = int(others.min(axis=0).argmin())
@@ -370,13 +383,13 @@ def _score(seen: Seen, column: Column, names: Sequence[str], tally: Tally, forei
         foreign.note(int(others[:, at].min()), names[seen.photo], seen.alteration, other)
 
 
-def _has(found: Found, row: int) -> bool:
-    return bool((found.row == row).any())
+def _has(found: Found, photo: int) -> bool:
+    return bool((found.row == photo).any())
 
 
-def _others(found: Found, row: int) -> int:
-    """How many other entries were found."""
-    return len(np.unique(found.row[found.row != row]))
+def _others(found: Found, photo: int) -> int:
+    """How many others were found; made-up codes, of which two are never alike, count as one."""
+    return len(np.unique(found.row[found.row != photo]))
 
 
 def _median_ms(times_us: Sequence[float]) -> float | None:

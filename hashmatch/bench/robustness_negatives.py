@@ -27,25 +27,17 @@ from hashmatch.bench import codes
 from hashmatch.bench.alterations import encoded, rng_for
 from hashmatch.bench.answers import Numbers
 from hashmatch.bench.column import Column
-from hashmatch.bench.robustness import (
-    LEAST_QUALITY,
-    MATCH_DISTANCE,
-    MAX_HITS,
-    REVIEW_DISTANCE,
-    SUFFIXES,
-    Seen,
-    distances,
-    original,
-    upload_hashes,
-)
+from hashmatch.bench.robustness import MAX_HITS, SUFFIXES, Listed, distances, original
 from hashmatch.bench.robustness_goals import LAYOUT, PRODUCT
 from hashmatch.bench.robustness_overlays import page
+from hashmatch.bench.robustness_upload import LEAST_QUALITY, Seen, upload_hashes
 from hashmatch.index.columns import Bytes
 from hashmatch.kernels.pdq import pdq
 from hashmatch.progress import SILENT, Progress
 
 LAYOUTS = 8
 PAGES = 12
+ENTRIES = 1_000_000
 COST_SIZE = (1024, 768)
 COST_ROUNDS = 15
 
@@ -95,8 +87,10 @@ def layouts(seed: int, count: int = LAYOUTS, pages: int = PAGES) -> Iterator[Fam
         yield Family(LAYOUT, [(name, page(layout, rng)) for name, rng in named])
 
 
-def judge(families: Sequence[Family], levels: Sequence[str], progress: Progress = SILENT) -> dict[str, Any]:
-    """Count the members that match another of their family.
+def judge(
+    families: Sequence[Family], levels: Sequence[str], entries: int = ENTRIES, progress: Progress = SILENT
+) -> dict[str, Any]:
+    """Count the members that match another of their family; the review band is that of a list of ``entries``.
 
     Returns
     -------
@@ -112,7 +106,7 @@ def judge(families: Sequence[Family], levels: Sequence[str], progress: Progress 
         for level in levels if len(names) > 1 else ():
             count = counted.setdefault(family.kind, {}).setdefault(level, Count())
             for at, picture in enumerate(pictures):
-                seen = upload_hashes(encoded(picture, "JPEG", quality=80), level)
+                seen = upload_hashes(encoded(picture, "JPEG", quality=80), level, entries)
                 if len(seen.hashes):
                     count.add(seen, distances(seen.hashes, listed), at, names)
         progress.advance(len(family.pictures))
@@ -140,13 +134,14 @@ def cost(photos: Sequence[Path], levels: Sequence[str], entries: int, seed: int)
 
     """
     column = Column(codes.uniform(entries, np.random.default_rng(seed)), MAX_HITS)
+    listed = Listed(column, np.arange(0))
     samples: dict[str, list[tuple[float, ...]]] = {level: [] for level in levels}
     for path in photos:
         data = encoded(original(path, COST_SIZE[0]).resize(COST_SIZE), "JPEG", quality=90)
         rounds: dict[str, list[tuple[float, ...]]] = {level: [] for level in levels}
         for _ in range(COST_ROUNDS):
             for level in levels:
-                rounds[level].append(_round(data, level, column))
+                rounds[level].append(_round(data, level, listed))
         for level in levels:
             samples[level].append(tuple(np.array(rounds[level]).min(axis=0).tolist()))
     keys = ("hashes", "decode_ms", "hash_ms", "search_ms", "search_review_ms")
@@ -156,11 +151,11 @@ def cost(photos: Sequence[Path], levels: Sequence[str], entries: int, seed: int)
     }
 
 
-def _round(data: bytes, level: str, column: Column) -> tuple[float, ...]:
-    seen = upload_hashes(data, level)
+def _round(data: bytes, level: str, listed: Listed) -> tuple[float, ...]:
+    seen = upload_hashes(data, level, len(listed.column.codes))
     taken_ms = []
-    for radius in (MATCH_DISTANCE, REVIEW_DISTANCE):
+    for reach in (seen.match, seen.review):
         begin = time.perf_counter_ns()
-        column.ask(seen.hashes, radius)
+        listed.search(seen.hashes, reach)
         taken_ms.append((time.perf_counter_ns() - begin) / 1e6)
     return len(seen.hashes), seen.decode_us / 1e3, seen.hash_us / 1e3, *taken_ms

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from hashmatch.bench import robustness
-from hashmatch.bench.robustness import MATCH_DISTANCE, Foreign, Outcome, Seen, Tally, Trial, photos_below, run
+from hashmatch.bench.robustness import Foreign, Outcome, Tally, Trial, photos_below, run
 from hashmatch.bench.robustness_negatives import Count, Family, cost, judge, layouts, products
-from hashmatch.bench.robustness_overlays import scene
+from hashmatch.bench.robustness_overlays import page, scene
+from hashmatch.bench.robustness_upload import MATCH_DISTANCE, Seen
 from hashmatch.errors import BadInput
 
 SIZE = (200, 150)
@@ -41,6 +42,22 @@ def test_what_each_level_undoes(photos: Path) -> None:
     }  # fmt: skip
     assert {tuple(tally.hashes) for (_, level), tally in outcome.tallies.items() if level == "plain"} == {(1, 1, 1)}
     assert {tuple(tally.hashes) for (_, level), tally in outcome.tallies.items() if level == "none"} == {(16, 16, 16)}
+
+
+def test_crops_are_found_in_a_list_with_parts_of_the_originals(photos: Path) -> None:
+    outcome = run(trial(photos, "crop_15%", "crop_top_10%", "mirror", levels=("full", "enrolled")))
+    found = {key: tally.found for key, tally in outcome.tallies.items()}
+    assert [found[name, "enrolled"] for name in ("crop_15%", "crop_top_10%", "mirror")] == [3, 3, 3]
+    assert [found[name, "full"] for name in ("crop_15%", "crop_top_10%", "mirror")] == [0, 0, 3]
+    assert outcome.foreign["enrolled"].false_matches == 0
+    assert outcome.foreign["enrolled"].hashes == outcome.foreign["full"].hashes
+
+
+def test_pages_of_one_layout_are_for_review_only() -> None:
+    pages = [(str(at), page(3, np.random.default_rng(at))) for at in range(3)]
+    said = judge([Family("pages", pages)], ("none", "cheap"))["pages"]
+    assert said["none"]["matches"] == said["cheap"]["matches_review"] == 6
+    assert said["cheap"]["matches"] == 0
 
 
 def test_what_is_printed(photos: Path) -> None:
