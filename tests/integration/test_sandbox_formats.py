@@ -12,7 +12,7 @@ import pytest_asyncio
 from hashmatch.config import DecodeConfig
 from hashmatch.hashing.algorithms import perceptual_names
 from hashmatch.hashing.compute import hash_picture
-from hashmatch.model import HashOptions, Picture
+from hashmatch.model import Fidelity, HashOptions, Picture, Views
 from hashmatch.sandbox.pool import WorkerPool
 from tests.support import images
 from tests.support.sandbox import patient
@@ -44,6 +44,17 @@ async def pool() -> AsyncIterator[WorkerPool]:
 
 def without_times(picture: Picture) -> Picture:
     return dataclasses.replace(picture, queue_us=0, decode_us=0, hash_us=0)
+
+
+@pytest.mark.parametrize("views", [Views.NONE, Views.CHEAP])
+async def test_a_large_jpeg_is_screened_in_confinement(pool: WorkerPool, views: Views) -> None:
+    data = images.encoded(images.photo(5, (2_080, 2_056)), "JPEG")
+    options = HashOptions(frozenset({"pdq", "pdq-nearest512"}), views=views, fidelity=Fidelity.SCREEN)
+    confined = await pool.hash(data, options)
+    assert without_times(confined) == without_times(hash_picture(data, DecodeConfig(), options))
+    assert confined.media is not None
+    assert confined.media.fidelity is Fidelity.SCREEN
+    assert pool.status().restarts == 0
 
 
 @pytest.mark.parametrize("name", FILES)
