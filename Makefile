@@ -35,7 +35,8 @@ bench-search: $(VENV)/.installed  ## measure the search beside its peers: native
 PHOTOS ?= hashsets/demo/photos
 robustness: $(VENV)/.installed  ## count which altered photos are found: make robustness PHOTOS=DIR ARGS="--limit 60"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	OMP_NUM_THREADS=1 $(BIN)/hashmatch bench robustness $(foreach where,$(PHOTOS),--photos $(where)) --transforms all,augly \
+	OMP_NUM_THREADS=1 $(BIN)/hashmatch bench robustness $(foreach where,$(PHOTOS),--photos $(where)) --limit 60 --transforms all,augly \
+	  --levels all --strangers 100000 --strangers-file native_bench/robustness/strangers.jsonl \
 	  --results native_bench/robustness/RESULTS.md --plot native_bench/robustness/plots $(ARGS)
 
 check: $(VENV)/.installed  ## lint, types, import layers, generated code and docs

@@ -19,7 +19,7 @@ from hashmatch.bench.goals import Checked, Goal
 
 LEVEL = "full"
 ENROLLED = "enrolled"
-"""A list with views of the originals; no level of a query, so not measured yet and its goals are open."""
+"""The level ``full``, asked of a list that also has the hashes of the originals' parts."""
 FOREIGN_QUERIES = 100_000
 PERCENT = " %"
 PRODUCT, LAYOUT = "same product, other photo", "same layout, other text"
@@ -67,16 +67,24 @@ def recall(what: str, bound: float, *names: str, key: str = "recall", level: str
 
 
 def _false_matches(results: Any) -> float | None:
-    row = results["foreign"].get(LEVEL)
-    if row is None or (row["queries"] < FOREIGN_QUERIES and not row["false_matches"]):
-        return None
-    return float(row["false_matches"])
+    rows = _foreign(results)
+    queries, found = (sum(row[key] for row in rows) for key in ("queries", "false_matches"))
+    return None if queries < FOREIGN_QUERIES and not found else float(found)
+
+
+def _foreign(results: Any) -> list[Mapping[str, Any]]:
+    """Altered photos against the other photos, and strangers, as far as there are any."""
+    return [row for row in (results["foreign"].get(LEVEL), results.get("strangers")) if row is not None]
 
 
 def _false_matches_beside(results: Any) -> Mapping[str, float | None]:
-    row = results["foreign"].get(LEVEL) or {}
-    named = {"false matches": "false_matches", "queries": "queries", "nearest foreign": "nearest_foreign"}
-    return {name: row.get(key) for name, key in named.items()}
+    rows = _foreign(results)
+    nearest = [row["nearest_foreign"] for row in rows if row["nearest_foreign"] is not None]
+    return {
+        "false matches": sum(row["false_matches"] for row in rows),
+        "queries": sum(row["queries"] for row in rows),
+        "nearest foreign": min(nearest, default=None),
+    }
 
 
 def _negatives(kind: str) -> Goal:

@@ -29,6 +29,7 @@ def page(results: _ROW) -> str:
         _levels(results),
         _transforms(results),
         _foreign(results),
+        _strangers(results.get("strangers")),
         _negatives(results),
         _skipped(results["skipped"]),
     ]
@@ -44,11 +45,19 @@ def recall_rows(results: _ROW) -> Iterable[tuple[str, ...]]:
 def remarks(results: _ROW) -> Iterable[str]:
     """Lines below those rows: cost, false matches, hard negatives, goals, what was left out."""
     for level, row in results["foreign"].items():
-        cost = results["cost"][level]
+        cost = results["cost"].get(level)
+        if cost is None:
+            continue
         yield (
             f"{level}: {cost['hashes']:g} hashes per upload, {cost['hash_ms']:.2f} ms to hash, "
             f"{cost['search_ms']:.2f} ms to search {results['entries']:,} entries; {row['false_matches']:,} false "
             f"matches in {row['queries']:,} queries, nearest {row['nearest_foreign']}"
+        )
+    strangers = results.get("strangers")
+    if strangers is not None:
+        yield (
+            f"strangers: {strangers['false_matches']:,} false matches in {strangers['queries']:,} queries, "
+            f"nearest {strangers['nearest_foreign']}"
         )
     for kind, by in results["hard_negatives"].items():
         for level, row in by.items():
@@ -143,6 +152,20 @@ def _foreign(results: _ROW) -> str:
     nearest = table(("level", "distance", "photo", "altered by", "other photo"), pairs, words=(0, 2, 3, 4))
     note = "Every altered photo against every other photo: all of these are to stay far away.\n"
     return f"## False matches\n\n{note}\n{table(head, lines)}\nThe nearest pairs:\n\n{nearest}"
+
+
+def _strangers(row: _ROW | None) -> str:
+    if row is None:
+        return ""
+    kinds = ", ".join(f"{name} {count:,}" for name, count in row["kinds"].items())
+    pairs = [(str(distance), kind, str(number), photo) for distance, kind, number, photo in row["nearest"][:5]]
+    return (
+        f"## Strangers\n\n{row['queries']:,} pictures made for this ({kinds}), {row['query_hashes']:,} hashes of all\n"
+        f"views, in a list of {row['entries']:,} entries with {row['photos']} photos: "
+        f"**{row['false_matches']:,} false matches**.\n"
+        f"{row['comparisons']:,} comparisons with photos that they are not made of; the nearest:\n\n"
+        + table(("distance", "kind", "number", "photo"), pairs, words=(1, 3))
+    )
 
 
 def _negatives(results: _ROW) -> str:

@@ -20,6 +20,7 @@ import dataclasses
 import hashlib
 import json
 import multiprocessing
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -172,6 +173,23 @@ KINDS: Mapping[str, Callable[[Known, Rng, set[int]], Image.Image]] = {
 """Ways to make a stranger; ``own`` receives the photographs that it is made of."""
 
 
+def stranger(known: Known, seed: int, number: int) -> tuple[str, set[int], bytes]:
+    """Make one stranger: its kind, the photographs that it is made of, and its file."""
+    rng = np.random.default_rng((seed, number))
+    kind, own = list(KINDS)[number % len(KINDS)], set[int]()
+    return kind, own, encoded(KINDS[kind](known, rng, own), "JPEG", quality=85)
+
+
+def seconds_each(known: Known, seed: int) -> float:
+    """Time how long making and hashing a stranger takes, on one of each kind; each was made once before."""
+    for _ in range(2):
+        begin = time.perf_counter()
+        for number in range(len(KINDS)):
+            asked_hashes(stranger(known, seed, number)[2], LEVEL)
+        took_s = time.perf_counter() - begin
+    return took_s / len(KINDS)
+
+
 def known(photos: Sequence[tuple[str, Path]], side_px: int, progress: Progress = SILENT) -> Known:
     """Read the photographs; those that no list would have are left out.
 
@@ -214,11 +232,9 @@ class Judge:
         """Make and judge one chunk."""
         kinds, histogram = Counter[str](), np.zeros(codes.BITS + 1, np.int64)
         false, nearest, hashes = [], (codes.BITS, "", 0, ""), 0
-        for stranger in range(number * CHUNK, min((number + 1) * CHUNK, self.plan.queries)):
-            rng = np.random.default_rng((self.plan.seed, stranger))
-            kind, own = list(KINDS)[stranger % len(KINDS)], set[int]()
-            picture = KINDS[kind](self.known, rng, own)
-            asked, reach = asked_hashes(encoded(picture, "JPEG", quality=85), LEVEL)
+        for query in range(number * CHUNK, min((number + 1) * CHUNK, self.plan.queries)):
+            kind, own, data = stranger(self.known, self.plan.seed, query)
+            asked, reach = asked_hashes(data, LEVEL)
             kinds[kind] += 1
             hashes += len(asked)
             if not len(asked):
@@ -226,14 +242,14 @@ class Judge:
             found = self.column.found(self.column.ask(asked, int(reach.max())), len(asked))
             found = found.where((found.distance <= reach[found.query]) & ~np.isin(found.row, list(own)))
             false += [
-                (int(distance), kind, stranger, self._named(int(row)))
+                (int(distance), kind, query, self._named(int(row)))
                 for row, distance in zip(found.row, found.distance, strict=True)
             ]
             others = np.array([row for row in range(len(self.known.names)) if row not in own])
             every = distances(asked, np.ascontiguousarray(self.known.hashes[others]))
             histogram += np.bincount(every.ravel(), minlength=codes.BITS + 1)
             at = int(every.min(axis=0).argmin())
-            nearest = min(nearest, (int(every[:, at].min()), kind, stranger, self.known.names[others[at]]))
+            nearest = min(nearest, (int(every[:, at].min()), kind, query, self.known.names[others[at]]))
         counted = {str(at): int(histogram[at]) for at in np.flatnonzero(histogram)}
         return Chunk(number, hashes, false, nearest, counted, dict(kinds))
 
@@ -311,7 +327,7 @@ def _summed(chunks: Sequence[Chunk], plan: Plan, photos: int) -> dict[str, Any]:
         "comparisons": sum(histogram.values()),
         "entries": max(plan.entries, photos),
         "photos": photos,
-        "false_matches": len({stranger for _, _, stranger, _ in false}),
+        "false_matches": len({query for _, _, query, _ in false}),
         "false": [list(row) for row in false[:10]],
         "nearest_foreign": nearest[0][0] if nearest else None,
         "nearest": [list(row) for row in nearest[:10]],

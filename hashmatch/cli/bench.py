@@ -62,6 +62,9 @@ ROBUSTNESS_FIELDS: Mapping[str, str] = MappingProxyType(
         "`hash_ms` and `search_ms`",
         "foreign": "level → `queries`, `query_hashes`, `comparisons`, `false_matches`, `false_matches_review`, "
         "`nearest_foreign`, `nearest_pairs` (distance, photo, alteration, other photo), `histogram` of the distances",
+        "strangers": "with `--strangers`: `queries`, `query_hashes`, `comparisons` with photos, `entries`, `photos`, "
+        "`false_matches` and the first of them (`false`), `nearest_foreign`, `nearest` (distance, kind, number, "
+        "photo), `kinds`, `histogram`",
         "hard_negatives": "kind → level → `pairs`, `matches`, `matches_review`, `nearest`, `nearest_pair`",
         "cost": "level → what an upload of 1024x768 pixels costs: `hashes`, `decode_ms`, `hash_ms`, `search_ms`, "
         "`search_review_ms`",
@@ -146,8 +149,8 @@ def search(  # noqa: PLR0917 - click passes options by name
     "robustness",
     cls=Command,
     epilog=example(
-        "hashmatch bench robustness --photos ~/Pictures --limit 40",
-        "hashmatch bench robustness --photos ~/Pictures --transforms all --plot plots --results RESULTS.md",
+        "hashmatch bench robustness --photos ~/Pictures",
+        "hashmatch bench robustness --photos ~/Pictures --transforms all --levels all --strangers 100000 --plot plots",
     ),
 )
 @click.option(
@@ -158,8 +161,8 @@ def search(  # noqa: PLR0917 - click passes options by name
     metavar="DIR",
     help="Photos of your own, decoded without a sandbox; repeatable, taken from each in turn.",
 )
-@click.option("--limit", type=click.IntRange(2, 100_000), default=40, show_default=True, help="Photos at most.")
-@click.option("--levels", metavar="A,B", help="Views of an upload (default: every level).")
+@click.option("--limit", type=click.IntRange(2, 100_000), default=24, show_default=True, help="Photos at most.")
+@click.option("--levels", metavar="A,B", help="Views of an upload; all (default: plain,full).")
 @click.option(
     "--transforms", default="quick", show_default=True, metavar="A,B", help="Alterations or groups; quick; all; augly."
 )
@@ -171,6 +174,10 @@ def search(  # noqa: PLR0917 - click passes options by name
 )
 @click.option("--entries", type=click.IntRange(0, 2**31), default=1_000_000, show_default=True, help="List's length.")
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes (default: one per core).")
+@click.option("--strangers", type=click.IntRange(0, 10**7), default=0, show_default=True,
+              help="Pictures that no list has, made for this, in a list of all photos.")  # fmt: skip
+@click.option("--strangers-file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Keep what was seen of them there; a run that was stopped goes on.")  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="What everything random follows from.")
 @click.option(
     "--plot", type=click.Path(path_type=Path), metavar="DIR", help="Write recall.svg and distances.svg there."
@@ -183,14 +190,15 @@ def robustness(options: GlobalOptions, /, plot: Path | None, results: Path | Non
     """Alter photos as people do and count what is still found, and what else.
 
     The photos' exact hashes are the list. Every alteration of every photo is hashed as an upload with the views of
-    each level and searched for. Hard negatives (other photos of a product, pages with the same layout) must not match.
+    each level and searched for. Hard negatives (other photos of a product, pages with the same layout) must not match,
+    and strangers neither. Says first how long it will take; without further options, less than two minutes.
     """
     from hashmatch.bench import robustness_report, robustness_run
 
     output = Output(options)
     request = robustness_run.Request(**asked)
     with output.progress() as progress:
-        record = robustness_run.run(request, progress)
+        record = robustness_run.run(request, progress, output.remark)
     robustness_run.write(record, plot=plot, page=results)
     with output.results("alteration", *(f"{level} %, review %" for level in record["foreign"])) as shown:
         if output.json:
