@@ -283,7 +283,7 @@ async def test_everything_dies_with_the_process_that_started_it() -> None:
     assert len(family) == 3
     assert all(alive(pid) for pid in family)
     server.kill()
-    await server.wait()
+    await server.communicate()
     await until(lambda: not any(alive(pid) for pid in family))
 
 

@@ -211,7 +211,7 @@ async def process(data_dir: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proc
     finally:
         if running.returncode is None:
             running.kill()
-        await running.wait()
+        await running.communicate()
 
 
 async def until_pending(client: AsyncClient, images: int) -> None:

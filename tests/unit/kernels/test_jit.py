@@ -59,6 +59,7 @@ def test_warm_up_tells_what_and_where() -> None:
 
 
 def test_second_start_compiles_nothing_and_warns_of_nothing() -> None:
+    warm_up.main(io.StringIO())
     run = subprocess.run(
         [sys.executable, "-W", "error", "-m", "hashmatch.kernels"], capture_output=True, text=True, check=True
     )
