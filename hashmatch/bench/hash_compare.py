@@ -3,8 +3,9 @@
 Theory of operation
 -------------------
 :func:`compare` asks every system that promises PDQ for every picture and holds the answers against each other; a
-difference in one bit is an error and nothing is timed. Then all are timed in one process, on one thread, taking turns
-(``timing.py``), and so are the stages of our own way from bytes to hashes.
+difference in one bit is an error and nothing is timed. Screening promises to be within so many bits and is held to
+that. Then all are timed in one process, on one thread, taking turns (``timing.py``), and so are the stages of our own
+way from bytes to hashes.
 
 What this module deliberately does not do: it prints nothing and judges nothing; ``hash_goals.py`` does.
 """
@@ -27,13 +28,17 @@ from hashmatch.progress import SILENT, Progress
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one case measured from one source; names are those of systems, ``same_bits`` those that agreed."""
+    """What one case measured from one source; names are those of systems.
+
+    ``same_bits`` are those that agreed, ``most_bits`` the most that one of the others was off.
+    """
 
     case: str
     source: Source
     pictures: int
     timings: Mapping[str, Timing]
     same_bits: tuple[str, ...]
+    most_bits: Mapping[str, int]
     stages: Mapping[str, Timing]
     exact_share: float
 
@@ -55,6 +60,7 @@ class Outcome:
             "images_per_second": {name: 1e6 / took for name, took in times.items()},
             "ratio_vs": {name: took / own for name, took in times.items()} if own else {},
             "same_bits": list(self.same_bits),
+            "most_bits": dict(self.most_bits),
             "exact_share": self.exact_share,
             "stages_us": {name: timing.median_us for name, timing in self.stages.items()},
             "cpu_share": {name: timing.cpu_share for name, timing in self.timings.items()},
@@ -92,7 +98,7 @@ def compare(
     Raises
     ------
     IntegrityError
-        Two systems that both promise PDQ gave different answers.
+        Two systems that both promise PDQ gave different answers, or one was further off than it promises.
 
     """
     chosen = [system for system in systems if system.source is source]
@@ -106,6 +112,7 @@ def compare(
         pictures=len(samples),
         timings={system.name: timings[system.name] for system in chosen},
         same_bits=same,
+        most_bits=_near(case, samples, chosen),
         stages={part.name.removeprefix("stage "): timings[part.name] for part in parts},
         exact_share=sum(kernel.pdq_fused(sample.pixels) is None for sample in samples) / len(samples),
     )
@@ -113,7 +120,7 @@ def compare(
 
 def _check(case: str, samples: Sequence[Sample], systems: Sequence[HashSystem]) -> tuple[str, ...]:
     """Hold all answers to every picture against each other; return whose they are."""
-    promising = [system for system in systems if system.read is not None]
+    promising = [system for system in systems if system.read is not None and not system.slack_bits]
     for number, sample in enumerate(samples):
         answers = {system.name: _answer(system, sample) for system in promising}
         for name, answer in answers.items():
@@ -122,6 +129,24 @@ def _check(case: str, samples: Sequence[Sample], systems: Sequence[HashSystem]) 
                 if wrong is not None:
                     raise IntegrityError(f"{case}, picture {number}: {name} and {other} differ: {wrong}")
     return tuple(system.name for system in promising)
+
+
+def _near(case: str, samples: Sequence[Sample], systems: Sequence[HashSystem]) -> dict[str, int]:
+    """Return the most bits that each system which promises to be near was off, over all pictures and orientations."""
+    most: dict[str, int] = {}
+    for system in systems:
+        if not system.slack_bits:
+            continue
+        most[system.name] = max(
+            (int(mine, 16) ^ int(exact.tobytes().hex(), 16)).bit_count()
+            for sample in samples
+            for mine, exact in zip(_answer(system, sample).hashes, kernel.pdq(sample.pixels).hashes, strict=True)
+        )
+        if most[system.name] > system.slack_bits:
+            raise IntegrityError(
+                f"{case}: {system.name} is {most[system.name]} bits off, and promises {system.slack_bits}"
+            )
+    return most
 
 
 def _answer(system: HashSystem, sample: Sample) -> Answer:

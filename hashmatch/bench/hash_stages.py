@@ -25,6 +25,7 @@ from hashmatch.hashing import gates, image, turbo
 from hashmatch.kernels import _pdq_bits as bits
 from hashmatch.kernels import _pdq_filter as box
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, pdq, pdq_fused
+from hashmatch.model import HashOptions
 
 Floats = npt.NDArray[np.float32]
 
@@ -51,7 +52,14 @@ def _from_jpeg(samples: Sequence[Sample]) -> dict[str, Callable[[int], object]]:
         "decode": lambda n: turbo.decode(samples[n].jpeg, "RGB", samples[n].picture.size),
         "decode by Pillow instead": lambda n: np.asarray(opener(io.BytesIO(samples[n].jpeg))),
         "hash": lambda n: pdq(samples[n].pixels),
+        "decode for screening": lambda n: _scaled(samples[n], config),
     }
+
+
+def _scaled(sample: Sample, config: DecodeConfig) -> object:
+    """Read the header again and decode at the smallest scale that serves, where there is one."""
+    layout = gates.check_file(sample.jpeg, config)
+    return None if isinstance(layout, gates.Refused) else image.scaled(sample.jpeg, layout, config, HashOptions())
 
 
 def _from_pixels(samples: Sequence[Sample]) -> dict[str, Callable[[int], object]]:

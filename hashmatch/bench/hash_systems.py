@@ -16,7 +16,7 @@ import enum
 import importlib
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -30,7 +30,8 @@ from hashmatch.bench.systems import Skipped
 from hashmatch.config import DecodeConfig
 from hashmatch.hashing.compute import hash_picture
 from hashmatch.kernels.pdq import PdqHashes, pdq, pdq_exact
-from hashmatch.model import HashOptions, Picture
+from hashmatch.limits import SCREEN_BITS
+from hashmatch.model import Fidelity, HashOptions, Picture
 
 
 class Source(enum.StrEnum):
@@ -60,6 +61,8 @@ class HashSystem:
         What is timed.
     read
         Turn what it returned into an answer; None for systems that compute something else than PDQ.
+    slack_bits
+        How far its hashes may be from PDQ's: 0 for all that promise the same bits.
 
     """
 
@@ -67,6 +70,7 @@ class HashSystem:
     source: Source
     ask: Callable[[Sample], object]
     read: Callable[[Any], Answer] | None = None
+    slack_bits: int = 0
 
 
 def _package(name: str, distribution: str) -> Any:
@@ -93,12 +97,20 @@ def _decoded(sample: Sample) -> Any:
 
 
 def ours() -> list[HashSystem]:
-    """hashmatch: the guarded kernel, the exact one, and the whole way of an upload through its gates."""
+    """hashmatch: the guarded kernel, the exact one, and the whole way of an upload, exactly and for screening."""
     decode, options = DecodeConfig(), HashOptions(frozenset({"pdq"}), dihedral=True)
+    screen = replace(options, fidelity=Fidelity.SCREEN)
     return [
         HashSystem("ours", Source.PIXELS, lambda sample: pdq(sample.pixels), _of_kernel),
         HashSystem("ours_exact", Source.PIXELS, lambda sample: pdq_exact(sample.pixels), _of_kernel),
         HashSystem("ours", Source.JPEG, lambda sample: hash_picture(sample.jpeg, decode, options), _of_picture),
+        HashSystem(
+            "ours_screen",
+            Source.JPEG,
+            lambda sample: hash_picture(sample.jpeg, decode, screen),
+            _of_picture,
+            SCREEN_BITS["pdq"],
+        ),
         HashSystem("ours_with_pillow", Source.JPEG, lambda sample: pdq(_decoded(sample)), _of_kernel),
     ]
 

@@ -23,7 +23,6 @@ from hashmatch.cli.output import Output
 from hashmatch.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
-    from hashmatch.bench.goals import Checked
     from hashmatch.bench.hash_pictures import Sample
 
 FIELDS: Mapping[str, str] = MappingProxyType(
@@ -37,6 +36,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ratio_vs": "per system: its time by the time of `ours`",
         "same_bits": "systems whose PDQ hashes and qualities were equal, checked before timing; the others compute "
         "something else",
+        "most_bits": "of systems that promise to be near, `ours_screen`: most bits that a hash was off",
         "exact_share": "share of the pictures that the guard sent to the exact kernel",
         "stages_us": "parts of our own way, in microseconds",
         "cpu_share": "per system: CPU time by wall time; below 1 others wanted the core. `samples`: rounds measured",
@@ -89,28 +89,17 @@ def hash_(  # noqa: PLR0917 - click passes options by name
     with the reason. A system that promises PDQ and differs in one bit ends the command with exit code 5. The goals that
     hashing is held to are printed at the end.
     """
-    from hashmatch.bench import goals, hash_goals, hash_plots, machine
-    from hashmatch.bench.hash_compare import compare, systems_of
-    from hashmatch.bench.hash_systems import FAMILIES, Source
+    from hashmatch.bench import hash_plots, hash_run
     from hashmatch.bench.timing import Effort
 
     output = Output(options)
     wanted = parse_sizes(sizes)
-    chosen, skipped = systems_of(FAMILIES if systems is None else [name.strip() for name in systems.split(",")])
-    noise = machine.noise()
-    described = {**machine.card(), "noise": {"load": noise.load, "spread": noise.spread, "quiet": noise.quiet}}
-    results: dict[str, Row] = {}
+    families = None if systems is None else [name.strip() for name in systems.split(",")]
     with output.progress() as progress:
-        for case, samples in cases(wanted, photos, seed):
-            for source in Source:
-                outcome = compare(case, source, samples, chosen, Effort(rounds=rounds), progress=progress)
-                results[outcome.name] = outcome.as_json()
-    for name, row in results.items():
-        checked = goals.check(results, hash_goals.GOALS.get(name, ()))
-        row |= {"goals": [goal_row(goal) for goal in checked], "skipped": skipped, "machine": described}
+        rows = hash_run.run(cases(wanted, photos, seed), families, Effort(rounds=rounds), progress)
     if plot is not None:
-        hash_plots.draw(list(results.values()), plot)
-    _print(output, list(results.values()))
+        hash_plots.draw(rows, plot)
+    _print(output, rows)
     return ExitCode.CLEAN
 
 
@@ -157,18 +146,10 @@ def cases(sizes: Sequence[tuple[int, int]], photos: Path | None, seed: int) -> I
         yield f"{width}x{height}", hash_pictures.generated(width, height, seed)
 
 
-def goal_row(checked: Checked) -> Row:
-    """One goal as it stands in JSON."""
-    return {
-        "what": checked.goal.what,
-        "goal": checked.goal.text(),
-        "measured": checked.measured,
-        "met": checked.met,
-    }
-
-
 def _print(output: Output, rows: Sequence[Row]) -> None:
     """Print the rows with ``--json``, else a line per system, then stages, goals and what was skipped."""
+    from hashmatch.bench.hash_run import bits
+
     with output.results("case", "from", "system", "us/image", "95 %", "by ours", "images/s", "bits") as results:
         for row in rows:
             if output.json:
@@ -179,7 +160,7 @@ def _print(output: Output, rows: Sequence[Row]) -> None:
                 results.add(
                     {}, row["case"], row["source"], name, f"{took:.1f}", f"{low:.1f} to {high:.1f}",
                     "" if ratio is None else f"{ratio:.2f}", f"{row['images_per_second'][name]:,.0f}",
-                    "equal" if name in row["same_bits"] else "another hash",
+                    bits(row, name),
                 )  # fmt: skip
     for row in () if output.json else rows:
         parts = ", ".join(f"{name} {took:.1f}" for name, took in row["stages_us"].items())

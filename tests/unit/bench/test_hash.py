@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hashmatch.bench import ceiling, goals, hash_goals, hash_pictures, hash_plots, hash_stages
+from hashmatch.bench import ceiling, goals, hash_goals, hash_pictures, hash_plots, hash_report, hash_stages
 from hashmatch.bench.goals import TIMES
 from hashmatch.bench.hash_compare import Outcome, compare, difference, systems_of
 from hashmatch.bench.hash_pictures import Sample, from_folder, generated
+from hashmatch.bench.hash_run import bits, goal_row, run
 from hashmatch.bench.hash_systems import FAMILIES, Answer, HashSystem, Source, by_c
 from hashmatch.bench.systems import Skipped
 from hashmatch.bench.timing import Effort, Timing
-from hashmatch.cli.bench_hash import FIELDS, cases, goal_row, parse_sizes
+from hashmatch.cli.bench_hash import FIELDS, cases, parse_sizes
 from hashmatch.errors import BadInput, IntegrityError
 from hashmatch.hashing.patterns import KINDS, picture
 from hashmatch.kernels.pdq import pdq, pdq_exact
+from hashmatch.limits import SCREEN_BITS
 
 TINY = Effort(rounds=3, round_s=0.0005)
 
@@ -138,6 +141,20 @@ def test_one_bit_ends_the_comparison(samples: list[Sample]) -> None:
         compare("tiny", Source.PIXELS, samples, [*systems, impostor], TINY)
 
 
+def test_screening_is_near_and_held_to_it(samples: list[Sample]) -> None:
+    large = generated(2052, 2049, seed=1)[:2]
+    (system,) = [system for system in systems_of(["ours"])[0] if system.slack_bits]
+    row = compare("large", Source.JPEG, large, [system], TINY).as_json()
+    assert row["same_bits"] == []
+    assert isinstance(row["most_bits"], dict)
+    assert 0 <= row["most_bits"]["ours_screen"] <= SCREEN_BITS["pdq"] == system.slack_bits
+    assert bits(row, "ours_screen") == f"within {row['most_bits']['ours_screen']}"
+    assert bits(row, "ours") == "another hash"
+    other = replace(system, ask=lambda _: system.ask(samples[1]))
+    with pytest.raises(IntegrityError, match=r"^large: ours_screen is \d{2,3} bits off, and promises 12$"):
+        compare("large", Source.JPEG, large[:1], [other], TINY)
+
+
 def test_answers_are_compared_in_what_both_say() -> None:
     one, eight = Answer(("00" * 32,), None), Answer(("00" * 32, "ff" * 32), 50)
     assert difference(one, eight) is None
@@ -157,7 +174,7 @@ def test_missing_peers_are_skipped_with_what_to_install(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("importlib.import_module", missing)
     systems, skipped = systems_of(["ours", "pdqhash", "threatexchange", "perception"])
-    assert {system.name for system in systems} == {"ours", "ours_exact", "ours_with_pillow"}
+    assert {system.name for system in systems} == {"ours", "ours_exact", "ours_screen", "ours_with_pillow"}
     assert skipped["pdqhash"] == "pip install pdqhash (No module named 'pdqhash')"
     assert skipped["threatexchange"].startswith("pip install threatexchange (")
     with pytest.raises(BadInput, match=r"^no such system: pdq; there are ours, pdqhash, "):
@@ -169,7 +186,7 @@ def test_missing_peers_are_skipped_with_what_to_install(monkeypatch: pytest.Monk
 
 def outcome(case: str, source: Source, **us: float) -> Outcome:
     timings = {name: Timing(took, took, took, 3, 1, 1.0) for name, took in us.items()}
-    return Outcome(case, source, 2, timings, ("ours",), {}, 0.0)
+    return Outcome(case, source, 2, timings, ("ours",), {}, {}, 0.0)
 
 
 def test_goals_are_held_against_the_row_of_their_size() -> None:
@@ -183,8 +200,14 @@ def test_goals_are_held_against_the_row_of_their_size() -> None:
         "measured": 1.25,
         "met": False,
     }
-    (alone,) = goals.check({}, hash_goals.GOALS["4000x3000 jpeg"])
-    assert (alone.measured, alone.met) == (None, None)
+    alone = goals.check({}, hash_goals.GOALS["4000x3000 jpeg"])
+    assert [(goal.measured, goal.met) for goal in alone] == [(None, None)] * 2
+
+
+def test_screening_is_held_against_a_peer_and_not_against_ours() -> None:
+    row = outcome("4000x3000", Source.JPEG, ours=50, ours_screen=20, threatexchange=600)
+    checked = goals.check({row.name: row.as_json()}, hash_goals.GOALS["4000x3000 jpeg"])
+    assert [(goal.measured, goal.met) for goal in checked] == [(12, False), (30, True)]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed")
@@ -219,3 +242,30 @@ def test_other_sizes_are_refused(text: str, message: str) -> None:
 def test_something_must_be_measured() -> None:
     with pytest.raises(BadInput, match=r"^there is nothing to measure: give --sizes, --photos or both$"):
         next(cases([], None, 1))
+
+
+# --- the page ----------------------------------------------------------------------------------------------------
+
+FOUND = {
+    "photos": 2, "files": 1_200, "screened": 1_000, "seed": 7, "second_looks": 0.0625,
+    "differences": {"pdq": {
+        "pictures": 990, "mean_bits": 1.5, "most_bits": 8, "most_quality": 1, "histogram": {"0": 900, "8": 90},
+    }},
+    "verdicts": {"no_match": 1_150, "match": 50},
+}  # fmt: skip
+
+
+def test_the_page_says_what_was_measured_and_what_was_missed(samples: list[Sample]) -> None:
+    rows = run([("160x120", samples)], ["ours"], TINY)
+    assert [(row["case"], row["source"], row["goals"]) for row in rows] == [
+        ("160x120", "pixels", []), ("160x120", "jpeg", []),
+    ]  # fmt: skip
+    rows[0]["goals"] = [{"what": "a goal", "goal": f"≥ 50{TIMES}", "measured": 41.234, "met": False}]
+    page = hash_report.page(rows, FOUND)
+    assert f"| a goal | ≥ 50{TIMES} | 41.23 | **missed** |" in page
+    assert "## 160x120, from JPEG files" in page
+    assert "| `pdq` | 990 | 1.50 | 8 | 12 | 0 bits: 900, 8 bits: 90 |" in page
+    assert "1,200 files of 2 photos, 1,000 of which were screened" in page
+    assert "50 match, 1,150 no_match. 6.2 % of the screened" in page
+    assert "--fidelity 1200 --seed 7" in page
+    assert "Screening: how far" not in hash_report.page(rows, None)
