@@ -70,8 +70,7 @@ def hash_picture(data: bytes, decode: DecodeConfig, options: HashOptions) -> Pic
     layout = gates.check_file(data, decode)
     if isinstance(layout, gates.Refused):
         return refused(layout.refusal, layout.detail)
-    screened = screening.screen(data, layout, decode, options, selected)
-    if screened is not None:
+    if (screened := screening.screen(data, layout, decode, options, selected)) is not None:
         return screened
     reader = image.read(data, layout, decode, options)
     if isinstance(reader, gates.Refused):
