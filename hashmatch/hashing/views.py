@@ -40,7 +40,7 @@ from hashmatch.hashing.algorithms import QUERY_ONLY
 from hashmatch.kernels.pdq import PdqHashes
 from hashmatch.kernels.views import Rectangle, Shrunk, coarse, halved, sample, samples, shrink, turned
 from hashmatch.kernels.views_askew import straightened
-from hashmatch.kernels.views_bits import ROW_BITS, hash_all, hash_samples
+from hashmatch.kernels.views_bits import hash_all, hash_samples
 from hashmatch.kernels.views_edges import rectangles
 from hashmatch.kernels.views_flat import flat_percents
 from hashmatch.kernels.views_mend import without_corner, without_letters
@@ -313,7 +313,7 @@ class _Plan(NamedTuple):
 @functools.cache  # there are as many as views
 def _plan(view: str, orientations: tuple[str, ...], negative: str, negative_orientations: tuple[str, ...]) -> _Plan:
     """Plan what to hash of a view."""
-    wanted = {ROW_BITS[_ROWS[orientation]] for orientation in (*orientations, *negative_orientations)}
+    wanted = {1 << _ROWS[orientation] for orientation in (*orientations, *negative_orientations)}
     return _Plan(
         sum(wanted),
         tuple((_name(view, orientation), _ROWS[orientation]) for orientation in orientations),

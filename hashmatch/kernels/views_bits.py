@@ -18,12 +18,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, void, writable
+from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, uint32, void, writable
 from hashmatch.kernels._pdq_bits import BLOCK, COEFFICIENTS, GRID, MEDIAN_RANK, TURNS, transform
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Words = npt.NDArray[np.uint32]
 Longs = npt.NDArray[np.int64]
 
 
@@ -36,36 +37,42 @@ def _signs() -> Floats:
 
 
 SIGNS: Final = _signs()
-ROW_BITS: Final = tuple(
-    1 << next(n for n, rows in enumerate(TURNS) if row in rows) for row in range(len(DIHEDRAL_NAMES))
-)
-"""What to ask :func:`hash_all` for, for each row of the hashes: two rows come together."""
 
 
-@kernel(float32, writable(float32), int64)
-def _smallest(values: Floats, rank: int) -> np.float32:
-    """Value that would stand at index ``rank`` if the array were sorted; reorders it (Hoare's selection)."""
-    low, high = 0, values.shape[0] - 1
+@kernel(float32, readonly(float32), writable(uint32))
+def _median(values: Floats, keys: Words) -> np.float32:
+    """Value that would stand at :data:`MEDIAN_RANK` if the values were sorted.
+
+    Bit by bit, without a branch that depends on a value: on values never seen before, selection spends most of its time
+    on branches that were guessed wrong.
+
+    Parameters
+    ----------
+    values : float32, shape (256,), read-only ok
+        No NaN among them.
+    keys : uint32, shape (256,)
+        Scratch: whole numbers in the same order.
+
+    """
+    bits = values.view(np.uint32)
+    for k in range(bits.shape[0]):
+        negative = bits[k] >> np.uint32(31)  # those count downwards, and are below the others
+        keys[k] = bits[k] ^ np.uint32(0x80000000 + 0x7FFFFFFF * negative)
+    low, high = 0, (1 << 32) - 1
     while low < high:
-        pivot = values[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if rank <= j:
-            high = j
-        elif rank >= i:
-            low = i
+        middle = (low + high) >> 1
+        limit, below = np.uint32(middle), 0
+        for k in range(keys.shape[0]):
+            below += int(keys[k] <= limit)
+        if below > MEDIAN_RANK:
+            high = middle
         else:
-            break
-    smallest: np.float32 = values[rank]
-    return smallest
+            low = middle + 1
+    median = np.float32(np.nan)
+    for k in range(keys.shape[0]):
+        if keys[k] == np.uint32(low):
+            median = values[k]
+    return median
 
 
 @kernel(int64, readonly(float32, 2))
@@ -95,15 +102,19 @@ def _above(values: Floats, median: np.float32, hashed: Pixels) -> None:
 
 
 @kernel(
-    void,
-    readonly(float32, 3),
-    readonly(int64),
+    *(void, readonly(float32, 3), readonly(int64)),
     *[writable(float32, n) for n in (2, 2, 2)],
-    writable(uint8, 3),
-    writable(int64),
+    *(writable(uint32), writable(uint8, 3), writable(int64)),
 )
 def _hash(
-    grids: Floats, wanted: Longs, half: Floats, block: Floats, values: Floats, hashes: Pixels, qualities: Longs
+    grids: Floats,
+    wanted: Longs,
+    half: Floats,
+    block: Floats,
+    values: Floats,
+    keys: Words,
+    hashes: Pixels,
+    qualities: Longs,
 ) -> None:
     """Set the bits of views.
 
@@ -112,11 +123,13 @@ def _hash(
     grids : float32, shape (n, 64, 64), read-only ok
         The samples.
     wanted : int64, shape (n,), read-only ok
-        Which of :data:`TURNS` to compute: bit 0 for the view as it is (and transposed), and so on.
+        Sum of ``1 << row`` for each row of the hashes that is wanted.
     half, block : float32, shapes (16, 64) and (16, 16)
         Scratch: the transform.
-    values : float32, shape (3, 256)
-        Scratch: coefficients with their signs, transposed, and to be reordered.
+    values : float32, shape (2, 256)
+        Scratch: coefficients with their signs, and transposed.
+    keys : uint32, shape (256,)
+        Scratch: for the median.
     hashes : uint8, shape (n, 8, 32), written where wanted
         Bytes in text order, the last bit first.
     qualities : int64, shape (n,), written
@@ -126,17 +139,18 @@ def _hash(
     for n in range(grids.shape[0]):
         transform(grids[n], half, block)
         for pattern in range(len(TURNS)):
-            if wanted[n] >> pattern & 1:
-                plain, transposed = TURNS[pattern]
+            plain, transposed = TURNS[pattern]
+            if wanted[n] & (1 << plain | 1 << transposed):
                 for i in range(BLOCK):
                     for j in range(BLOCK):
                         value = SIGNS[pattern, BLOCK * i + j] * block[i, j]
                         values[0, BLOCK * i + j] = value
                         values[1, BLOCK * j + i] = value
-                        values[2, BLOCK * i + j] = value
-                median = _smallest(values[2], MEDIAN_RANK)
-                _above(values[0], median, hashes[n, plain])
-                _above(values[1], median, hashes[n, transposed])
+                median = _median(values[0], keys)
+                if wanted[n] >> plain & 1:
+                    _above(values[0], median, hashes[n, plain])
+                if wanted[n] >> transposed & 1:
+                    _above(values[1], median, hashes[n, transposed])
         qualities[n] = _quality(grids[n])
 
 
@@ -148,23 +162,23 @@ def hash_all(grids: Floats, wanted: Longs) -> tuple[Pixels, Longs]:
     grids : float32, shape (n, 64, 64), C order, read-only ok
         The samples.
     wanted : int64, shape (n,)
-        Sum of the different :data:`ROW_BITS` of the rows that are wanted.
+        Sum of ``1 << row`` for each row of the hashes that is wanted, in the order of ``DIHEDRAL_NAMES``.
 
     Returns
     -------
     tuple of numpy.ndarray
-        uint8, shape (n, 8, 32), in the order of ``DIHEDRAL_NAMES``, zero where not wanted; int64, shape (n,), the
-        qualities.
+        uint8, shape (n, 8, 32), zero where not wanted; int64, shape (n,), the qualities.
 
     """
     hashes = np.zeros((len(grids), len(DIHEDRAL_NAMES), COEFFICIENTS // 8), np.uint8)
-    half, block = np.empty((BLOCK, GRID), np.float32), np.empty((BLOCK, BLOCK), np.float32)
     qualities = np.empty(len(grids), np.int64)
-    _hash(grids, wanted, half, block, np.empty((3, COEFFICIENTS), np.float32), hashes, qualities)
+    half, block = np.empty((BLOCK, GRID), np.float32), np.empty((BLOCK, BLOCK), np.float32)
+    values, keys = np.empty((2, COEFFICIENTS), np.float32), np.empty(COEFFICIENTS, np.uint32)
+    _hash(grids, wanted, half, block, values, keys, hashes, qualities)
     return hashes, qualities
 
 
 def hash_samples(grid: Floats) -> PdqHashes:
     """Hash the samples of one view in eight orientations; float32, shape (64, 64), C order, read-only ok."""
-    hashes, qualities = hash_all(grid[None], np.array([15]))
+    hashes, qualities = hash_all(grid[None], np.array([255]))
     return PdqHashes(hashes[0], int(qualities[0]))

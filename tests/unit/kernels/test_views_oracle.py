@@ -1,0 +1,143 @@
+"""The kernels under the views agree with their slow twins, bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from hashmatch.kernels import views, views_edges, views_mend, views_tilts
+from hashmatch.kernels.views import Rectangle, Shrunk
+from hashmatch.kernels.views_bits import hash_all, hash_samples
+from tests.oracle import views as oracle
+from tests.support import images
+
+Floats = npt.NDArray[np.float32]
+
+
+def luma_of(seed: int, size: tuple[int, int]) -> Floats:
+    return np.asarray(images.photo(seed, size).convert("L"), dtype=np.float32)
+
+
+@pytest.mark.parametrize("size", [(1024, 768), (1537, 700), (40, 1100)])
+def test_shrinking(size: tuple[int, int]) -> None:
+    pixels = np.asarray(images.photo(2, size))
+    shrunk = views.shrink(pixels)
+    expected = oracle.shrink(pixels, *shrunk.factors)
+    assert np.array_equal(shrunk.luma[: expected.shape[0], : expected.shape[1]], expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "part"),
+    [
+        ((90, 70), Rectangle(0.0, 0.0, 90.0, 70.0)),
+        ((300, 200), Rectangle(20.25, 31.5, 280.0, 190.75)),
+        ((300, 200), Rectangle(-9.0, -6.0, 309.0, 206.0)),
+        ((131, 67), Rectangle(100.0, 40.0, 131.0, 80.0)),
+        ((9, 5), Rectangle(0.0, 1.0, 9.0, 5.0)),
+    ],
+)
+def test_sampling(size: tuple[int, int], part: Rectangle) -> None:
+    luma = luma_of(3, size)
+    other = Rectangle(0.0, 0.0, *map(float, size))
+    found = views.samples(luma, [other, part])
+    assert np.array_equal(found[1], oracle.sample(luma, part))
+    assert np.array_equal(found[0], views.sample(luma, other))
+
+
+def test_turning() -> None:
+    luma = luma_of(4, (60, 50))
+    affine = np.array([-4.0, 1.1, -0.2, 3.0, 0.15, 0.9], np.float32)
+    within = np.array([2.0, 1.0, 55.0, 49.0], np.float32)
+    grid = np.empty((48, 40), np.float32)
+    views._turn(luma, affine, within, np.empty((2, 40), np.float32), grid)
+    assert np.array_equal(grid, oracle.turn(luma, affine, within, (48, 40)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hashing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    grids = np.stack([views.sample(luma_of(seed, (100, 90)), Rectangle(0.0, 0.0, 100.0, 90.0)),
+                      rng.uniform(0, 255, (64, 64)).astype(np.float32)])  # fmt: skip
+    expected = [oracle.hashes(grid) for grid in grids]
+    assert [[row.tobytes().hex() for row in hash_samples(grid).hashes] for grid in grids] == expected
+    wanted = np.array([1 | 1 << 4, 1 << 6])
+    hashes, _ = hash_all(grids, wanted)
+    for n, rows in enumerate(expected):
+        for row, text in enumerate(rows):
+            assert hashes[n, row].tobytes().hex() == (text if wanted[n] >> row & 1 else "00" * 32)
+
+
+def test_a_grid_of_ties_has_the_bits_of_the_twin() -> None:
+    for grid in (np.zeros((64, 64), np.float32), np.full((64, 64), 9, np.float32), np.tri(64, dtype=np.float32)):
+        assert [row.tobytes().hex() for row in hash_samples(grid).hashes] == oracle.hashes(grid)
+
+
+def test_letters_are_found_where_the_twin_finds_them() -> None:
+    rng = np.random.default_rng(5)
+    for size in ((40, 50), (3, 50), (40, 2)):
+        luma = rng.choice(np.array([0, 128, 255], np.float32), size, p=(0.1, 0.8, 0.1))
+        found = oracle.letters(luma)
+        assert np.array_equal(views_mend.letters(luma), found)
+        assert 0 < found.mean() < 1
+
+
+def test_filling() -> None:
+    rng = np.random.default_rng(6)
+    grid = rng.uniform(0, 255, (64, 64)).astype(np.float32)
+    for corner, (rows, columns) in enumerate(
+        (rows, columns) for rows in (slice(12), slice(52, 64)) for columns in (slice(12), slice(52, 64))
+    ):
+        holes = np.zeros((64, 64), np.bool_)
+        holes[rows, columns] = True
+        begun = grid.copy()
+        begun[holes] = grid[~holes].mean()
+        assert np.array_equal(views_mend.without_corner(grid, corner), oracle.fill(begun, holes))
+
+
+def test_a_corner_that_is_filled_is_smooth_and_the_rest_is_untouched() -> None:
+    ramp = np.add.outer(np.arange(64), 2 * np.arange(64)).astype(np.float32)
+    mended = views_mend.without_corner(ramp, 3)
+    assert np.array_equal(mended[:52], ramp[:52])
+    assert np.array_equal(mended[:, :52], ramp[:, :52])
+    assert mended[52:, 52:].std() < ramp[52:, 52:].std()
+    assert mended.max() <= ramp[:52, :].max() + 1
+
+
+@pytest.mark.parametrize("degrees", [-11.0, -2.5, 4.0])
+def test_the_angle_of_a_turned_picture_is_found(degrees: float) -> None:
+    turned = images.photo(7, (280, 200)).rotate(-degrees)
+    luma = np.asarray(turned.convert("L"), dtype=np.float32)
+    whole = Rectangle(0.0, 0.0, 280.0, 200.0)
+    found = views_tilts.tilts(Shrunk(luma, whole, (1, 1)), whole, 15, 1.5, 2)
+    assert abs(found[0].degrees - degrees) <= 0.5
+    for tilt in found:
+        assert tilt.strength == pytest.approx(oracle.tilt_strength(luma, whole, 1.5, tilt.degrees), abs=0.3)
+    assert found[0].strength > 4
+
+
+def test_a_flat_frame_has_no_angle() -> None:
+    whole = Rectangle(0.0, 0.0, 60.0, 50.0)
+    assert views_tilts.tilts(Shrunk(np.full((50, 60), 77, np.float32), whole, (1, 1)), whole, 15, 1.5, 2) == []
+
+
+def test_lines_and_blanks_are_those_of_the_twin() -> None:
+    luma = luma_of(9, (120, 90))
+    luma[:20], luma[:, 100:] = 240, 3
+    columns, rows = np.array([-1, 3, 60, 99, 100, 118]), np.array([0, 19, 20, 50])
+    down, across = np.zeros((6, 91), np.float32), np.zeros((4, 121), np.float32)
+    views_edges._profiles(luma, columns, True, down)  # noqa: FBT003  (kernels have no keywords)
+    views_edges._profiles(luma, rows, False, across)  # noqa: FBT003  (same)
+    for n, column in enumerate(columns[1:], 1):
+        expected = oracle.line_strength(luma, int(column), 15, 80)
+        assert (down[n, 80] - down[n, 15]) / 65 == pytest.approx(expected, abs=1e-3)
+    for n, row in enumerate(rows):
+        expected = oracle.line_strength(np.ascontiguousarray(luma.T), int(row), 10, 100)
+        assert (across[n, 100] - across[n, 10]) / 90 == pytest.approx(expected, abs=1e-3)
+    sums_across, sums_down = np.zeros((5, 120), np.float32), np.zeros((5, 90), np.float32)
+    views_edges._across(luma, sums_across)
+    views_edges._down(luma, np.empty(120, np.float32), sums_down)
+    for sums, length, picture in ((sums_across, 90, luma), (sums_down, 120, np.ascontiguousarray(luma.T))):
+        assert np.array_equal(sums[4] <= views_edges.BLANK_REST * length, oracle.blank_columns(picture))
+        steps = np.minimum(np.abs(picture[:, 2:] - picture[:, :-2]), views_edges.STEP_LIMIT)
+        assert np.allclose(sums[0, 1:-1], steps[: picture.shape[0] // 4].sum(axis=0), rtol=1e-5)
