@@ -324,7 +324,7 @@ def _cells(path: str, outcome: MatchReport | Skipped | Unanswered) -> tuple[Cell
         hit.algorithm,
         f"{hit.distance} of {hit.max_distance}",
         None if hit.chance is None else f"{hit.chance:.0e}",
-        hit.transformation,
+        f"{hit.transformation} of {hit.view}" if hit.view else hit.transformation,
         reason,
     )
 

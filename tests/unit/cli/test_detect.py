@@ -158,6 +158,19 @@ async def test_people_see_the_nearest_hit_and_the_reason(files: Path, capsys: py
     ]
 
 
+async def test_people_see_which_part_of_the_original_was_hit_and_no_chance_where_none_is_known(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del files
+    part = dataclasses.replace(HIT, view="crop-left-10", chance=None)
+    detector = FakeDetector(known=dataclasses.replace(MATCH, hits=(part,)))
+    with Output(GlobalOptions()).results("v", "p", "e", "a", "d", "c", "t", "r") as results:
+        await Job(("known",), 100, 1).run(detector, results, SILENT)
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "match\tknown\thotline/e1\tpdq\t4 of 31\t\trot90 of crop-left-10\twithin_match_distance"
+    ]
+
+
 @pytest.mark.parametrize("error", [Overloaded(), DeadlineExceeded()])
 async def test_an_answer_that_one_file_did_not_get_does_not_end_the_run(
     files: Path, error: HashmatchError, capsys: pytest.CaptureFixture[str]
