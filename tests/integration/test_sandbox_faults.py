@@ -162,21 +162,23 @@ async def test_a_cancelled_caller_kills_the_worker() -> None:
 
 async def test_a_worker_handed_to_a_cancelled_caller_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     async with attack_pool() as pool:
-        before = await worker_pids(pool)
+        (pid,) = await worker_pids(pool)
         give_back = pool._give_back
-        async with queued(pool, b"first", b"given up") as (first, given_up):
+        with frozen(pid):
+            async with queued(pool, b"first", b"given up") as (first, given_up):
 
-            def give_back_and_cancel(worker: Worker) -> None:
-                give_back(worker)
-                given_up.cancel()
+                def give_back_and_cancel(worker: Worker) -> None:
+                    give_back(worker)
+                    given_up.cancel()
 
-            monkeypatch.setattr(pool, "_give_back", give_back_and_cancel)
-            assert is_right(await first, b"first")
-            with pytest.raises(asyncio.CancelledError):
-                await given_up
+                monkeypatch.setattr(pool, "_give_back", give_back_and_cancel)
+                os.kill(pid, signal.SIGCONT)
+                assert is_right(await first, b"first")
+                with pytest.raises(asyncio.CancelledError):
+                    await given_up
         assert pool.status().busy == 0
         assert is_right(await pool.hash(b"next", ANY), b"next")
-        assert await worker_pids(pool) == before
+        assert await worker_pids(pool) == [pid]
 
 
 async def test_workers_are_recycled_without_counting_as_faults() -> None:
