@@ -43,7 +43,7 @@ class Request:
     """What to run, as asked for on the command line; None for the default."""
 
     photos: tuple[Path, ...]
-    limit: int = 24
+    limit: int = 16
     levels: str | None = None
     transforms: str = "quick"
     negatives: Path | None = None

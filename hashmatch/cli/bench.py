@@ -153,15 +153,10 @@ def search(  # noqa: PLR0917 - click passes options by name
         "hashmatch bench robustness --photos ~/Pictures --transforms all --levels all --strangers 100000 --plot plots",
     ),
 )
-@click.option(
-    "--photos",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    multiple=True,
-    required=True,
-    metavar="DIR",
-    help="Photos of your own, decoded without a sandbox; repeatable, taken from each in turn.",
-)
-@click.option("--limit", type=click.IntRange(2, 100_000), default=24, show_default=True, help="Photos at most.")
+@click.option("--photos", type=click.Path(path_type=Path, exists=True, file_okay=False), multiple=True, required=True,
+              metavar="DIR", help="Photos of your own, decoded without a sandbox; repeatable, taken from each in "
+              "turn.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(2, 100_000), default=16, show_default=True, help="Photos at most.")
 @click.option("--levels", metavar="A,B", help="Views of an upload; all (default: plain,full).")
 @click.option(
     "--transforms", default="quick", show_default=True, metavar="A,B", help="Alterations or groups; quick; all; augly."

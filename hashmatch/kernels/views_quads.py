@@ -220,27 +220,13 @@ def _support(sums: Floats, line: Floats, aside: int, along: int, begin: np.float
 
 
 @kernel(
-    void,
-    *[readonly(float32, 3)] * 2,
-    *[readonly(float32, 2)] * 2,
-    *[int64] * 2,
-    *[writable(float32, n) for n in (3, 3, 1)],
-    writable(int64, 2),
+    void, *[readonly(float32, 3)] * 2, *[readonly(float32, 2)] * 2, *[int64] * 2, *[writable(float32, 3)] * 2,
     counted=False,
-)
-def _quads(  # noqa: C901  (four nested loops over two tables are easier to follow than four functions)
-    down: Floats,
-    across: Floats,
-    upright: Floats,
-    level: Floats,
-    width: int,
-    height: int,
-    sides: Floats,
-    ends: Floats,
-    strengths: Floats,
-    best: Longs,
+)  # fmt: skip
+def _supports(
+    down: Floats, across: Floats, upright: Floats, level: Floats, width: int, height: int, sides: Floats, ends: Floats
 ) -> None:
-    """Keep the strongest quadrilateral of either kind.
+    """Support of every stretch that may be a side.
 
     Parameters
     ----------
@@ -250,28 +236,52 @@ def _quads(  # noqa: C901  (four nested loops over two tables are easier to foll
         From :func:`_lines`, of the picture and of its transpose.
     width, height : int
         Of the picture, in pixels.
-    sides, ends : float32, shape (LINES, LINES, LINES)
-        Scratch: support of upright lines between two level ones, and of level ones between two upright ones.
+    sides, ends : float32, shape (LINES, LINES, LINES), written
+        Of an upright line (first) between two level ones, and of a level line (first) between two upright ones.
+
+    """
+    for a in range(LINES):
+        for c in range(LINES):
+            for d in range(LINES):
+                begin = _crossing(upright[a], level[c], width, height)
+                end = _crossing(upright[a], level[d], width, height)
+                sides[a, c, d] = _support(down, upright[a], width, height, begin[1], end[1])
+                begin = _crossing(upright[c], level[a], width, height)
+                end = _crossing(upright[d], level[a], width, height)
+                ends[a, c, d] = _support(across, level[a], height, width, begin[0], end[0])
+
+
+@kernel(
+    *(void, *[readonly(float32, 2)] * 2, *[readonly(float32, 3)] * 2, *[float32] * 2),
+    *(writable(float32), writable(int64, 2)),
+    counted=False,
+)
+def _quads(
+    upright: Floats,
+    level: Floats,
+    sides: Floats,
+    ends: Floats,
+    least_x: np.float32,
+    least_y: np.float32,
+    strengths: Floats,
+    best: Longs,
+) -> None:
+    """Keep the strongest quadrilateral of either kind.
+
+    Parameters
+    ----------
+    upright, level : float32, shape (LINES, 3), read-only ok
+        From :func:`_lines`, of the picture and of its transpose.
+    sides, ends : float32, shape (LINES, LINES, LINES), read-only ok
+        From :func:`_supports`.
+    least_x, least_y : float32
+        Least distance of its upright sides, and of its level ones.
     strengths : float32, shape (2,), all zero
         Of what is brighter than its ground, and of what is darker: the sum of its sides and once more the weakest.
     best : int64, shape (2, 4), written where there is strength
         Its lines: left, top, right, bottom.
 
     """
-    for a in range(LINES):
-        for c in range(LINES):
-            for d in range(LINES):
-                begin, end = (
-                    _crossing(upright[a], level[c], width, height),
-                    _crossing(upright[a], level[d], width, height),
-                )
-                sides[a, c, d] = _support(down, upright[a], width, height, begin[1], end[1])
-                begin, end = (
-                    _crossing(upright[c], level[a], width, height),
-                    _crossing(upright[d], level[a], width, height),
-                )
-                ends[a, c, d] = _support(across, level[a], height, width, begin[0], end[0])
-    least_x, least_y = np.float32(LEAST_SHARE) * np.float32(width), np.float32(LEAST_SHARE) * np.float32(height)
     for a in range(LINES):
         for b in range(LINES):
             if upright[a, 2] * upright[b, 2] >= 0 or upright[b, 0] - upright[a, 0] < least_x:
@@ -389,8 +399,10 @@ def quadrilaterals(luma: Floats, aspect: float) -> Iterator[Floats]:
     down, upright = _direction(luma)
     across, level = _direction(np.ascontiguousarray(luma.T))
     strengths, best = np.zeros(_KINDS, np.float32), np.zeros((_KINDS, 4), np.int64)
-    sides, ends = np.zeros((2, LINES, LINES, LINES), np.float32)
-    _quads(down, across, upright, level, width, height, sides, ends, strengths, best)
+    sides, ends = np.empty((2, LINES, LINES, LINES), np.float32)
+    _supports(down, across, upright, level, width, height, sides, ends)
+    least_x, least_y = np.float32(LEAST_SHARE * width), np.float32(LEAST_SHARE * height)
+    _quads(upright, level, sides, ends, least_x, least_y, strengths, best)
     for strength, (left, top, right, bottom) in zip(strengths, best, strict=True):
         if strength < LEAST_STRENGTH:
             continue

@@ -70,8 +70,10 @@ def test_the_strongest_quadrilaterals_are_kept(seed: int) -> None:
     down, upright = views_quads._direction(luma)
     across, level = views_quads._direction(np.ascontiguousarray(luma.T))
     strengths, best = np.zeros(2, np.float32), np.zeros((2, 4), np.int64)
-    sides, ends = np.zeros((2, *[views_quads.LINES] * 3), np.float32)
-    views_quads._quads(down, across, upright, level, width, height, sides, ends, strengths, best)
+    sides, ends = np.empty((2, *[views_quads.LINES] * 3), np.float32)
+    views_quads._supports(down, across, upright, level, width, height, sides, ends)
+    least_x, least_y = np.float32(views_quads.LEAST_SHARE * width), np.float32(views_quads.LEAST_SHARE * height)
+    views_quads._quads(upright, level, sides, ends, least_x, least_y, strengths, best)
     for kind, sign in enumerate((1, -1)):
         expected, lines = max(oracle.quads(luma, upright.tolist(), level.tolist(), sign), default=(0.0, ()))
         assert strengths[kind] == pytest.approx(max(expected, 0), abs=1e-3)
