@@ -47,8 +47,8 @@ RELAXATION: Final = 1.7
 """Between 1 (slow) and 2 (never settles); for holes of a dozen cells."""
 
 
-@kernel(void, readonly(uint8, 2), int64, writable(uint8, 2), writable(uint8, 2))
-def _spread(mask: Mask, reach: int, across: Mask, out: Mask) -> None:
+@kernel(void, readonly(uint8, 2), int64, writable(uint8), *[writable(uint8, 2)] * 2)
+def _spread(mask: Mask, reach: int, line: Mask, across: Mask, out: Mask) -> None:
     """Mark every pixel that is within reach of a marked one, in rows and in columns.
 
     Parameters
@@ -56,7 +56,9 @@ def _spread(mask: Mask, reach: int, across: Mask, out: Mask) -> None:
     mask : uint8, shape (h, w), 0 or 1, read-only ok
         What is marked.
     reach : int
-        How far, in pixels.
+        How far, in pixels: 1 or 2.
+    line : uint8, shape (w + 4,), all zero
+        Scratch: a row between zeros.
     across : uint8, shape (h, w)
         Scratch: the marks spread along rows.
     out : uint8, shape (h, w), written
@@ -64,23 +66,19 @@ def _spread(mask: Mask, reach: int, across: Mask, out: Mask) -> None:
 
     """
     height, width = mask.shape
+    here, before, after = line[2:], line[1:], line[3:]  # slices: from zero, the compiler sees no negative index
+    long_before, long_after = line[2 - reach :], line[2 + reach :]
     for y in range(height):
         row, wide = mask[y], across[y]
-        wide[:] = row
-        for k in range(1, reach + 1):
-            if k < width:  # slices: from zero, the compiler sees no negative index
-                ahead, behind = row[k:], wide[k:]
-                for x in range(behind.shape[0]):
-                    wide[x] |= ahead[x]
-                for x in range(behind.shape[0]):
-                    behind[x] |= row[x]
+        for x in range(width):
+            here[x] = row[x]
+        for x in range(width):
+            wide[x] = long_before[x] | before[x] | here[x] | after[x] | long_after[x]
     for y in range(height):
-        tall = out[y]
-        tall[:] = across[y]
-        for k in range(max(y - reach, 0), min(y + reach + 1, height)):
-            wide = across[k]
-            for x in range(width):
-                tall[x] |= wide[x]
+        above, below, tall = across[max(y - 1, 0)], across[min(y + 1, height - 1)], out[y]
+        top, bottom, middle = across[max(y - reach, 0)], across[min(y + reach, height - 1)], across[y]
+        for x in range(width):
+            tall[x] = top[x] | above[x] | middle[x] | below[x] | bottom[x]
 
 
 @kernel(void, writable(float32, 2), readonly(int64))
@@ -108,10 +106,11 @@ def letters(luma: Floats) -> Mask:
     """Return where letters are; float32, shape (h, w), at about 256 pixels a side, to uint8, shape (h, w), 0 or 1."""
     light, dark = (luma >= LIGHT).view(np.uint8), (luma <= DARK).view(np.uint8)
     near_light, near_dark, across = np.empty_like(light), np.empty_like(light), np.empty_like(light)
-    _spread(light, REACH_PX, across, near_light)
-    _spread(dark, REACH_PX, across, near_dark)
+    line = np.zeros(luma.shape[1] + 4, np.uint8)
+    _spread(light, REACH_PX, line, across, near_light)
+    _spread(dark, REACH_PX, line, across, near_dark)
     found = np.empty_like(light)
-    _spread((light & near_dark) | (dark & near_light), RIM_PX, across, found)
+    _spread((light & near_dark) | (dark & near_light), RIM_PX, line, across, found)
     return found
 
 
@@ -132,7 +131,7 @@ def without_letters(luma: Floats, whole: Rectangle) -> Floats | None:
 
     """
     found = letters(luma)
-    if found.mean() < LEAST_LETTERS:
+    if np.count_nonzero(found) < LEAST_LETTERS * found.size:
         return None
     clear = (1 - found).astype(np.float32)
     known = samples(clear, [whole])[0]
