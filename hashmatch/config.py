@@ -79,7 +79,7 @@ class DecodeConfig:
         "anything; decoding costs half, searching more, and verdicts were the same (docs/explain/fidelity.md)",
     )  # fmt: skip
     screen_side_px: int = setting(
-        2_048, "shorter side from which a JPEG is screened: below it, looking further in a list of a million costs "
+        2_048, "shorter side from which a JPEG is screened: below it, looking further in half a million values costs "
         "more than decoding saves; nothing below 512 is ever scaled", unit="pixels", at_least=512,
     )  # fmt: skip
     max_animation_pixels: int = setting(
