@@ -128,9 +128,7 @@ def _down(luma: Floats, line: Floats, sums: Floats) -> None:
 
 
 @kernel(void, readonly(float32, 2), int64, writable(float32), writable(int64), writable(float32))
-def _lines(
-    sums: Floats, length: int, strengths: Floats, lines: Longs, positions: Floats
-) -> None:
+def _lines(sums: Floats, length: int, strengths: Floats, lines: Longs, positions: Floats) -> None:
     """Keep the strongest lines.
 
     Parameters
@@ -261,10 +259,35 @@ def _insert(
 
 
 @kernel(
+    *(void, readonly(float32, 2), readonly(int64), readonly(float32), readonly(float32), writable(float32, 3)),
+    writable(float32, 2),
+)
+def _between(down: Floats, columns: Longs, ys: Floats, blank_rows: Floats, upright: Floats, pages: Floats) -> None:
+    """Weigh what lies between each two rows that are lines.
+
+    Parameters
+    ----------
+    down, columns, ys, blank_rows
+        As for :func:`_rectangles`.
+    upright : float32, shape (n, n, n), written
+        Strengths of the stretches of upright lines, by line, top and bottom.
+    pages : float32, shape (n, n), written
+        How blank the rows are; 1 if there are too few of them.
+
+    """
+    for c in range(ys.shape[0]):
+        for d in range(c + 1, ys.shape[0]):
+            short = ys[d] - ys[c] < np.float32(LEAST_SHARE) * np.float32(down.shape[1] - 1)
+            pages[c, d] = np.float32(1) if short else _blank_share(blank_rows, ys[c], ys[d])
+            for a in range(columns.shape[0]):
+                upright[a, c, d] = _side(down[a], columns[a], ys[c], ys[d])
+
+
+@kernel(
     *(void, readonly(float32, 2), readonly(float32, 2), readonly(int64), readonly(int64)),
     *([readonly(float32)] * 4 + [writable(float32, n) for n in (3, 1, 2, 3)]),
 )
-def _rectangles(  # noqa: C901  (six nested loops over one table are easier to follow than six functions)
+def _rectangles(
     down: Floats,
     across: Floats,
     columns: Longs,
@@ -291,19 +314,13 @@ def _rectangles(  # noqa: C901  (six nested loops over one table are easier to f
     blank_columns, blank_rows : float32, shapes (w + 1,) and (h + 1,), read-only ok
         How many of the columns or rows before each are blank.
     upright, level, pages : float32, shapes (n, n, n), (n,) and (n, n)
-        Scratch: strengths of upright sides by line, top and bottom; of level sides by line; how blank the rows between
-        two lines are, 1 if there are too few of them.
+        Scratch: from :func:`_between`; strengths of level sides by line.
     found : float32, shape (3, m, 5), all zero
         As wide as the picture, as tall, others: ``left, top, right, bottom, strength``, strongest first, then zeros.
 
     """
     width, height = np.float32(across.shape[1] - 1), np.float32(down.shape[1] - 1)
-    for c in range(ys.shape[0]):
-        for d in range(c + 1, ys.shape[0]):
-            short = ys[d] - ys[c] < np.float32(LEAST_SHARE) * height
-            pages[c, d] = np.float32(1) if short else _blank_share(blank_rows, ys[c], ys[d])
-            for a in range(xs.shape[0]):
-                upright[a, c, d] = _side(down[a], columns[a], ys[c], ys[d])
+    _between(down, columns, ys, blank_rows, upright, pages)
     for a in range(xs.shape[0]):
         for b in range(a + 1, xs.shape[0]):
             if xs[b] - xs[a] < np.float32(LEAST_SHARE) * width:
