@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ CONFIG = DecodeConfig()
 PDQ = HashOptions(algorithms=frozenset({"pdq"}))
 
 
-def hashed(data: bytes, **limits: int) -> Picture:
+def hashed(data: bytes, **limits: Any) -> Picture:
     return compute.hash_picture(data, dataclasses.replace(CONFIG, **limits), PDQ)
 
 

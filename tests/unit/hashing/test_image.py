@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from PIL import Image, ImageFile
@@ -21,7 +22,7 @@ AS_STORED = dataclasses.replace(PDQ, ignore_orientation=True)
 PHOTO = images.photo()
 
 
-def hashed(data: bytes, options: HashOptions = PDQ, **limits: int) -> Picture:
+def hashed(data: bytes, options: HashOptions = PDQ, **limits: Any) -> Picture:
     return compute.hash_picture(data, dataclasses.replace(DecodeConfig(), **limits), options)
 
 
