@@ -8,7 +8,7 @@ import pytest
 
 from hashmatch import config
 from hashmatch.errors import BadConfig
-from hashmatch.model import Views
+from hashmatch.model import Fidelity, Views
 
 
 def loaded(tmp_path: Path, text: str, **environ: str) -> config.Config:
@@ -127,6 +127,16 @@ def test_views_are_one_of_three_levels() -> None:
     assert config.load(None, {"HASHMATCH_POLICY_VIEWS": "full"}).policy.views is Views.FULL
     with pytest.raises(BadConfig, match=r"^policy\.views: expected one of none, cheap, full, got 'most'$"):
         config.load(None, {"HASHMATCH_POLICY_VIEWS": "most"})
+
+
+def test_fidelity_is_exact_unless_screening_is_asked_for(tmp_path: Path) -> None:
+    assert config.load(None, {}).decode.fidelity is Fidelity.EXACT
+    decode = loaded(tmp_path, "[decode]\nfidelity = 'screen'\nscreen_side_px = 1024\n").decode
+    assert (decode.fidelity, decode.screen_side_px) == (Fidelity.SCREEN, 1_024)
+    with pytest.raises(BadConfig, match=r"^decode\.fidelity: expected one of exact, screen, got 'fast'$"):
+        config.load(None, {"HASHMATCH_DECODE_FIDELITY": "fast"})
+    with pytest.raises(BadConfig, match=r"^decode\.fidelity: expected one of exact, screen, got \['screen'\]$"):
+        loaded(tmp_path, "[decode]\nfidelity = ['screen']\n")
 
 
 def test_limits_of_a_kind_of_view_are_laid_over_the_defaults(tmp_path: Path) -> None:
