@@ -12,9 +12,9 @@ side that is the picture's own edge counts as a line of middling strength (:data
 than none. Rectangles as wide as the picture (bars, captions, telephones), as tall as it, and others are ranked apart,
 or the strong short edges of a window within the picture would leave no place for them.
 
-Bars and pages have rows of one shade, between letters too; photographs hardly ever do. So the longest
-stretch without such rows may end where no edge is strong enough to be seen, in the dark, and a rectangle that contains
-many of them is rather a page than the picture on it.
+Bars and pages have rows of one shade, between letters too; photographs hardly ever do. So the longest stretch without
+such rows may end where no edge is strong enough to be seen, in the dark; and a rectangle that contains many rows like
+those beyond it is rather a page than the picture on it (:func:`_filled`).
 
 What this module deliberately does not do: it does not know which rectangle is right. The best few are hashed, and those
 that were wrong match nothing.
@@ -49,7 +49,11 @@ BLANK_RANGE: Final = 4.0
 BLANK_REST: Final = 0.01
 """Share of its pixels that may differ."""
 BLANK_WEIGHT: Final = 3.0
-"""A rectangle of which one part in this many is blank rows or columns is a page, and has no strength left."""
+"""A rectangle of which one part in this many is blank rows or columns of the page is a page with a picture on it."""
+PAGE_RANGE: Final = 8.0
+"""Luma within which a blank row or column is of the same page as the picture's first or last."""
+LEAST_FILLED: Final = 0.2
+"""Share of its strength that a page keeps: a night sky between black bars looks like one."""
 APART_PX: Final = 3
 """Lines nearer than this are one."""
 SHARES: Final = (1, 1, 2)
@@ -235,13 +239,32 @@ def _side(sums: Floats, line: int, begin: np.float32, end: np.float32) -> np.flo
     return strength
 
 
-@kernel(float32, readonly(float32), float32, float32)
-def _blank_share(sums: Floats, begin: np.float32, end: np.float32) -> np.float32:
-    """Share of the columns (or rows) between two positions that are blank, times :data:`BLANK_WEIGHT`."""
-    share: np.float32 = (
-        np.float32(BLANK_WEIGHT) * (sums[int(end)] - sums[int(begin + np.float32(0.99))]) / (end - begin)
-    )
-    return share
+@kernel(float32, readonly(float32, 2), *[float32] * 2, *[int64] * 2)
+def _filled(sums: Floats, begin: np.float32, end: np.float32, first: int, last: int) -> np.float32:
+    """Say how little of what lies between two columns (or rows) looks like the page beyond them.
+
+    Parameters
+    ----------
+    sums : float32, shape (2, w + 1), read-only ok
+        How many of the columns before each are blank and of the shade of the picture's first and last column.
+    begin, end : float32
+        Where the two are.
+    first, last : int
+        Their numbers; beyond :data:`OWN` edges there is no page.
+
+    Returns
+    -------
+    float32
+        1 if nothing does, :data:`LEAST_FILLED` if much does.
+
+    """
+    low, high = int(begin + np.float32(0.99)), int(end)
+    page = np.float32(0)
+    if first != OWN:
+        page = max(page, sums[0, high] - sums[0, low])
+    if last != OWN:
+        page = max(page, sums[1, high] - sums[1, low])
+    return max(np.float32(1) - np.float32(BLANK_WEIGHT) * page / (end - begin), np.float32(LEAST_FILLED))
 
 
 @kernel(void, writable(float32, 2), float32, float32, float32, float32, float32)
@@ -259,33 +282,35 @@ def _insert(
 
 
 @kernel(
-    *(void, readonly(float32, 2), readonly(int64), readonly(float32), readonly(float32), writable(float32, 3)),
-    writable(float32, 2),
+    *(void, readonly(float32, 2), readonly(int64), readonly(int64), readonly(float32), readonly(float32, 2)),
+    *(writable(float32, 3), writable(float32, 2)),
 )
-def _between(down: Floats, columns: Longs, ys: Floats, blank_rows: Floats, upright: Floats, pages: Floats) -> None:
+def _between(
+    down: Floats, columns: Longs, rows: Longs, ys: Floats, blank_rows: Floats, upright: Floats, filled: Floats
+) -> None:
     """Weigh what lies between each two rows that are lines.
 
     Parameters
     ----------
-    down, columns, ys, blank_rows
+    down, columns, rows, ys, blank_rows
         As for :func:`_rectangles`.
     upright : float32, shape (n, n, n), written
         Strengths of the stretches of upright lines, by line, top and bottom.
-    pages : float32, shape (n, n), written
-        How blank the rows are; 1 if there are too few of them.
+    filled : float32, shape (n, n), written
+        How little of the rows is page; 0 if there are too few of them.
 
     """
     for c in range(ys.shape[0]):
         for d in range(c + 1, ys.shape[0]):
             short = ys[d] - ys[c] < np.float32(LEAST_SHARE) * np.float32(down.shape[1] - 1)
-            pages[c, d] = np.float32(1) if short else _blank_share(blank_rows, ys[c], ys[d])
+            filled[c, d] = np.float32(0) if short else _filled(blank_rows, ys[c], ys[d], rows[c], rows[d])
             for a in range(columns.shape[0]):
                 upright[a, c, d] = _side(down[a], columns[a], ys[c], ys[d])
 
 
 @kernel(
     *(void, readonly(float32, 2), readonly(float32, 2), readonly(int64), readonly(int64)),
-    *([readonly(float32)] * 4 + [writable(float32, n) for n in (3, 1, 2, 3)]),
+    *([readonly(float32)] * 2 + [readonly(float32, 2)] * 2 + [writable(float32, n) for n in (3, 1, 2, 3)]),
 )
 def _rectangles(
     down: Floats,
@@ -298,7 +323,7 @@ def _rectangles(
     blank_rows: Floats,
     upright: Floats,
     level: Floats,
-    pages: Floats,
+    filled: Floats,
     found: Floats,
 ) -> None:
     """Keep the rectangles with the strongest sides.
@@ -311,32 +336,32 @@ def _rectangles(
         Lines, :data:`OWN` for the picture's own edges, :data:`BLANK` for those of blank stretches.
     xs, ys : float32, shape (n,), read-only ok
         Where they are; ascending.
-    blank_columns, blank_rows : float32, shapes (w + 1,) and (h + 1,), read-only ok
-        How many of the columns or rows before each are blank.
-    upright, level, pages : float32, shapes (n, n, n), (n,) and (n, n)
+    blank_columns, blank_rows : float32, shapes (2, w + 1) and (2, h + 1), read-only ok
+        How many of the columns or rows before each are blank, as for :func:`_filled`.
+    upright, level, filled : float32, shapes (n, n, n), (n,) and (n, n)
         Scratch: from :func:`_between`; strengths of level sides by line.
     found : float32, shape (3, m, 5), all zero
         As wide as the picture, as tall, others: ``left, top, right, bottom, strength``, strongest first, then zeros.
 
     """
     width, height = np.float32(across.shape[1] - 1), np.float32(down.shape[1] - 1)
-    _between(down, columns, ys, blank_rows, upright, pages)
+    _between(down, columns, rows, ys, blank_rows, upright, filled)
     for a in range(xs.shape[0]):
         for b in range(a + 1, xs.shape[0]):
             if xs[b] - xs[a] < np.float32(LEAST_SHARE) * width:
                 continue
             whole = xs[b] - xs[a] > np.float32(MOST_SHARE) * width
             wide = columns[a] == OWN and columns[b] == OWN
-            filled = np.float32(1) - _blank_share(blank_columns, xs[a], xs[b])
+            filled_across = _filled(blank_columns, xs[a], xs[b], columns[a], columns[b])
             for c in range(ys.shape[0]):
                 level[c] = _side(across[c], rows[c], xs[a], xs[b])
             for c in range(ys.shape[0]):
                 for d in range(c + 1, ys.shape[0]):
-                    if pages[c, d] >= filled or (whole and ys[d] - ys[c] > np.float32(MOST_SHARE) * height):
+                    if filled[c, d] <= np.float32(0) or (whole and ys[d] - ys[c] > np.float32(MOST_SHARE) * height):
                         continue
                     sides = (upright[a, c, d], upright[b, c, d], level[c], level[d])
                     strength = sides[0] + sides[1] + sides[2] + sides[3] + min(sides)
-                    strength *= filled - pages[c, d]
+                    strength *= min(filled[c, d], filled_across)
                     kind = 0 if wide else 1 if rows[c] == OWN and rows[d] == OWN else 2
                     if strength > found[kind, -1, 4]:
                         _insert(found[kind], xs[a], ys[c], xs[b], ys[d], strength)
@@ -362,33 +387,35 @@ def rectangles(luma: Floats, most: int) -> Floats:
     steps_across, steps_down = np.zeros((5, width), np.float32), np.zeros((5, height), np.float32)
     _across(luma, steps_across)
     _down(luma, np.empty(width, np.float32), steps_down)
-    columns, xs, blank_columns = _sides(steps_across, height)
-    rows, ys, blank_rows = _sides(steps_down, width)
+    columns, xs, blank_columns = _sides(steps_across, luma[0], height)
+    rows, ys, blank_rows = _sides(steps_down, luma[:, 0], width)
     down, across = np.empty((xs.size, height + 1), np.float32), np.empty((ys.size, width + 1), np.float32)
     _profiles(luma, columns, True, down)  # noqa: FBT003  (kernels have no keywords)
     _profiles(luma, rows, False, across)  # noqa: FBT003  (same)
     found = np.zeros((len(SHARES), most, 5), np.float32)
     upright = np.empty((xs.size, ys.size, ys.size), np.float32)
-    level, pages = np.empty(ys.size, np.float32), np.empty((ys.size, ys.size), np.float32)
-    _rectangles(down, across, columns, rows, xs, ys, blank_columns, blank_rows, upright, level, pages, found)
+    level, filled = np.empty(ys.size, np.float32), np.empty((ys.size, ys.size), np.float32)
+    _rectangles(down, across, columns, rows, xs, ys, blank_columns, blank_rows, upright, level, filled, found)
     ranked = np.concatenate(
         [found[kind, turn * share : (turn + 1) * share] for turn in range(most) for kind, share in enumerate(SHARES)]
     )
     return ranked[ranked[:, 4] > 0][:most]
 
 
-def _sides(steps: Floats, length: int) -> tuple[Longs, Floats, Floats]:
+def _sides(steps: Floats, shades: Floats, length: int) -> tuple[Longs, Floats, Floats]:
     """Return the lines or edges of one direction with their positions, ascending, and the sums of blank ones."""
     width = steps.shape[1]
     lines, positions = np.empty(LINES, np.int64), np.empty(LINES, np.float32)
     _lines(steps, length, np.empty(width, np.float32), lines, positions)
-    there, blank = lines >= 0, np.zeros(width + 1, np.float32)
-    np.cumsum(steps[4] <= BLANK_REST * length, dtype=np.float32, out=blank[1:])
+    there = lines >= 0
+    blank, pages = steps[4] <= BLANK_REST * length, np.zeros((2, width + 1), np.float32)
+    for page, end in zip(pages, (0, -1), strict=True):
+        np.cumsum(blank & blank[end] & (abs(shades - shades[end]) <= PAGE_RANGE), dtype=np.float32, out=page[1:])
     ends = np.empty(2, np.int64)
-    _longest_run(blank, ends)
+    _longest_run(pages.sum(axis=0), ends)
     apart = [abs(positions[there] - end).min(initial=width) > APART_PX and 0 < end < width for end in ends]
     ends = ends[apart]
     lines = np.concatenate(([OWN, OWN], lines[there], np.full(ends.size, BLANK)))
     positions = np.concatenate((np.array([0, width], np.float32), positions[there], ends.astype(np.float32)))
     order = np.argsort(positions, kind="stable")
-    return np.ascontiguousarray(lines[order]), np.ascontiguousarray(positions[order]), blank
+    return np.ascontiguousarray(lines[order]), np.ascontiguousarray(positions[order]), pages

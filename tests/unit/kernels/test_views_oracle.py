@@ -141,3 +141,21 @@ def test_lines_and_blanks_are_those_of_the_twin() -> None:
         assert np.array_equal(sums[4] <= views_edges.BLANK_REST * length, oracle.blank_columns(picture))
         steps = np.minimum(np.abs(picture[:, 2:] - picture[:, :-2]), views_edges.STEP_LIMIT)
         assert np.allclose(sums[0, 1:-1], steps[: picture.shape[0] // 4].sum(axis=0), rtol=1e-5)
+
+
+def test_rows_like_the_page_beyond_them_weaken_a_rectangle_and_other_blank_rows_do_not() -> None:
+    page = np.full((200, 120), 250, np.float32)
+    page[20:80] = luma_of(11, (120, 60))
+    dark = page.copy()
+    dark[20:40] = 8  # a night sky: blank, but not of the page
+    for luma in (page, dark):
+        steps = np.zeros((5, 200), np.float32)
+        views_edges._down(luma, np.empty(120, np.float32), steps)
+        _, _, pages = views_edges._sides(steps, luma[:, 0], 120)
+        assert pages[:, 20].tolist() == [20, 20]
+        assert pages[:, 80].tolist() == [20, 20]
+        assert pages[:, 200].tolist() == [140, 140]
+    top, bottom, end = np.float32(20), np.float32(80), np.float32(200)
+    assert views_edges._filled(pages, top, bottom, 5, 9) == 1
+    assert views_edges._filled(pages, top, end, 5, views_edges.OWN) == pytest.approx(views_edges.LEAST_FILLED)
+    assert views_edges._filled(pages, np.float32(0), end, views_edges.OWN, views_edges.OWN) == 1
