@@ -64,6 +64,7 @@ _STATUSES: tuple[Refusal | None, ...] = (
 )
 """What a worker may say; TIMEOUT and NO_USABLE_HASH are the parent's own findings."""
 
+_TRANSFORMATION_POSITIONS = {name: position for position, name in enumerate(TRANSFORMATIONS)}
 _MAX_NUMBER = (1 << 31) - 1
 """Largest width, height, frame count or time in a reply: PNG's largest side, and 35 minutes in microseconds."""
 _MAX_FRAME = (1 << 16) - 1
@@ -282,7 +283,7 @@ class Codec:
             raise BadFrame(f"a {computed.algorithm} value of {len(computed.value)} bytes")
         return _RECORD.pack(
             self._positions[computed.algorithm],
-            TRANSFORMATIONS.index(computed.transformation),
+            _TRANSFORMATION_POSITIONS[computed.transformation],
             computed.frame,
             _NO_QUALITY if computed.quality is None else computed.quality,
             _NO_FLAT if computed.flat is None else computed.flat,
