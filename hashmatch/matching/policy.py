@@ -21,6 +21,7 @@ decide what happens to the picture or to the person who sent it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -142,26 +143,33 @@ def queries_for(
             best[item.frame] = max(item.quality, best.get(item.frame, 0))
         if item.flat is not None and not kind_of(item.transformation):
             flat_of[item.frame] = item.flat
+    limits = functools.cache(functools.partial(_limits, policy))
     asked = []
     for item in hashes:
-        row = _limits(item.algorithm, item.transformation, policy)
-        quality = item.quality if kind_of(item.transformation) else best.get(item.frame)
+        kind = kind_of(item.transformation)
+        row = limits(item.algorithm, kind)
+        quality = item.quality if kind else best.get(item.frame)
         flat = quality is not None and quality < policy.min_image_quality
         if _reach(row) < 0 or flat or (item.quality is not None and item.quality < row.min_quality):
             continue
-        asked.append((item, row, quality))
-    comparisons = _comparisons([item.algorithm for item, _, _ in asked], values)
+        asked.append((item, kind, quality))
+    comparisons = _comparisons([item.algorithm for item, *_ in asked], values)
+
+    @functools.cache
+    def edge(algorithm: str, kind: str, quality: int | None) -> int:
+        return _edge(kind, limits(algorithm, kind), quality, comparisons.get(algorithm), policy.review_false_rate)
+
     return tuple(
         Query(
             algorithm=item.algorithm,
             value=item.value,
-            max_distance=_edge(item, row, quality, comparisons.get(item.algorithm), policy.review_false_rate),
+            max_distance=edge(item.algorithm, kind, quality),
             transformation=item.transformation,
             frame=item.frame,
             quality=quality,
-            flat=item.flat if kind_of(item.transformation) else flat_of.get(item.frame),
+            flat=item.flat if kind else flat_of.get(item.frame),
         )
-        for item, row, quality in asked
+        for item, kind, quality in asked
     )
 
 
@@ -227,10 +235,9 @@ def strongest_per_entry(hits: Iterable[Hit]) -> list[Hit]:
     return kept
 
 
-def _limits(algorithm: str, transformation: str, policy: PolicyConfig) -> AlgorithmPolicy:
+def _limits(policy: PolicyConfig, algorithm: str, kind: str) -> AlgorithmPolicy:
     """Limits of an algorithm, narrowed by those of the kind of view; a view that the policy does not know is unused."""
     row = policy.algorithms.get(algorithm, _NEVER)
-    kind = kind_of(transformation)
     if not kind:
         return row
     view = policy.view_limits.get(kind)
@@ -258,11 +265,11 @@ def _comparisons(asked: Sequence[str], values: Mapping[str, int]) -> Mapping[str
     return {name: values[name] * hashes for name in chance.ALGORITHMS if name in values}
 
 
-def _edge(item: ComputedHash, row: AlgorithmPolicy, quality: int | None, comparisons: int | None, rate: float) -> int:
+def _edge(kind: str, row: AlgorithmPolicy, quality: int | None, comparisons: int | None, rate: float) -> int:
     """Return how far a hash reaches, in bits: where its review band ends, or at least the match distance."""
     if comparisons is None or row.possible_distance_max < 0:
         return max(row.match_distance, row.possible_distance)
-    widest = chance.widest(kind_of(item.transformation), quality, comparisons, rate)
+    widest = chance.widest(kind, quality, comparisons, rate)
     chosen = row.possible_distance_max if widest is None else min(widest, row.possible_distance_max)
     return max(row.match_distance, chosen)
 
@@ -283,7 +290,7 @@ def _rank(hit: Hit) -> tuple[int, int, bool, str, str, str, int]:
 def _weigh(found: Found, query: Query, comparisons: Mapping[str, int], policy: PolicyConfig) -> Hit:
     """Turn one found entry into a hit with its own verdict, rule and threshold."""
     kind, compared = kind_of(query.transformation), comparisons.get(query.algorithm)
-    row = _limits(query.algorithm, query.transformation, policy)
+    row = _limits(policy, query.algorithm, kind)
     is_digest = query.transformation == TRANSFORMATION_OF_DIGESTS
     near = found.distance <= row.match_distance
     verdict = Verdict.MATCH if near else Verdict.POSSIBLE_MATCH
