@@ -30,7 +30,7 @@ from tests.support.service import Scene, serving, until
 def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
     """Everything logged so far, as a handler with a traceback formatter would write it."""
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("asyncio").setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "asyncio")
 
     def text() -> str:
         formatter = logging.Formatter("%(name)s %(levelname)s %(message)s")
