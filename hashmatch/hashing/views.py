@@ -43,7 +43,7 @@ from hashmatch.kernels.views_askew import straightened
 from hashmatch.kernels.views_bits import hash_all, hash_samples
 from hashmatch.kernels.views_edges import rectangles
 from hashmatch.kernels.views_flat import flat_percents
-from hashmatch.kernels.views_mend import without_corner, without_letters
+from hashmatch.kernels.views_mend import without_corners, without_letters
 from hashmatch.kernels.views_quads import quadrilaterals
 from hashmatch.kernels.views_tilts import Tilt, tilts
 from hashmatch.model import ComputedHash
@@ -211,8 +211,8 @@ def mended(scene: Scene) -> Iterator[View]:
     if clear is not None:
         yield View(f"mend-{letters}", clear, MIRRORED)
     grid = sample(scene.half.luma, scene.half.whole)
-    for corner, name in enumerate(corners):
-        yield View(f"mend-{name}", without_corner(grid, corner), MIRRORED)
+    for name, mended_grid in zip(corners, without_corners(grid), strict=True):
+        yield View(f"mend-{name}", mended_grid, MIRRORED)
 
 
 def askew(scene: Scene) -> Iterator[View]:

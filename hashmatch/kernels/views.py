@@ -8,9 +8,9 @@ by ten bits. :func:`samples` takes the limit of ever finer pixels instead: a cen
 over each pixel. So it does not matter at which resolution a copy arrives, and a picture shrunk by whole factors to
 about 512 pixels a side gives nearly the same samples: all views of one picture are computed from one small luma.
 
-A tent is separable, so a rectangle is squeezed to 64 rows and then to 64 columns. Sixteen columns are summed at a time
-(``_vectors.weigh``), and sixteen rows of sums are turned around together, which is what the next direction reads. What
-lies beyond the picture looks like its edge: a rectangle may be larger than the picture, for a copy that was cropped.
+A tent is separable, so a rectangle is squeezed to 64 rows and then to 64 columns. Sixteen columns of sixteen rows are
+summed at a time and turned around (``views_lanes.weigh_turned``), which is what the next direction reads. What lies
+beyond the picture looks like its edge: a rectangle may be larger than the picture, for a copy that was cropped.
 
 :func:`turned` samples a rectangle that lies askew in a coarse copy of the picture, bilinearly; where it reaches beyond
 its surroundings, the nearest pixel within them stands in.
@@ -31,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, uint16, void, writable
-from hashmatch.kernels._vectors import LANES, weigh
+from hashmatch.kernels.views_lanes import LANES, SHARES, fold_lanes, luma_lanes, weigh_turned
 
 Pixels = npt.NDArray[np.uint8]
 Shorts = npt.NDArray[np.uint16]
@@ -41,6 +41,8 @@ Longs = npt.NDArray[np.int64]
 GRID: Final = 64
 SIDE_PX: Final = 512
 """Sides are shrunk by a whole factor to about this: 8 pixels for each sample, and at least 5."""
+PAIR: Final = 2
+"""The factor of pictures of about 1024 pixels a side, by far the commonest."""
 MOST_ROWS: Final = 256
 """Rows that are summed at most: 256 white pixels still fit 16 bits."""
 
@@ -75,6 +77,39 @@ class Shrunk(NamedTuple):
     """Pixels of the picture per column and per row."""
 
 
+@kernel(void, readonly(uint16), writable(float32))
+def _luma(sums: Shorts, line: Floats) -> None:
+    """Luma of grey pixels or of red, green and blue ones; uint16, shape (w,) or (3 * w,), and float32, shape (w,)."""
+    width = line.shape[0]
+    if sums.shape[0] == width:
+        for x in range(width):
+            line[x] = np.float32(sums[x])
+        return
+    for x in range(0, width - LANES + 1, LANES):
+        luma_lanes(sums, x, line)
+    for x in range(width // LANES * LANES, width):
+        line[x] = (
+            np.float32(SHARES[0]) * np.float32(sums[3 * x])
+            + np.float32(SHARES[1]) * np.float32(sums[3 * x + 1])
+            + np.float32(SHARES[2]) * np.float32(sums[3 * x + 2])
+        )
+
+
+@kernel(void, readonly(float32), int64, float32, writable(float32))
+def _fold(line: Floats, factor: int, share: np.float32, means: Floats) -> None:
+    """Sum whole blocks of ``factor`` pixels, each times a share; float32, shapes (w,) and (ceil(w / factor),)."""
+    whole, done = line.shape[0] // factor, 0
+    if factor == PAIR:
+        done = whole // LANES * LANES
+        for j in range(0, done, LANES):
+            fold_lanes(line, j, share, means)
+    means[done:] = np.float32(0)
+    for k in range(factor):
+        shifted = line[k:]
+        for j in range(done, whole):
+            means[j] += share * shifted[np.uint64(j * factor)]
+
+
 @kernel(void, readonly(uint8, 2), *[int64] * 2, writable(uint16), writable(float32), writable(float32, 2))
 def _shrink(rows: Pixels, factor_x: int, factor_y: int, sums: Shorts, line: Floats, out: Floats) -> None:
     """Mean luma of blocks of pixels.
@@ -95,27 +130,15 @@ def _shrink(rows: Pixels, factor_x: int, factor_y: int, sums: Shorts, line: Floa
     whole = width // factor_x
     for i in range(out.shape[0]):
         bottom = min((i + 1) * factor_y, height)
-        sums[:] = np.uint16(0)
-        for y in range(i * factor_y, bottom):
+        for x in range(sums.shape[0]):
+            sums[x] = np.uint16(rows[i * factor_y, x])
+        for y in range(i * factor_y + 1, bottom):
             row = rows[y]
             for x in range(sums.shape[0]):
                 sums[x] = np.uint16(sums[x] + np.uint16(row[x]))
-        if sums.shape[0] == width:
-            for x in range(width):
-                line[x] = np.float32(sums[x])
-        else:
-            for x in range(width):
-                line[x] = (
-                    np.float32(0.299) * np.float32(sums[3 * x])
-                    + np.float32(0.587) * np.float32(sums[3 * x + 1])
-                    + np.float32(0.114) * np.float32(sums[3 * x + 2])
-                )
+        _luma(sums, line)
         means, share = out[i], np.float32(1) / np.float32((bottom - i * factor_y) * factor_x)
-        means[:] = np.float32(0)
-        for k in range(factor_x):
-            shifted = line[k:]
-            for j in range(whole):
-                means[j] += share * shifted[np.uint64(j * factor_x)]
+        _fold(line, factor_x, share, means)
         if whole * factor_x < width:
             means[-1] = line[whole * factor_x :].mean() / np.float32(bottom - i * factor_y)
 
@@ -123,17 +146,15 @@ def _shrink(rows: Pixels, factor_x: int, factor_y: int, sums: Shorts, line: Floa
 @kernel(float32, float32)
 def _below(position: np.float32) -> np.float32:
     """Share of a tent from -1 to 1 that lies below a position."""
-    if position <= np.float32(-1):
-        return np.float32(0)
-    if position >= np.float32(1):
-        return np.float32(1)
-    if position < np.float32(0):
-        return np.float32(0.5) * (np.float32(1) + position) * (np.float32(1) + position)
-    return np.float32(1) - np.float32(0.5) * (np.float32(1) - position) * (np.float32(1) - position)
+    one, half = np.float32(1), np.float32(0.5)
+    rising, falling = half * (one + position) * (one + position), one - half * (one - position) * (one - position)
+    share = rising if position < np.float32(0) else falling
+    share = np.float32(0) if position <= -one else share
+    return one if position >= one else share
 
 
-@kernel(void, float32, float32, int64, writable(int64), writable(float32, 2))
-def _tents(begin: np.float32, end: np.float32, length: int, firsts: Longs, weights: Floats) -> None:
+@kernel(void, float32, float32, int64, writable(int64), *[writable(float32, 2)] * 2)
+def _tents(begin: np.float32, end: np.float32, length: int, firsts: Longs, weights: Floats, scratch: Floats) -> None:
     """Weigh the pixels under each of 64 tents between two positions.
 
     Parameters
@@ -144,62 +165,61 @@ def _tents(begin: np.float32, end: np.float32, length: int, firsts: Longs, weigh
         Pixels that there are; the first and the last stand for those beyond them.
     firsts : int64, shape (64,), written
         First pixel of each tent; all that are weighed exist.
-    weights : float32, shape (64, n), written
-        Its share of each pixel from there on; each row sums to one. n is ``ceil((end - begin) / 64) + 1`` or, if that
-        is less, the length.
+    weights : float32, shape (n, 64), written
+        Its share of each pixel from there on; each column sums to one. n is ``ceil((end - begin) / 64) + 1`` or, if
+        that is less, the length.
+    scratch : float32, shape (3, 64)
+        Centres of the tents, their first pixels, how much of them has been weighed.
 
     """
-    half = (end - begin) / np.float32(2 * GRID)
-    most = weights.shape[1]
+    half, most = (end - begin) / np.float32(2 * GRID), weights.shape[0]
+    centres, pixels, weighed = scratch[0], scratch[1], scratch[2]
     for i in range(GRID):
-        centre = begin + np.float32(2 * i + 1) * half
-        pixel = int(np.floor(centre - half))
+        centres[i] = begin + np.float32(2 * i + 1) * half
+        pixels[i] = np.floor(centres[i] - half)
+        weighed[i] = np.float32(0)
+    for n in range(most):
+        shares, after = weights[n], np.float32(n + 1)
+        for i in range(GRID):
+            below = _below((pixels[i] + after - centres[i]) / half)
+            shares[i] = below - weighed[i]
+            weighed[i] = below
+    for i in range(GRID):
+        pixel = int(pixels[i])
         first = min(max(pixel, 0), length - most)
         firsts[i] = first
-        weights[i] = np.float32(0)
-        below = np.float32(0)
-        while below < np.float32(1):
-            next_below = _below((np.float32(pixel + 1) - centre) / half)
-            weights[i, min(max(pixel - first, 0), most - 1)] += next_below - below
-            below = next_below
-            pixel += 1
+        if pixel != first or weighed[i] < np.float32(1):  # beyond the picture: what is there counts as its edge
+            for n in range(most):
+                weights[n, i] = np.float32(0)
+            reached = np.float32(0)
+            while reached < np.float32(1):
+                below = _below((np.float32(pixel + 1) - centres[i]) / half)
+                weights[min(max(pixel - first, 0), most - 1), i] += below - reached
+                reached = below
+                pixel += 1
 
 
-@kernel(
-    void,
-    readonly(float32, 2),
-    readonly(int64),
-    readonly(float32, 2),
-    *[int64] * 2,
-    *[writable(float32, 2) for _ in range(2)],
-)
-def _squeeze(lines: Floats, firsts: Longs, weights: Floats, begin: int, end: int, sums: Floats, out: Floats) -> None:
+@kernel(void, readonly(float32, 2), readonly(int64), readonly(float32, 2), *[int64] * 2, writable(float32, 2))
+def _squeeze(lines: Floats, firsts: Longs, weights: Floats, begin: int, end: int, out: Floats) -> None:
     """Sum the lines under each of 64 tents, and lay them out for the other direction.
 
     Parameters
     ----------
     lines : float32, shape (h, w), read-only ok
         Rows of the picture, or columns; w at least 16.
-    firsts, weights : int64, shape (64,); float32, shape (64, n); read-only ok
+    firsts, weights : int64, shape (64,); float32, shape (n, 64); read-only ok
         From :func:`_tents`.
     begin, end : int
         Positions along the lines that are needed; at least 16.
-    sums : float32, shape (16, w)
-        Scratch.
     out : float32, shape (w, 64), written from ``begin`` to ``end``
         The sums, transposed.
 
     """
-    most = weights.shape[1]
+    for x in range(begin, end - LANES, LANES):
+        for i in range(0, GRID, LANES):
+            weigh_turned(weights, firsts, i, lines, x, out)
     for i in range(0, GRID, LANES):
-        for k in range(LANES):
-            under = lines[firsts[i + k] : firsts[i + k] + most]
-            for x in range(begin, end - LANES, LANES):
-                weigh(weights[i + k], under, x, sums[k])
-            weigh(weights[i + k], under, end - LANES, sums[k])
-        for x in range(begin, end):
-            for k in range(LANES):
-                out[x, i + k] = sums[k, x]
+        weigh_turned(weights, firsts, i, lines, end - LANES, out)
 
 
 @kernel(
@@ -207,7 +227,14 @@ def _squeeze(lines: Floats, firsts: Longs, weights: Floats, begin: int, end: int
     *[writable(float32, n) for n in (2, 2, 2, 3)],
 )
 def _sample(
-    luma: Floats, width: int, parts: Floats, firsts: Longs, weights: Floats, sums: Floats, strip: Floats, grids: Floats
+    luma: Floats,
+    width: int,
+    parts: Floats,
+    firsts: Longs,
+    weights: Floats,
+    places: Floats,
+    strip: Floats,
+    grids: Floats,
 ) -> None:
     """Sample rectangles.
 
@@ -219,10 +246,10 @@ def _sample(
         How many of its columns count.
     parts : float32, shape (n, 4), read-only ok
         Left, top, right, bottom of each.
-    firsts, weights : int64, shape (2, 64); float32, shape (2, 64 * m)
+    firsts, weights, places : int64, shape (2, 64); float32, shapes (2, 64 * m) and (3, 64)
         Scratch: the tents down and across.
-    sums, strip : float32, shapes (16, max(w, 64)) and (w, 64)
-        Scratch: columns squeezed, in part and all.
+    strip : float32, shape (w, 64), no NaN in it
+        Scratch: columns squeezed.
     grids : float32, shape (n, 64, 64), written
         The samples.
 
@@ -232,14 +259,14 @@ def _sample(
         left, top, right, bottom = parts[n, 0], parts[n, 1], parts[n, 2], parts[n, 3]
         taps_y = min(int(np.ceil((bottom - top) / np.float32(GRID))) + 1, height)
         taps_x = min(int(np.ceil((right - left) / np.float32(GRID))) + 1, width)
-        down = weights[0][: GRID * taps_y].reshape((GRID, taps_y))
-        sideways = weights[1][: GRID * taps_x].reshape((GRID, taps_x))
-        _tents(top, bottom, height, firsts[0], down)
-        _tents(left, right, width, firsts[1], sideways)
+        down = weights[0][: GRID * taps_y].reshape((taps_y, GRID))
+        sideways = weights[1][: GRID * taps_x].reshape((taps_x, GRID))
+        _tents(top, bottom, height, firsts[0], down, places)
+        _tents(left, right, width, firsts[1], sideways, places)
         begin = min(firsts[1, 0], across - LANES)
         end = max(firsts[1, GRID - 1] + taps_x, begin + LANES)  # no less: what is not written may be no number
-        _squeeze(luma, firsts[0], down, begin, end, sums, strip)
-        _squeeze(strip, firsts[1], sideways, 0, GRID, sums, grids[n])
+        _squeeze(luma, firsts[0], down, begin, end, strip)
+        _squeeze(strip, firsts[1], sideways, 0, GRID, grids[n])
 
 
 @kernel(void, readonly(float32, 2), writable(float32, 2))
@@ -336,7 +363,7 @@ def samples(luma: Floats, parts: Sequence[Rectangle]) -> Floats:
         np.array(parts, np.float32).reshape(-1, 4),
         np.empty((2, GRID), np.int64),
         weights,
-        np.empty((LANES, max(across, GRID)), np.float32),
+        np.empty((3, GRID), np.float32),
         strip,
         grids,
     )

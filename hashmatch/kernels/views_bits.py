@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, uint32, void, writable
-from hashmatch.kernels._pdq_bits import BLOCK, COEFFICIENTS, GRID, MEDIAN_RANK, TURNS, transform
+from hashmatch.kernels._pdq_bits import BLOCK, COEFFICIENTS, COSINES, COSINES_T, GRID, MEDIAN_RANK, TURNS
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes
+from hashmatch.kernels.views_lanes import CHAINS, LANES, above_lanes, at_most, weigh_tall, weigh_wide
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -61,10 +62,7 @@ def _median(values: Floats, keys: Words) -> np.float32:
     low, high = 0, (1 << 32) - 1
     while low < high:
         middle = (low + high) >> 1
-        limit, below = np.uint32(middle), 0
-        for k in range(keys.shape[0]):
-            below += int(keys[k] <= limit)
-        if below > MEDIAN_RANK:
+        if at_most(keys, np.uint32(middle)) > MEDIAN_RANK:
             high = middle
         else:
             low = middle + 1
@@ -79,26 +77,24 @@ def _median(values: Floats, keys: Words) -> np.float32:
 def _quality(grid: Floats) -> int:
     """Whole percents of change between neighbouring samples, summed, over 90, at most 100; float32, shape (64, 64)."""
     percent = np.float32(100.0 / 255.0)
-    total = 0
+    total = np.int32(0)  # 32 bits, also in between: twice as many fit a vector
     for i in range(GRID):
         row = grid[i]
         for j in range(GRID - 1):
-            total += int(np.int32(abs(row[j] - row[j + 1]) * percent))
+            total = np.int32(total + np.int32(abs(row[j] - row[j + 1]) * percent))
     for i in range(GRID - 1):
         upper, lower = grid[i], grid[i + 1]
         for j in range(GRID):
-            total += int(np.int32(abs(upper[j] - lower[j]) * percent))
-    return min(total // 90, 100)
+            total = np.int32(total + np.int32(abs(upper[j] - lower[j]) * percent))
+    return min(int(total) // 90, 100)
 
 
 @kernel(void, readonly(float32), float32, writable(uint8))
 def _above(values: Floats, median: np.float32, hashed: Pixels) -> None:
     """Set a bit for each value above the median; float32, shape (256,); uint8, shape (32,), the last bit first."""
-    for at in range(COEFFICIENTS // 8):
-        byte = 0
-        for k in range(8):
-            byte |= int(values[8 * at + k] > median) << k
-        hashed[COEFFICIENTS // 8 - 1 - at] = np.uint8(byte)
+    for at in range(0, COEFFICIENTS, LANES):
+        bits, last = int(above_lanes(values, at, median)), (COEFFICIENTS - at) // 8 - 1
+        hashed[last], hashed[last - 1] = np.uint8(bits & 255), np.uint8(bits >> 8)
 
 
 @kernel(
@@ -137,19 +133,22 @@ def _hash(
 
     """
     for n in range(grids.shape[0]):
-        transform(grids[n], half, block)
+        for i in range(0, BLOCK, CHAINS):
+            weigh_wide(COSINES, i, grids[n], half)
+        weigh_tall(half, COSINES_T, block)
+        coefficients = block.ravel()
         for pattern in range(len(TURNS)):
             plain, transposed = TURNS[pattern]
             if wanted[n] & (1 << plain | 1 << transposed):
-                for i in range(BLOCK):
-                    for j in range(BLOCK):
-                        value = SIGNS[pattern, BLOCK * i + j] * block[i, j]
-                        values[0, BLOCK * i + j] = value
-                        values[1, BLOCK * j + i] = value
+                for k in range(COEFFICIENTS):
+                    values[0, k] = SIGNS[pattern, k] * coefficients[k]
                 median = _median(values[0], keys)
                 if wanted[n] >> plain & 1:
                     _above(values[0], median, hashes[n, plain])
                 if wanted[n] >> transposed & 1:
+                    for i in range(BLOCK):
+                        for j in range(BLOCK):
+                            values[1, BLOCK * j + i] = values[0, BLOCK * i + j]
                     _above(values[1], median, hashes[n, transposed])
         qualities[n] = _quality(grids[n])
 

@@ -22,18 +22,18 @@ that were wrong match nothing.
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels._jit import boolean, float32, int64, kernel, readonly, void, writable
+from hashmatch.kernels.views_steps import STEP_LIMIT, across_columns, across_rows
 
 Floats = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
 
-STEP_LIMIT: Final = 12.0
-"""Steps of luma beyond this count as this: about what a white border next to a bright sky shows."""
 ASIDE_PX: Final = 4
 """Where a step is compared with: beyond the blur of a resampled edge."""
 EDGE: Final = 3.0
@@ -44,8 +44,6 @@ OWN: Final = -1
 """Stands for the number of a line at the picture's own edge."""
 BLANK: Final = -2
 """The same where a stretch of blank rows or columns ends."""
-BLANK_RANGE: Final = 4.0
-"""Luma within which a whole row or column counts as one shade; a dark sky at night has more noise than that."""
 BLANK_REST: Final = 0.01
 """Share of its pixels that may differ."""
 BLANK_WEIGHT: Final = 3.0
@@ -64,103 +62,65 @@ MOST_SHARE: Final = 0.995
 """A rectangle that keeps more than this of both sides is the picture itself."""
 
 
-@kernel(float32, writable(float32))
-def _folded(values: Floats) -> np.float32:
-    """Sum of all values, half onto half, so that many additions go on at a time; changes them."""
-    count = values.shape[0]
-    while count > 1:
-        half = (count + 1) // 2
-        low, high = values[: count - half], values[half:count]
-        for x in range(low.shape[0]):
-            low[x] += high[x]
-        count = half
-    total: np.float32 = values[0]
-    return total
-
-
-@kernel(void, readonly(float32, 2), writable(float32, 2))
-def _across(luma: Floats, sums: Floats) -> None:
-    """Sum the steps between left and right neighbours, limited, in quarters of each column; find blank columns.
+@kernel(void, readonly(float32, 2), int64, writable(float32, 2))
+def _stand_out(sums: Floats, length: int, strengths: Floats) -> None:
+    """Measure how much the strongest stretch of each line stands out: all of it, a half or a quarter.
 
     Parameters
     ----------
-    luma : float32, shape (h, w), read-only ok
-        The picture.
-    sums : float32, shape (5, w), all zero
-        Sums of the four quarters, from above; then how many pixels of the column differ from its first.
+    sums : float32, shape (5, w), read-only ok
+        From :mod:`views_steps`.
+    length : int
+        Pixels of a line.
+    strengths : float32, shape (6, w), written
+        The strengths; how much each quarter stands out; scratch.
 
     """
-    height, width = luma.shape
-    limit, near, first, unlike = np.float32(STEP_LIMIT), np.float32(BLANK_RANGE), luma[0], sums[4]
+    width, half = sums.shape[1], np.float32(0.5)
+    best, total = strengths[0], strengths[5]
     for quarter in range(4):
-        steps = sums[quarter]
-        for y in range(quarter * height // 4, (quarter + 1) * height // 4):
-            row = luma[y]
-            for x in range(1, width - 1):
-                steps[x] += min(abs(row[x + 1] - row[x - 1]), limit)
-            for x in range(width):
-                unlike[x] += np.float32(abs(row[x] - first[x]) > near)
-
-
-@kernel(void, readonly(float32, 2), writable(float32), writable(float32, 2))
-def _down(luma: Floats, line: Floats, sums: Floats) -> None:
-    """Sum the steps between upper and lower neighbours, limited, in quarters of each row; find blank rows.
-
-    Parameters
-    ----------
-    luma : float32, shape (h, w), read-only ok
-        The picture.
-    line : float32, shape (w,)
-        Scratch: what is summed of one row.
-    sums : float32, shape (5, h), all zero
-        Sums of the four quarters, from the left; then how many pixels of the row differ from its first.
-
-    """
-    height, width = luma.shape
-    limit, near = np.float32(STEP_LIMIT), np.float32(BLANK_RANGE)
-    for y in range(height):
-        row, first = luma[y], luma[y, 0]
+        here, out = sums[quarter], strengths[1 + quarter]
+        behind, ahead = total[ASIDE_PX:], here[ASIDE_PX:]
+        total[:] = np.float32(0)
+        for x in range(behind.shape[0]):
+            behind[x] = here[x]
+        for x in range(ahead.shape[0]):
+            total[x] += ahead[x]
         for x in range(width):
-            line[x] = np.float32(abs(row[x] - first) > near)
-        sums[4, y] = _folded(line)
-        if 0 < y < height - 1:
-            upper, lower = luma[y - 1], luma[y + 1]
+            out[x] = here[x] - half * total[x]
+    best[:] = np.float32(0)
+    for parts in (1, 2, 4):
+        scale = np.float32(1.0 / (max(length // parts, 1) * np.sqrt(np.float32(parts))))
+        for first in range(4 - 4 // parts + 1):
+            total[:] = np.float32(0)
+            for quarter in range(first, first + 4 // parts):
+                out = strengths[1 + quarter]
+                for x in range(width):
+                    total[x] += out[x]
             for x in range(width):
-                line[x] = min(abs(lower[x] - upper[x]), limit)
-            for quarter in range(4):
-                sums[quarter, y] = _folded(line[quarter * width // 4 : (quarter + 1) * width // 4])
+                best[x] = max(best[x], total[x] * scale)
 
 
-@kernel(void, readonly(float32, 2), int64, writable(float32), writable(int64), writable(float32))
-def _lines(sums: Floats, length: int, strengths: Floats, lines: Longs, positions: Floats) -> None:
+@kernel(void, readonly(float32, 2), int64, writable(float32, 2), writable(int64), writable(float32))
+def _lines(sums: Floats, length: int, scratch: Floats, lines: Longs, positions: Floats) -> None:
     """Keep the strongest lines.
 
     Parameters
     ----------
     sums : float32, shape (5, w), read-only ok
-        From :func:`_across` or :func:`_down`.
+        From :mod:`views_steps`.
     length : int
         Pixels of a line.
-    strengths : float32, shape (w,)
-        Scratch.
+    scratch : float32, shape (6, w)
+        For :func:`_stand_out`.
     lines : int64, shape (LINES,), written
         Columns of ``sums``, strongest first; -1 where there are no more.
     positions : float32, shape (LINES,), written
         Where the line is, between pixels.
 
     """
-    width = sums.shape[1]
-    strengths[:] = np.float32(0)
-    for parts in (1, 2, 4):
-        scale = np.float32(1.0 / (max(length // parts, 1) * np.sqrt(np.float32(parts))))
-        for first in range(4 - 4 // parts + 1):
-            for x in range(width):
-                total = np.float32(0)
-                for quarter in range(first, first + 4 // parts):
-                    left = sums[quarter, x - ASIDE_PX] if x >= ASIDE_PX else np.float32(0)
-                    right = sums[quarter, x + ASIDE_PX] if x + ASIDE_PX < width else np.float32(0)
-                    total += sums[quarter, x] - np.float32(0.5) * (left + right)
-                strengths[x] = max(strengths[x], total * scale)
+    _stand_out(sums, length, scratch)
+    strengths, width = scratch[0], sums.shape[1]
     for n in range(LINES):
         best = 0
         for x in range(width):
@@ -385,8 +345,8 @@ def rectangles(luma: Floats, most: int) -> Floats:
     """
     height, width = luma.shape
     steps_across, steps_down = np.zeros((5, width), np.float32), np.zeros((5, height), np.float32)
-    _across(luma, steps_across)
-    _down(luma, np.empty(width, np.float32), steps_down)
+    across_columns(luma, steps_across)
+    across_rows(luma, np.empty(width, np.float32), steps_down)
     columns, xs, blank_columns = _sides(steps_across, luma[0], height)
     rows, ys, blank_rows = _sides(steps_down, luma[:, 0], width)
     down, across = np.empty((xs.size, height + 1), np.float32), np.empty((ys.size, width + 1), np.float32)
@@ -396,23 +356,29 @@ def rectangles(luma: Floats, most: int) -> Floats:
     upright = np.empty((xs.size, ys.size, ys.size), np.float32)
     level, filled = np.empty(ys.size, np.float32), np.empty((ys.size, ys.size), np.float32)
     _rectangles(down, across, columns, rows, xs, ys, blank_columns, blank_rows, upright, level, filled, found)
-    ranked = np.concatenate(
-        [found[kind, turn * share : (turn + 1) * share] for turn in range(most) for kind, share in enumerate(SHARES)]
-    )
+    ranked = found.reshape(-1, 5)[_turns(most)]
     return ranked[ranked[:, 4] > 0][:most]
+
+
+@functools.cache  # there is one number, but for tests
+def _turns(most: int) -> Longs:
+    """Rows in which kinds of rectangles, ``most`` of each, take their turns."""
+    turns = [kind * most + at for turn in range(most) for kind, share in enumerate(SHARES)
+             for at in range(turn * share, min((turn + 1) * share, most))]  # fmt: skip
+    return np.array(turns)
 
 
 def _sides(steps: Floats, shades: Floats, length: int) -> tuple[Longs, Floats, Floats]:
     """Return the lines or edges of one direction with their positions, ascending, and the sums of blank ones."""
     width = steps.shape[1]
     lines, positions = np.empty(LINES, np.int64), np.empty(LINES, np.float32)
-    _lines(steps, length, np.empty(width, np.float32), lines, positions)
-    there = lines >= 0
+    _lines(steps, length, np.empty((6, width), np.float32), lines, positions)
     blank, pages = steps[4] <= BLANK_REST * length, np.zeros((2, width + 1), np.float32)
     for page, end in zip(pages, (0, -1), strict=True):
         np.cumsum(blank & blank[end] & (abs(shades - shades[end]) <= PAGE_RANGE), dtype=np.float32, out=page[1:])
     ends = np.empty(2, np.int64)
     _longest_run(pages.sum(axis=0), ends)
+    there = lines >= 0
     apart = [abs(positions[there] - end).min(initial=width) > APART_PX and 0 < end < width for end in ends]
     ends = ends[apart]
     lines = np.concatenate(([OWN, OWN], lines[there], np.full(ends.size, BLANK)))

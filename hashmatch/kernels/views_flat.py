@@ -43,16 +43,16 @@ def _flat(grids: Floats, percents: Longs) -> None:
 
     """
     for n in range(grids.shape[0]):
-        still = 0
+        still = np.int32(0)  # 32 bits, also in between: twice as many fit a vector
         for i in range(GRID):
             row = grids[n, i]
             for j in range(GRID - 1):
-                still += 1 if abs(row[j] - row[j + 1]) < np.float32(STILL) else 0
+                still = np.int32(still + np.int32(abs(row[j] - row[j + 1]) < np.float32(STILL)))
         for i in range(GRID - 1):
             upper, lower = grids[n, i], grids[n, i + 1]
             for j in range(GRID):
-                still += 1 if abs(upper[j] - lower[j]) < np.float32(STILL) else 0
-        percents[n] = 100 * still // PAIRS
+                still = np.int32(still + np.int32(abs(upper[j] - lower[j]) < np.float32(STILL)))
+        percents[n] = 100 * int(still) // PAIRS
 
 
 def flat_percents(grids: Floats) -> Longs:

@@ -47,6 +47,16 @@ RELAXATION: Final = 1.7
 """Between 1 (slow) and 2 (never settles); for holes of a dozen cells."""
 
 
+def _beside() -> Longs:
+    """Cells beside each corner, in reading order; int64, shape (4, 64 * 64 - 12 * 12)."""
+    near = np.arange(GRID) < CORNER
+    far = near[::-1]
+    return np.array([np.flatnonzero(~np.outer(rows, columns)) for rows in (near, far) for columns in (near, far)])
+
+
+BESIDE: Final = _beside()
+
+
 @kernel(void, readonly(uint8, 2), int64, writable(uint8), *[writable(uint8, 2)] * 2)
 def _spread(mask: Mask, reach: int, line: Mask, across: Mask, out: Mask) -> None:
     """Mark every pixel that is within reach of a marked one, in rows and in columns.
@@ -102,6 +112,39 @@ def _fill(grid: Floats, holes: Longs) -> None:
             grid[i, j] += np.float32(RELAXATION) * (mean - grid[i, j])
 
 
+@kernel(void, readonly(float32, 2), readonly(float32), writable(float32, 3))
+def _fill_corners(grid: Floats, means: Floats, grids: Floats) -> None:
+    """Do to each corner what :func:`_fill` does to holes.
+
+    Each mean waits for the one to its left. The four corners take turns, as they need not wait for each other.
+
+    Parameters
+    ----------
+    grid : float32, shape (64, 64), read-only ok
+        The samples.
+    means : float32, shape (4,), read-only ok
+        What each corner begins with.
+    grids : float32, shape (4, 64, 64), written
+        The samples without the top left, top right, bottom left, bottom right corner.
+
+    """
+    far = GRID - CORNER
+    for corner in range(grids.shape[0]):
+        grids[corner] = grid
+        top, left = corner // 2 * far, corner % 2 * far
+        for i in range(top, top + CORNER):
+            grids[corner, i, left : left + CORNER] = means[corner]
+    for _ in range(SWEEPS):
+        for row in range(CORNER):
+            for column in range(CORNER):
+                for corner in range(grids.shape[0]):
+                    cells, i, j = grids[corner], corner // 2 * far + row, corner % 2 * far + column
+                    above, below = cells[max(i - 1, 0), j], cells[min(i + 1, GRID - 1), j]
+                    left_one, right_one = cells[i, max(j - 1, 0)], cells[i, min(j + 1, GRID - 1)]
+                    mean = np.float32(0.25) * (above + below + left_one + right_one)
+                    cells[i, j] += np.float32(RELAXATION) * (mean - cells[i, j])
+
+
 def letters(luma: Floats) -> Mask:
     """Return where letters are; float32, shape (h, w), at about 256 pixels a side, to uint8, shape (h, w), 0 or 1."""
     light, dark = (luma >= LIGHT).view(np.uint8), (luma <= DARK).view(np.uint8)
@@ -142,21 +185,23 @@ def without_letters(luma: Floats, whole: Rectangle) -> Floats | None:
     return _mended(grid, holes)
 
 
-def without_corner(grid: Floats, corner: int) -> Floats:
-    """Return the samples with a corner painted over.
+def without_corners(grid: Floats) -> Floats:
+    """Return the samples with each corner painted over in turn.
 
     Parameters
     ----------
-    grid : float32, shape (64, 64)
+    grid : float32, shape (64, 64), C order, read-only ok
         The samples.
-    corner : int
-        0 top left, 1 top right, 2 bottom left, 3 bottom right.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (4, 64, 64): without the top left, top right, bottom left, bottom right corner.
 
     """
-    holes = np.zeros((GRID, GRID), np.bool_)
-    near, far = slice(0, CORNER), slice(GRID - CORNER, GRID)
-    holes[far if corner // 2 else near, far if corner % 2 else near] = True
-    return _mended(grid.copy(), holes)
+    grids = np.empty((len(BESIDE), GRID, GRID), np.float32)
+    _fill_corners(grid, grid.ravel()[BESIDE].mean(axis=1), grids)
+    return grids
 
 
 def _mended(grid: Floats, holes: npt.NDArray[np.bool_]) -> Floats:

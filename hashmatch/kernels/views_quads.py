@@ -131,17 +131,17 @@ def _trace(sums: Floats, height: int, runs: Floats, peaks: Floats, strengths: Fl
         for band in range(BANDS):
             place = (np.float32(band) + np.float32(0.5)) / np.float32(BANDS) - np.float32(0.5)
             values = sums[shear, band, pad + int(np.floor(aside * place + np.float32(0.5))) :]
-            up, down, peak_up, peak_down = runs[0], runs[1], peaks[0], peaks[1]
-            for x in range(width):
-                up[x] = max(up[x] + values[x] - np.float32(LEAST_STEP), np.float32(0))
-                peak_up[x] = max(peak_up[x], up[x])
-                down[x] = max(down[x] - values[x] - np.float32(LEAST_STEP), np.float32(0))
-                peak_down[x] = max(peak_down[x], down[x])
+            for sign in range(2):  # one at a time: of more arrays the compiler does not see that they are apart
+                run, peak, sense = runs[sign], peaks[sign], np.float32(1 - 2 * sign)
+                for x in range(width):
+                    run[x] = max(run[x] + sense * values[x] - np.float32(LEAST_STEP), np.float32(0))
+                    peak[x] = max(peak[x], run[x])
         for sign in range(2):
+            peak, strength, best = peaks[sign], strengths[sign], tilts[sign]
             for x in range(width):
-                if peaks[sign, x] > strengths[sign, x]:
-                    strengths[sign, x] = peaks[sign, x]
-                    tilts[sign, x] = tilt
+                better = peak[x] > strength[x]
+                strength[x] = peak[x] if better else strength[x]
+                best[x] = tilt if better else best[x]
 
 
 @kernel(void, writable(float32, 2), readonly(int64, 2), int64, writable(float32, 2))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels import views_edges, views_mend, views_tilts
+from hashmatch.kernels import views_edges, views_mend, views_steps, views_tilts
 from tests.oracle.pdq import Floats, Pixels, dihedral, to_hex, transform
 
 GRID = 64
@@ -158,7 +158,7 @@ def line_strength(luma: Floats, column: int, top: int, bottom: int) -> float:
     def step(x: int, y: int) -> float:
         if not 1 <= x < luma.shape[1] - 1:
             return 0.0
-        return min(abs(float(luma[y, x + 1]) - float(luma[y, x - 1])), views_edges.STEP_LIMIT)
+        return min(abs(float(luma[y, x + 1]) - float(luma[y, x - 1])), views_steps.STEP_LIMIT)
 
     aside = views_edges.ASIDE_PX
     steps = [step(column, y) - (step(column - aside, y) + step(column + aside, y)) / 2 for y in range(top, bottom)]
@@ -167,6 +167,6 @@ def line_strength(luma: Floats, column: int, top: int, bottom: int) -> float:
 
 def blank_columns(luma: Floats) -> npt.NDArray[np.bool_]:
     """Columns of one shade."""
-    unlike = np.abs(luma - luma[0]) > views_edges.BLANK_RANGE
+    unlike = np.abs(luma - luma[0]) > views_steps.BLANK_RANGE
     blank: npt.NDArray[np.bool_] = unlike.sum(axis=0) <= views_edges.BLANK_REST * luma.shape[0]
     return blank

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hashmatch.kernels import views, views_edges, views_mend, views_tilts
+from hashmatch.kernels import views, views_edges, views_mend, views_steps, views_tilts
 from hashmatch.kernels.views import Rectangle, Shrunk
 from hashmatch.kernels.views_bits import hash_all, hash_samples
 from tests.oracle import views as oracle
@@ -85,6 +85,7 @@ def test_letters_are_found_where_the_twin_finds_them() -> None:
 def test_filling() -> None:
     rng = np.random.default_rng(6)
     grid = rng.uniform(0, 255, (64, 64)).astype(np.float32)
+    mended = views_mend.without_corners(grid)
     for corner, (rows, columns) in enumerate(
         (rows, columns) for rows in (slice(12), slice(52, 64)) for columns in (slice(12), slice(52, 64))
     ):
@@ -92,12 +93,12 @@ def test_filling() -> None:
         holes[rows, columns] = True
         begun = grid.copy()
         begun[holes] = grid[~holes].mean()
-        assert np.array_equal(views_mend.without_corner(grid, corner), oracle.fill(begun, holes))
+        assert np.array_equal(mended[corner], oracle.fill(begun, holes))
 
 
 def test_a_corner_that_is_filled_is_smooth_and_the_rest_is_untouched() -> None:
     ramp = np.add.outer(np.arange(64), 2 * np.arange(64)).astype(np.float32)
-    mended = views_mend.without_corner(ramp, 3)
+    mended = views_mend.without_corners(ramp)[3]
     assert np.array_equal(mended[:52], ramp[:52])
     assert np.array_equal(mended[:, :52], ramp[:, :52])
     assert mended[52:, 52:].std() < ramp[52:, 52:].std()
@@ -135,11 +136,11 @@ def test_lines_and_blanks_are_those_of_the_twin() -> None:
         expected = oracle.line_strength(np.ascontiguousarray(luma.T), int(row), 10, 100)
         assert (across[n, 100] - across[n, 10]) / 90 == pytest.approx(expected, abs=1e-3)
     sums_across, sums_down = np.zeros((5, 120), np.float32), np.zeros((5, 90), np.float32)
-    views_edges._across(luma, sums_across)
-    views_edges._down(luma, np.empty(120, np.float32), sums_down)
+    views_steps.across_columns(luma, sums_across)
+    views_steps.across_rows(luma, np.empty(120, np.float32), sums_down)
     for sums, length, picture in ((sums_across, 90, luma), (sums_down, 120, np.ascontiguousarray(luma.T))):
         assert np.array_equal(sums[4] <= views_edges.BLANK_REST * length, oracle.blank_columns(picture))
-        steps = np.minimum(np.abs(picture[:, 2:] - picture[:, :-2]), views_edges.STEP_LIMIT)
+        steps = np.minimum(np.abs(picture[:, 2:] - picture[:, :-2]), views_steps.STEP_LIMIT)
         assert np.allclose(sums[0, 1:-1], steps[: picture.shape[0] // 4].sum(axis=0), rtol=1e-5)
 
 
@@ -150,7 +151,7 @@ def test_rows_like_the_page_beyond_them_weaken_a_rectangle_and_other_blank_rows_
     dark[20:40] = 8  # a night sky: blank, but not of the page
     for luma in (page, dark):
         steps = np.zeros((5, 200), np.float32)
-        views_edges._down(luma, np.empty(120, np.float32), steps)
+        views_steps.across_rows(luma, np.empty(120, np.float32), steps)
         _, _, pages = views_edges._sides(steps, luma[:, 0], 120)
         assert pages[:, 20].tolist() == [20, 20]
         assert pages[:, 80].tolist() == [20, 20]
