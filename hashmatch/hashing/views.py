@@ -28,9 +28,7 @@ quality of its own view, and the policy has limits for each kind.
 from __future__ import annotations
 
 import functools
-import itertools
-import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -63,6 +61,7 @@ Floats = npt.NDArray[np.float32]
 
 ALGORITHM = QUERY_ONLY[0].name
 
+_HALF = np.float32(0.5)
 _PLENTY_PX = 176
 """Sides of a rectangle from which half the resolution will do."""
 _TURNED_TRIMS = 4
@@ -160,7 +159,7 @@ def cheap(grid: Floats, frame: int) -> Iterator[ComputedHash]:
 
 def framed(scene: Scene) -> Iterator[View]:
     """Make the views of rectangles that the picture may have been put into, also turned back within them."""
-    parts = list(trimmed(scene.picture))
+    parts = trimmed(scene.picture)
     for number, (part, grid) in enumerate(zip(parts, _sampled(scene, parts), strict=True), 1):
         yield View(
             f"trim-{number}",
@@ -169,17 +168,17 @@ def framed(scene: Scene) -> Iterator[View]:
             f"trim-{number}-invert",
             MIRRORED if number <= _NEGATIVE_TRIMS else (),
         )
-        inside = _half(part)
+        inside = Rectangle(*(part * _HALF))
         if number <= TILTED_TRIMS and min(inside.width, inside.height) > 1:
             for tilt in tilts(scene.half, inside, _MOST_DEGREES_INSIDE, _ASIDE_PX_INSIDE, 1):
                 if tilt.strength >= _LEAST_STRENGTH_INSIDE:
-                    yield View(f"trim-tilted-{number}", turned(scene.half, inside, tilt.degrees), MIRRORED)
+                    yield View(f"trim-tilted-{number}", turned(scene.half, inside, [tilt.degrees])[0], MIRRORED)
 
 
 def celled(scene: Scene) -> Iterator[View]:
     """Make the views of the halves and quarters of a collage."""
     names, parts = zip(*cells(scene.picture.whole), strict=True)
-    for name, grid in zip(names, _sampled(scene, parts), strict=True):
+    for name, grid in zip(names, _sampled(scene, np.array(parts, np.float32)), strict=True):
         yield View(f"cell-{name}", grid)
 
 
@@ -188,18 +187,19 @@ def derotated(scene: Scene) -> Iterator[View]:
     angles = {round(degrees): degrees for degrees in _SLIGHT_DEGREES}
     found = tilts(scene.half, scene.half.whole, _MOST_DEGREES, _ASIDE_PX, _FOUND_ANGLES)
     angles |= {_whole_degrees(tilt): tilt.degrees for tilt in reversed(found) if tilt.strength >= _LEAST_STRENGTH}
-    for whole_degrees, degrees in angles.items():
-        yield View(f"derotate{whole_degrees:+d}", turned(scene.small, scene.small.whole, degrees), MIRRORED)
+    grids = turned(scene.small, scene.small.whole, list(angles.values()))
+    for whole_degrees, grid in zip(angles, grids, strict=True):
+        yield View(f"derotate{whole_degrees:+d}", grid, MIRRORED)
     if found and found[0].strength >= _SURE_STRENGTH:
         upright = _turned_back(scene.half, found[0])
-        parts = list(trimmed(upright))[:DEROTATED_TRIMS]
+        parts = trimmed(upright)[:DEROTATED_TRIMS]
         for number, grid in enumerate(samples(upright.luma, parts), 1):
             yield View(f"derotate-trim-{number}", grid, MIRRORED)
 
 
 def extended(scene: Scene) -> Iterator[View]:
     """Make the views that are larger than the picture."""
-    parts = [extension(name, scene.small.whole) for name in EXTENSIONS]
+    parts = np.array([extension(name, scene.small.whole) for name in EXTENSIONS], np.float32)
     for name, grid in zip(EXTENSIONS, samples(scene.small.luma, parts), strict=True):
         yield View(f"extend-{name}", grid)
 
@@ -226,10 +226,10 @@ MAKERS: Final[tuple[Callable[[Scene], Iterable[View]], ...]] = (framed, celled, 
 """What makes the views of a picture beside the whole of it, in the order in which they are reported."""
 
 
-def trimmed(picture: Shrunk) -> Iterator[Rectangle]:
-    """Yield the rectangles that the picture may have been put into."""
-    for left, top, right, bottom, _strength in rectangles(picture.luma, MAX_TRIMS):
-        yield Rectangle(left, top, min(right, picture.whole.right), min(bottom, picture.whole.bottom))
+def trimmed(picture: Shrunk) -> Floats:
+    """Return the rectangles that the picture may have been put into; float32, shape (n, 4)."""
+    parts = rectangles(picture.luma, MAX_TRIMS)[:, :4]
+    return np.minimum(parts, np.array([*picture.whole[2:], *picture.whole[2:]], np.float32))
 
 
 def cells(whole: Rectangle) -> Iterator[tuple[str, Rectangle]]:
@@ -248,11 +248,17 @@ def cells(whole: Rectangle) -> Iterator[tuple[str, Rectangle]]:
 
 def extension(name: str, whole: Rectangle) -> Rectangle:
     """Return the rectangle that an original had of which ``whole`` is left; ``all-5`` lost 5 % of each dimension."""
-    where, percent = name.split("-")
-    lost = float(percent) / 100
-    left, top, right, bottom = (lost / 2 if where == "all" else lost * (where == side) for side in _SIDES)
+    left, top, right, bottom = _lost(name)
     width, height = whole.width / (1 - left - right), whole.height / (1 - top - bottom)
     return Rectangle(-left * width, -top * height, (1 - left) * width, (1 - top) * height)
+
+
+@functools.cache  # there are as many as names
+def _lost(name: str) -> tuple[float, ...]:
+    """Return the shares of its width and height that an original lost at each of :data:`_SIDES`."""
+    where, percent = name.split("-")
+    lost = float(percent) / 100
+    return tuple(lost / 2 if where == "all" else lost * (where == side) for side in _SIDES)
 
 
 def _whole(grid: Floats) -> View:
@@ -269,21 +275,16 @@ def _whole_degrees(tilt: Tilt) -> int:
 def _turned_back(picture: Shrunk, tilt: Tilt) -> Shrunk:
     """Return a picture turned back by an angle, as large as it is."""
     rows, columns = picture.luma.shape
-    upright = turned(picture, picture.whole, tilt.degrees, (rows, columns))
+    upright: Floats = turned(picture, picture.whole, [tilt.degrees], (rows, columns))[0]
     return Shrunk(upright, Rectangle(0.0, 0.0, columns, rows), picture.factors)
 
 
-def _half(part: Rectangle) -> Rectangle:
-    """Return the same part at half the resolution."""
-    return Rectangle(*(position / 2 for position in part))
-
-
-def _sampled(scene: Scene, parts: Sequence[Rectangle]) -> Iterator[Floats]:
+def _sampled(scene: Scene, parts: Floats) -> Iterator[Floats]:
     """Sample rectangles, at half the resolution where two pixels are left for each sample: a quarter of the work."""
-    large = [min(part.width, part.height) >= _PLENTY_PX for part in parts]
-    halves = iter(samples(scene.half.luma, [_half(part) for part, plenty in zip(parts, large, strict=True) if plenty]))
-    others = iter(samples(scene.picture.luma, list(itertools.compress(parts, map(operator.not_, large)))))
-    for plenty in large:
+    large = (parts[:, 2:] - parts[:, :2]).min(axis=1) >= _PLENTY_PX
+    halves = iter(samples(scene.half.luma, parts[large] * _HALF))
+    others = iter(samples(scene.picture.luma, parts[~large]))
+    for plenty in large.tolist():
         yield next(halves if plenty else others)
 
 

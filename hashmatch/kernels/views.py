@@ -43,6 +43,8 @@ SIDE_PX: Final = 512
 """Sides are shrunk by a whole factor to about this: 8 pixels for each sample, and at least 5."""
 PAIR: Final = 2
 """The factor of pictures of about 1024 pixels a side, by far the commonest."""
+MOST_SIZES: Final = 3
+"""A rectangle has less than so many times the width or height of the picture."""
 MOST_ROWS: Final = 256
 """Rows that are summed at most: 256 white pixels still fit 16 bits."""
 
@@ -333,15 +335,15 @@ def shrink(pixels: Pixels) -> Shrunk:
     return Shrunk(luma, Rectangle(0.0, 0.0, width / factor_x, height / factor_y), (factor_x, factor_y))
 
 
-def samples(luma: Floats, parts: Sequence[Rectangle]) -> Floats:
+def samples(luma: Floats, parts: Floats) -> Floats:
     """Return 64 x 64 samples of each of some rectangles.
 
     Parameters
     ----------
     luma : float32, shape (h, w), C order, read-only ok
         The shrunk picture.
-    parts : sequence of Rectangle
-        With sides above 0; they may reach beyond the picture by less than its own size.
+    parts : float32, shape (n, 4)
+        Left, top, right and bottom of each. Sides above 0; they may reach beyond the picture by less than its own size.
 
     Returns
     -------
@@ -349,20 +351,21 @@ def samples(luma: Floats, parts: Sequence[Rectangle]) -> Floats:
         float32, shape (n, 64, 64).
 
     """
+    grids = np.empty((len(parts), GRID, GRID), np.float32)
+    if not len(parts):
+        return grids
     width = luma.shape[1]
     if width < LANES:  # vectors of pixels need as many
         luma = np.pad(luma, ((0, 0), (0, LANES - width)))
     across = luma.shape[1]
-    grids = np.empty((len(parts), GRID, GRID), np.float32)
+    taps = MOST_SIZES * max(luma.shape) // GRID + 2
     strip = np.zeros((across, GRID), np.float32)  # columns that no tent reaches are weighed too: 0 * NaN is NaN
-    longest = max((max(part.width, part.height) for part in parts), default=0.0)
-    weights = np.empty((2, GRID * (math.ceil(longest / GRID) + 2)), np.float32)
     _sample(
         luma,
         width,
-        np.array(parts, np.float32).reshape(-1, 4),
+        parts,
         np.empty((2, GRID), np.int64),
-        weights,
+        np.empty((2, GRID * taps), np.float32),
         np.empty((3, GRID), np.float32),
         strip,
         grids,
@@ -372,7 +375,7 @@ def samples(luma: Floats, parts: Sequence[Rectangle]) -> Floats:
 
 def sample(luma: Floats, part: Rectangle) -> Floats:
     """Return 64 x 64 samples of a rectangle; float32, shape (64, 64); parameters as for :func:`samples`."""
-    grid: Floats = samples(luma, [part])[0]
+    grid: Floats = samples(luma, np.array([part], np.float32))[0]
     return grid
 
 
@@ -392,8 +395,8 @@ def coarse(picture: Shrunk) -> Shrunk:
     return picture
 
 
-def turned(picture: Shrunk, part: Rectangle, degrees: float, shape: tuple[int, int] = (GRID, GRID)) -> Floats:
-    """Return samples of a rectangle of a part's size that lies askew in it, with the same centre.
+def turned(picture: Shrunk, part: Rectangle, angles: Sequence[float], shape: tuple[int, int] = (GRID, GRID)) -> Floats:
+    """Return samples of rectangles of a part's size that lie askew in it, with the same centre.
 
     Parameters
     ----------
@@ -401,18 +404,34 @@ def turned(picture: Shrunk, part: Rectangle, degrees: float, shape: tuple[int, i
         With a pixel or two for each sample; neither side of the luma below 2.
     part : Rectangle
         Of the picture, in its pixels. What surrounds it is not looked at.
-    degrees : float
-        How far the rectangle is turned clockwise, as seen.
+    angles : sequence of float
+        How far each rectangle is turned clockwise, as seen, in degrees.
     shape : tuple of int
         Rows and columns of samples.
 
     Returns
     -------
     numpy.ndarray
-        float32, of that shape.
+        float32, one for each angle, of that shape.
 
     """
-    factor_x, factor_y = picture.factors
+    height, width = picture.luma.shape
+    within = (
+        min(math.ceil(part.left), width - 1),
+        min(math.ceil(part.top), height - 1),
+        max(min(math.floor(part.right), width) - 1, 0),
+        max(min(math.floor(part.bottom), height) - 1, 0),
+    )
+    grids, places = np.empty((len(angles), *shape), np.float32), np.empty((2, shape[1]), np.float32)
+    limits = np.array(within, np.float32)
+    for degrees, grid in zip(angles, grids, strict=True):
+        _turn(picture.luma, _askew(picture.factors, part, degrees, shape), limits, places, grid)
+    return grids
+
+
+def _askew(factors: tuple[int, int], part: Rectangle, degrees: float, shape: tuple[int, int]) -> Floats:
+    """Return where the samples of a turned rectangle lie: float32, shape (6,), for :func:`_turn`."""
+    factor_x, factor_y = factors
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     step_u, step_v = part.width / shape[1], part.height / shape[0]
     across = (cosine * step_u, -sine * step_v * factor_y / factor_x)
@@ -422,14 +441,4 @@ def turned(picture: Shrunk, part: Rectangle, degrees: float, shape: tuple[int, i
         middle - shape[1] / 2 * steps[0] - shape[0] / 2 * steps[1] - 0.5
         for middle, steps in zip(centre, (across, down), strict=True)
     )
-    height, width = picture.luma.shape
-    within = (
-        min(math.ceil(part.left), width - 1),
-        min(math.ceil(part.top), height - 1),
-        max(min(math.floor(part.right), width) - 1, 0),
-        max(min(math.floor(part.bottom), height) - 1, 0),
-    )
-    grid = np.empty(shape, np.float32)
-    affine = np.array([left, *across, top, *down], np.float32)
-    _turn(picture.luma, affine, np.array(within, np.float32), np.empty((2, shape[1]), np.float32), grid)
-    return grid
+    return np.array([left, *across, top, *down], np.float32)

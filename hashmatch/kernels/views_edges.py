@@ -28,18 +28,18 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels._jit import boolean, float32, int64, kernel, readonly, void, writable
-from hashmatch.kernels.views_steps import STEP_LIMIT, across_columns, across_rows
+from hashmatch.kernels._jit import float32, group, int64, kernel, readonly, void, writable
+from hashmatch.kernels.views_steps import ASIDE_PX, across_columns, across_rows, profiles
 
 Floats = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
 
-ASIDE_PX: Final = 4
-"""Where a step is compared with: beyond the blur of a resampled edge."""
 EDGE: Final = 3.0
 """Strength of a side that is the picture's own edge, in steps of luma."""
 LINES: Final = 10
 """Lines kept in each direction."""
+MOST_SIDES: Final = LINES + 4
+"""With the picture's own edges and the ends of its longest stretch of anything but page."""
 OWN: Final = -1
 """Stands for the number of a line at the picture's own edge."""
 BLANK: Final = -2
@@ -138,55 +138,98 @@ def _lines(sums: Floats, length: int, scratch: Floats, lines: Longs, positions: 
                 strengths[x] = np.float32(-1)
 
 
-@kernel(float32, readonly(float32, 2), int64, int64, boolean)
-def _step(luma: Floats, line: int, at: int, upright: bool) -> np.float32:  # noqa: FBT001  (kernels have no keywords)
-    """Limited step of luma across a line, at one pixel of it; nothing at the picture's edges and beyond."""
-    height, width = luma.shape
-    if line < 1 or line >= (width if upright else height) - 1:
-        return np.float32(0)
-    step = luma[at, line + 1] - luma[at, line - 1] if upright else luma[line + 1, at] - luma[line - 1, at]
-    return min(abs(step), np.float32(STEP_LIMIT))
-
-
-@kernel(void, readonly(float32, 2), readonly(int64), boolean, writable(float32, 2))
-def _profiles(luma: Floats, lines: Longs, upright: bool, sums: Floats) -> None:  # noqa: FBT001  (same)
-    """Sum, along each line, how much the steps across it stand out.
-
-    Parameters
-    ----------
-    luma : float32, shape (h, w), read-only ok
-        The picture.
-    lines : int64, shape (n,), read-only ok
-        Columns or, if not ``upright``, rows; those below 0 are left out.
-    upright : bool
-        Which of them.
-    sums : float32, shape (n, length of a line + 1), written
-        Sums of what comes before each pixel.
-
-    """
-    for n in range(lines.shape[0]):
-        line = lines[n]
-        if line < 0:
-            continue
-        total = np.float32(0)
-        sums[n, 0] = total
-        for at in range(sums.shape[1] - 1):
-            aside = _step(luma, line - ASIDE_PX, at, upright) + _step(luma, line + ASIDE_PX, at, upright)
-            total += _step(luma, line, at, upright) - np.float32(0.5) * aside
-            sums[n, at + 1] = total
-
-
-@kernel(void, readonly(float32), writable(int64))
-def _longest_run(sums: Floats, ends: Longs) -> None:
-    """Find where the longest run of columns without a blank one begins and ends; int64, shape (2,), both 0 if none."""
-    begin, longest = 0, 0
-    ends[0], ends[1] = 0, 0
-    for x in range(1, sums.shape[0]):
-        if sums[x] > sums[x - 1]:
+@kernel(group(int64, int64), readonly(float32, 2))
+def _longest_run(pages: Floats) -> tuple[int, int]:
+    """Find where the longest run of columns of no page begins and ends, both 0 if there is none."""
+    begin, longest, first, last = 0, 0, 0, 0
+    for x in range(1, pages.shape[1]):
+        if pages[0, x] + pages[1, x] > pages[0, x - 1] + pages[1, x - 1]:
             begin = x
         elif x - begin > longest:
             longest = x - begin
-            ends[0], ends[1] = begin, x
+            first, last = begin, x
+    return first, last
+
+
+@kernel(void, readonly(float32), readonly(float32), float32, writable(float32, 2))
+def _pages(unlike: Floats, shades: Floats, most: np.float32, pages: Floats) -> None:
+    """Count the columns that are of the same page as the first one, and as the last.
+
+    Parameters
+    ----------
+    unlike : float32, shape (w,), read-only ok
+        How many pixels of each differ from its first.
+    shades : float32, shape (w,), read-only ok
+        Those first pixels.
+    most : float32
+        How many may differ in a blank column.
+    pages : float32, shape (2, w + 1), written
+        How many of the columns before each are blank and of that shade.
+
+    """
+    width = unlike.shape[0]
+    for side in range(2):
+        end, count = side * (width - 1), np.float32(0)
+        pages[side, 0] = count
+        for x in range(width):
+            alike = unlike[x] <= most and unlike[end] <= most
+            count += np.float32(alike and abs(shades[x] - shades[end]) <= np.float32(PAGE_RANGE))
+            pages[side, x + 1] = count
+
+
+@kernel(
+    *(int64, readonly(float32, 2), readonly(float32), int64, *[writable(float32, 2)] * 2),
+    *(writable(int64), writable(float32)),
+)
+def _in_order(
+    steps: Floats, shades: Floats, length: int, scratch: Floats, pages: Floats, lines: Longs, positions: Floats
+) -> int:
+    """Put the strongest lines, the picture's own edges and the ends of its blank stretch in order.
+
+    Parameters
+    ----------
+    steps : float32, shape (5, w), read-only ok
+        From :mod:`views_steps`.
+    shades : float32, shape (w,), read-only ok
+        The first pixel of each column.
+    length : int
+        Pixels of a column.
+    scratch : float32, shape (6, w)
+        For :func:`_lines`.
+    pages : float32, shape (2, w + 1), written
+        From :func:`_pages`.
+    lines, positions : int64 and float32, shape (MOST_SIDES,), written
+        Numbers and places of lines and edges, ascending.
+
+    Returns
+    -------
+    int
+        How many there are.
+
+    """
+    width, count = steps.shape[1], 2
+    lines[:count] = OWN
+    positions[0], positions[1] = np.float32(0), np.float32(width)
+    _lines(steps, length, scratch, lines[count : count + LINES], positions[count : count + LINES])
+    while count < 2 + LINES and lines[count] >= 0:
+        count += 1
+    _pages(steps[4], shades, np.float32(BLANK_REST * length), pages)
+    begin, end = _longest_run(pages)
+    found = count
+    for edge in (begin, end):
+        apart = 0 < edge < width
+        for n in range(2, found):
+            apart = apart and abs(np.float64(positions[n]) - np.float64(edge)) > APART_PX
+        if apart:
+            lines[count], positions[count] = BLANK, np.float32(edge)
+            count += 1
+    for n in range(1, count):
+        line, position, place = lines[n], positions[n], n
+        while place > 0 and positions[place - 1] > position:
+            lines[place], positions[place] = lines[place - 1], positions[place - 1]
+            place -= 1
+        lines[place], positions[place] = line, position
+    return count
 
 
 @kernel(float32, readonly(float32), int64, float32, float32)
@@ -291,7 +334,7 @@ def _rectangles(
     Parameters
     ----------
     down, across : float32, shapes (n, h + 1) and (n, w + 1), read-only ok
-        Sums along the lines, from :func:`_profiles`.
+        Sums along the lines, from :func:`views_steps.profiles`.
     columns, rows : int64, shape (n,), read-only ok
         Lines, :data:`OWN` for the picture's own edges, :data:`BLANK` for those of blank stretches.
     xs, ys : float32, shape (n,), read-only ok
@@ -350,8 +393,8 @@ def rectangles(luma: Floats, most: int) -> Floats:
     columns, xs, blank_columns = _sides(steps_across, luma[0], height)
     rows, ys, blank_rows = _sides(steps_down, luma[:, 0], width)
     down, across = np.empty((xs.size, height + 1), np.float32), np.empty((ys.size, width + 1), np.float32)
-    _profiles(luma, columns, True, down)  # noqa: FBT003  (kernels have no keywords)
-    _profiles(luma, rows, False, across)  # noqa: FBT003  (same)
+    profiles(luma, columns, True, down)  # noqa: FBT003  (kernels have no keywords)
+    profiles(luma, rows, False, across)  # noqa: FBT003  (same)
     found = np.zeros((len(SHARES), most, 5), np.float32)
     upright = np.empty((xs.size, ys.size, ys.size), np.float32)
     level, filled = np.empty(ys.size, np.float32), np.empty((ys.size, ys.size), np.float32)
@@ -371,17 +414,8 @@ def _turns(most: int) -> Longs:
 def _sides(steps: Floats, shades: Floats, length: int) -> tuple[Longs, Floats, Floats]:
     """Return the lines or edges of one direction with their positions, ascending, and the sums of blank ones."""
     width = steps.shape[1]
-    lines, positions = np.empty(LINES, np.int64), np.empty(LINES, np.float32)
-    _lines(steps, length, np.empty((6, width), np.float32), lines, positions)
-    blank, pages = steps[4] <= BLANK_REST * length, np.zeros((2, width + 1), np.float32)
-    for page, end in zip(pages, (0, -1), strict=True):
-        np.cumsum(blank & blank[end] & (abs(shades - shades[end]) <= PAGE_RANGE), dtype=np.float32, out=page[1:])
-    ends = np.empty(2, np.int64)
-    _longest_run(pages.sum(axis=0), ends)
-    there = lines >= 0
-    apart = [abs(positions[there] - end).min(initial=width) > APART_PX and 0 < end < width for end in ends]
-    ends = ends[apart]
-    lines = np.concatenate(([OWN, OWN], lines[there], np.full(ends.size, BLANK)))
-    positions = np.concatenate((np.array([0, width], np.float32), positions[there], ends.astype(np.float32)))
-    order = np.argsort(positions, kind="stable")
-    return np.ascontiguousarray(lines[order]), np.ascontiguousarray(positions[order]), pages
+    lines, positions = np.empty(MOST_SIDES, np.int64), np.empty(MOST_SIDES, np.float32)
+    pages = np.empty((2, width + 1), np.float32)
+    scratch = np.empty((6, width), np.float32)
+    count = _in_order(steps, np.ascontiguousarray(shades), length, scratch, pages, lines, positions)
+    return lines[:count], positions[:count], pages

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, void, writable
-from hashmatch.kernels.views import GRID, Rectangle, samples
+from hashmatch.kernels.views import GRID, Rectangle, sample
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
@@ -177,11 +177,12 @@ def without_letters(luma: Floats, whole: Rectangle) -> Floats | None:
     if np.count_nonzero(found) < LEAST_LETTERS * found.size:
         return None
     clear = (1 - found).astype(np.float32)
-    known = samples(clear, [whole])[0]
+    known = sample(clear, whole)
     holes = known < LEAST_KNOWN
     if holes.all():
         return None
-    grid: Floats = samples(luma * clear, [whole])[0] / np.maximum(known, np.float32(LEAST_KNOWN))
+    grid = sample(luma * clear, whole)
+    grid /= np.maximum(known, np.float32(LEAST_KNOWN))
     return _mended(grid, holes)
 
 

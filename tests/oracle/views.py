@@ -160,7 +160,7 @@ def line_strength(luma: Floats, column: int, top: int, bottom: int) -> float:
             return 0.0
         return min(abs(float(luma[y, x + 1]) - float(luma[y, x - 1])), views_steps.STEP_LIMIT)
 
-    aside = views_edges.ASIDE_PX
+    aside = views_steps.ASIDE_PX
     steps = [step(column, y) - (step(column - aside, y) + step(column + aside, y)) / 2 for y in range(top, bottom)]
     return sum(steps) / len(steps)
 

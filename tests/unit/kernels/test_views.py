@@ -61,10 +61,10 @@ def test_turning_samples_what_a_turned_picture_shows() -> None:
     picture = images.photo(6, (512, 384))
     turned = picture.rotate(7, Image.Resampling.BICUBIC)
     bent, plain = (views.coarse(views.shrink(np.asarray(shown))) for shown in (turned, picture))
-    back, straight = views.turned(bent, bent.whole, -7), views.turned(plain, plain.whole, 0)
+    back, straight = views.turned(bent, bent.whole, [-7])[0], views.turned(plain, plain.whole, [0])[0]
     middle = (slice(12, 52), slice(12, 52))
     assert np.abs(back[middle] - straight[middle]).mean() < 3
-    wrong = views.turned(bent, bent.whole, 7)
+    wrong = views.turned(bent, bent.whole, [7])[0]
     assert np.abs(wrong[middle] - straight[middle]).mean() > 10
 
 

@@ -40,7 +40,7 @@ def test_shrinking(size: tuple[int, int]) -> None:
 def test_sampling(size: tuple[int, int], part: Rectangle) -> None:
     luma = luma_of(3, size)
     other = Rectangle(0.0, 0.0, *map(float, size))
-    found = views.samples(luma, [other, part])
+    found = views.samples(luma, np.array([other, part], np.float32))
     assert np.array_equal(found[1], oracle.sample(luma, part))
     assert np.array_equal(found[0], views.sample(luma, other))
 
@@ -127,8 +127,8 @@ def test_lines_and_blanks_are_those_of_the_twin() -> None:
     luma[:20], luma[:, 100:] = 240, 3
     columns, rows = np.array([-1, 3, 60, 99, 100, 118]), np.array([0, 19, 20, 50])
     down, across = np.zeros((6, 91), np.float32), np.zeros((4, 121), np.float32)
-    views_edges._profiles(luma, columns, True, down)  # noqa: FBT003  (kernels have no keywords)
-    views_edges._profiles(luma, rows, False, across)  # noqa: FBT003  (same)
+    views_steps.profiles(luma, columns, True, down)  # noqa: FBT003  (kernels have no keywords)
+    views_steps.profiles(luma, rows, False, across)  # noqa: FBT003  (same)
     for n, column in enumerate(columns[1:], 1):
         expected = oracle.line_strength(luma, int(column), 15, 80)
         assert (down[n, 80] - down[n, 15]) / 65 == pytest.approx(expected, abs=1e-3)

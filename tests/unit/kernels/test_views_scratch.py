@@ -15,7 +15,7 @@ def test_samples_do_not_depend_on_what_memory_held(monkeypatch: pytest.MonkeyPat
     luma = rng.uniform(0, 255, (170, 230)).astype(np.float32)
     corners = np.sort(rng.uniform(0, (170, 230), (60, 2, 2)), axis=1) + np.array(((0, 0), (2, 2)))
     parts = [Rectangle(left, top, right, bottom) for (top, left), (bottom, right) in corners.tolist()]
-    expected = [samples(luma, [part]) for part in parts]
+    expected = [samples(luma, np.array([part], np.float32)) for part in parts]
 
     def poisoned(*arguments: Any, **named: Any) -> np.ndarray:
         made = real(*arguments, **named)
@@ -24,4 +24,4 @@ def test_samples_do_not_depend_on_what_memory_held(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(np, "empty", poisoned)
     for part, grid in zip(parts, expected, strict=True):
-        assert np.array_equal(samples(luma, [part]), grid)
+        assert np.array_equal(samples(luma, np.array([part], np.float32)), grid)
