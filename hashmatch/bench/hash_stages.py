@@ -24,6 +24,7 @@ from hashmatch.config import DecodeConfig
 from hashmatch.hashing import gates, image, turbo
 from hashmatch.kernels import _pdq_bits as bits
 from hashmatch.kernels import _pdq_filter as box
+from hashmatch.kernels import _pdq_room as room
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, pdq, pdq_fused
 from hashmatch.model import HashOptions
 
@@ -77,19 +78,9 @@ def _from_pixels(samples: Sequence[Sample]) -> dict[str, Callable[[int], object]
 def exact_grid(pixels: Pixels) -> Floats:
     """Luma and box filters of an RGB picture; float32, shape (64, 64)."""
     height, width, channels = pixels.shape
-    window_x, window_y = box.window_of(width), box.window_of(height)
-    padded = window_x + width + box.lead_of(width)
-    narrow, grid = np.empty((height, box.GRID), np.float32), np.empty((box.GRID, box.GRID), np.float32)
-    box.filter_rows(
-        pixels.reshape(height, width * channels),
-        True,  # noqa: FBT003  (kernels take positions)
-        np.zeros((2, box.LANES, padded), np.float32),
-        np.empty((box.LANES, padded), np.float32),
-        np.empty((window_y + box.LANES, width), np.float32),
-        np.zeros(width, np.float32),
-        narrow,
-    )
-    box.filter_columns(narrow, np.zeros(box.GRID, np.float32), grid)
+    arrays, grid = room.exact(height, width), np.empty((box.GRID, box.GRID), np.float32)
+    box.filter_rows(pixels.reshape(height, width * channels), True, *arrays)  # noqa: FBT003  (kernels take positions)
+    box.filter_columns(arrays.narrow[:height], np.zeros(box.GRID, np.float32), grid)
     return grid
 
 
@@ -101,5 +92,5 @@ def _block(grid: Floats) -> Floats:
 
 def _bits(block: Floats) -> Pixels:
     hashes = np.zeros((len(DIHEDRAL_NAMES), bits.COEFFICIENTS // 8), np.uint8)
-    bits.threshold(block, np.empty(bits.COEFFICIENTS, np.float32), hashes)
+    bits.threshold(block, np.empty((3, bits.COEFFICIENTS), np.float32), hashes)
     return hashes

@@ -14,7 +14,7 @@ that leaves a choice.
 What this module deliberately does not do: no fused multiply-add and no reordering of sums, which would decide ties
 differently from the reference; and no judgement on quality.
 
-Source: facebook/ThreatExchange, ``pdq/cpp/hashing/pdqhashing.cpp`` and ``torben.cpp`` (here: Hoare's selection).
+Source: facebook/ThreatExchange, ``pdq/cpp/hashing/pdqhashing.cpp`` and ``torben.cpp`` (here: by bisection).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels._jit import boolean, float32, int64, kernel, readonly, uint8, void, writable
-from hashmatch.kernels._vectors import LANES, weigh
+from hashmatch.kernels._pdq_lanes import above, at_most
+from hashmatch.kernels._vectors import LANES, weigh, weigh_wide
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -52,12 +53,25 @@ def _cosines() -> Floats:
     return np.array(rows, dtype=np.float32)
 
 
+def _signs() -> Floats:
+    """Signs of the coefficients for each of :data:`TURNS`; float32, shape (4, 256)."""
+    flip = np.where(np.arange(BLOCK) % 2 == 0, -1.0, 1.0)
+    same = np.ones(BLOCK)
+    patterns = ((same, same), (flip, same), (same, flip), (flip, flip))
+    return np.array([np.outer(rows, columns).ravel() for rows, columns in patterns], dtype=np.float32)
+
+
+SIGNS: Final = _signs()
+SIGN_BIT: Final = 1 << 31
+LOWEST_KEY: Final = 0x007FFFFF
+HIGHEST_KEY: Final = 0xFF800000
+"""Places of the infinities among all floats, see :func:`_float_of`."""
 NO_SLACK: Final = np.zeros((BLOCK, BLOCK), np.float32)
 COSINES: Final = _cosines()
 COSINES_T: Final = np.ascontiguousarray(COSINES.T)
 
 
-@kernel(int64, readonly(float32, 2), float32)
+@kernel(int64, readonly(float32, 2), float32, counted=False)
 def quality_within(grid: Floats, slack: np.float32) -> int:
     """Whole percents of change between neighbouring samples, summed, over 90, at most 100.
 
@@ -98,7 +112,7 @@ def quality(grid: Floats) -> int:
     return quality_within(grid, np.float32(0))
 
 
-@kernel(void, readonly(float32, 2), writable(float32, 2), writable(float32, 2))
+@kernel(void, readonly(float32, 2), writable(float32, 2), writable(float32, 2), counted=False)
 def transform(grid: Floats, half: Floats, block: Floats) -> None:
     """Low frequencies, ``COSINES @ grid @ COSINES.T``, every sum in index order.
 
@@ -113,48 +127,83 @@ def transform(grid: Floats, half: Floats, block: Floats) -> None:
 
     """
     for i in range(BLOCK):
-        for j in range(0, GRID, LANES):
-            weigh(COSINES[i], grid, j, half[i])
+        weigh_wide(COSINES[i], grid, half[i])
         weigh(half[i], COSINES_T, 0, block[i])
 
 
-@kernel(float32, writable(float32), int64)
-def _smallest(values: Floats, rank: int) -> np.float32:
-    """Value that would stand at index ``rank`` if the array were sorted; reorders it (Hoare's selection)."""
-    low, high = 0, values.shape[0] - 1
-    while low < high:
-        pivot = values[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if rank <= j:
-            high = j
-        elif rank >= i:
-            low = i
-        else:
-            break
-    smallest: np.float32 = values[rank]
-    return smallest
-
-
-@kernel(float32, float32, int64, int64)
-def _signed(value: np.float32, signs: int, k: int) -> np.float32:
-    """Coefficient ``k = 16 * i + j`` under sign pattern 0 to 3: negated in even rows (1), even columns (2) or both."""
-    if signs & 1 and k // BLOCK % 2 == 0:
-        value = -value
-    if signs & 2 and k % 2 == 0:
-        value = -value
+@kernel(float32, int64)
+def _float_of(key: int) -> np.float32:
+    """Value of a float's place among all floats: whole numbers in the same order."""
+    bits = np.uint32(key - SIGN_BIT if key >= SIGN_BIT else 0xFFFFFFFF - key)
+    value: np.float32 = bits.view(np.float32)
     return value
 
 
-@kernel(boolean, readonly(float32, 2), readonly(float32, 2), writable(float32), writable(uint8, 2))
+@kernel(float32, readonly(float32), int64, counted=False)
+def smallest(values: Floats, rank: int) -> np.float32:
+    """Value that would stand at index ``rank`` if the values were sorted.
+
+    Bit by bit, without a branch that depends on a value: on values never seen before, selection spends most of its time
+    on branches that were guessed wrong.
+
+    Parameters
+    ----------
+    values : float32, shape (a multiple of 16,), read-only ok
+        No NaN among them.
+    rank : int
+        From zero.
+
+    """
+    low, high = LOWEST_KEY, HIGHEST_KEY
+    while low < high:
+        middle = (low + high) >> 1
+        if at_most(values, _float_of(middle)) > rank:
+            high = middle
+        else:
+            low = middle + 1
+    return _float_of(low)
+
+
+@kernel(boolean, readonly(float32), readonly(float32, 2), float32, writable(float32, 2), counted=False)
+def _apart(values: Floats, slack: Floats, median: np.float32, ends: Floats) -> bool:
+    """Say whether the largest that each value up to the median may be is below the smallest that each other may be.
+
+    Parameters
+    ----------
+    values : float32, shape (256,), read-only ok
+        Coefficients.
+    slack : float32, shape (16, 16), read-only ok
+        How far off each may be.
+    ends : float32, shape (2, 16)
+        Scratch: largest of the low and smallest of the high, sixteen at a time.
+
+    """
+    lows, highs = ends[0], ends[1]
+    for lane in range(LANES):
+        lows[lane], highs[lane] = np.float32(-np.inf), np.float32(np.inf)
+    for i in range(BLOCK):
+        for lane in range(LANES):
+            value, off = values[BLOCK * i + lane], slack[i, lane]
+            low = value + off if value <= median else np.float32(-np.inf)
+            high = value - off if value > median else np.float32(np.inf)
+            lows[lane] = max(lows[lane], low)
+            highs[lane] = min(highs[lane], high)
+    for lane in range(1, LANES):
+        lows[0] = max(lows[0], lows[lane])
+        highs[0] = min(highs[0], highs[lane])
+    return bool(lows[0] < highs[0])
+
+
+@kernel(void, readonly(float32), float32, writable(uint8), counted=False)
+def _set_above(values: Floats, median: np.float32, hashed: Pixels) -> None:
+    """Set a bit for each value above the median; float32, shape (256,); uint8, shape (32,), the last bit first."""
+    for at in range(0, COEFFICIENTS, LANES):
+        word = above(values, at, median)
+        hashed[31 - at // 8] = np.uint8(word & 255)
+        hashed[30 - at // 8] = np.uint8(word >> 8)
+
+
+@kernel(boolean, *[readonly(float32, 2)] * 2, writable(float32, 2), writable(uint8, 2), counted=False)
 def threshold_within(block: Floats, slack: Floats, scratch: Floats, hashes: Pixels) -> bool:
     """Set the bits of all eight hashes.
 
@@ -169,9 +218,9 @@ def threshold_within(block: Floats, slack: Floats, scratch: Floats, hashes: Pixe
         The coefficients.
     slack : float32, shape (16, 16), read-only ok
         How far off each may be.
-    scratch : float32, shape (256,)
-        Their copy, for selection.
-    hashes : uint8, shape (8, 32), all zero
+    scratch : float32, shape (3, 256)
+        Their copies with signs, plain and transposed; ends of what they may be.
+    hashes : uint8, shape (8, 32), written
         Bytes in text order, the last bit first.
 
     Returns
@@ -181,28 +230,55 @@ def threshold_within(block: Floats, slack: Floats, scratch: Floats, hashes: Pixe
 
     """
     sure = True
+    values, mirrored, ends = scratch[0], scratch[1], scratch[2, : 2 * LANES].reshape(2, LANES)
     for signs in range(len(TURNS)):
         plain, transposed = TURNS[signs]
-        for k in range(COEFFICIENTS):
-            scratch[k] = _signed(block[k // BLOCK, k % BLOCK], signs, k)
-        median = _smallest(scratch, MEDIAN_RANK)
-        top_of_low, bottom_of_high, above = np.float32(-np.inf), np.float32(np.inf), 0
-        for k in range(COEFFICIENTS):
-            i, j = k // BLOCK, k % BLOCK
-            value = _signed(block[i, j], signs, k)
-            if value > median:
-                mirrored = BLOCK * j + i
-                hashes[plain, 31 - k // 8] |= np.uint8(1 << (k % 8))
-                hashes[transposed, 31 - mirrored // 8] |= np.uint8(1 << (mirrored % 8))
-                above += 1
-                bottom_of_high = min(bottom_of_high, value - slack[i, j])
-            else:
-                top_of_low = max(top_of_low, value + slack[i, j])
-        sure = sure and above == COEFFICIENTS // 2 and bool(top_of_low < bottom_of_high)
+        for i in range(BLOCK):
+            for j in range(BLOCK):
+                value = SIGNS[signs, BLOCK * i + j] * block[i, j]
+                values[BLOCK * i + j] = value
+                mirrored[BLOCK * j + i] = value
+        median = smallest(values, MEDIAN_RANK)
+        _set_above(values, median, hashes[plain])
+        _set_above(mirrored, median, hashes[transposed])
+        even = at_most(values, median) == COEFFICIENTS // 2
+        sure = _apart(values, slack, median, ends) and even and sure
     return sure
 
 
-@kernel(void, readonly(float32, 2), writable(float32), writable(uint8, 2))
+@kernel(
+    int64,
+    readonly(float32, 2),
+    float32,
+    readonly(float32, 2),
+    *[writable(t, 2) for t in (float32, uint8)],
+    counted=False,
+)
+def hash_within(grid: Floats, percent: np.float32, slack: Floats, scratch: Floats, hashes: Pixels) -> int:
+    """Transform the samples and set the bits of all eight hashes; return the quality, -1 if anything is not sure.
+
+    Parameters
+    ----------
+    grid : float32, shape (64, 64), read-only ok
+        The samples.
+    percent, slack : float32, and float32, shape (16, 16), read-only ok
+        As for :func:`quality_within` and :func:`threshold_within`.
+    scratch : float32, shape (8, 256)
+        Room for the transform and the signs.
+    hashes : uint8, shape (8, 32), written where the quality is sure
+        Bytes in text order, the last bit first.
+
+    """
+    found = quality_within(grid, percent)
+    if found >= 0:
+        half, block = scratch[:4].reshape(BLOCK, GRID), scratch[4].reshape(BLOCK, BLOCK)
+        transform(grid, half, block)
+        if not threshold_within(block, slack, scratch[5:], hashes):
+            return -1
+    return found
+
+
+@kernel(void, readonly(float32, 2), writable(float32, 2), writable(uint8, 2), counted=False)
 def threshold(block: Floats, scratch: Floats, hashes: Pixels) -> None:
     """Set the bits of all eight hashes from exact coefficients; parameters as for :func:`threshold_within`."""
     threshold_within(block, NO_SLACK, scratch, hashes)

@@ -5,10 +5,11 @@ Theory of operation
 A box filter is a running sum, and the reference rounds it to float32 after each addition and each subtraction. So the
 order of operations *is* the hash: no kernel here adds anything in another order. Speed comes from everything else.
 
-* Along the rows, eight rows advance together: eight independent sums, so that the processor need not wait for the last
-  addition. Each row stands between zeros, as many as the window is wide. Adding or subtracting zero changes no float,
+* Along the rows, sixteen rows advance together. Their columns are turned into rows of sixteen, so that one addition
+  serves all. Each row stands between zeros, as many as the window is wide. Adding or subtracting zero changes no float,
   so the reference's four phases (fill, grow, slide, shrink) become one loop without a branch.
 * Along the columns, a whole row of sums advances, in vector instructions and through memory in order.
+* Divisions by a whole number are three multiplications that round to the same float (``_pdq_lanes.quotient``).
 * Rows are filtered as they are read and kept in a ring a little longer than the window, so the working set is tens of
   kilobytes whatever the height of the picture. The last passes compute only the 64 columns and rows that are sampled.
 
@@ -28,14 +29,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels._jit import boolean, float32, int64, kernel, readonly, uint8, void, writable
+from hashmatch.kernels._pdq_lanes import advance, quotient, transpose
+from hashmatch.kernels._vectors import LANES
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 GRID: Final = 64
 """Samples along a side."""
-LANES: Final = 8
-"""Rows that advance together."""
 NEAREST_PX: Final = 512
 """Longest side that the C++ command line hashes as it is."""
 WINDOWS_PER_SIDE: Final = 128
@@ -91,7 +92,7 @@ def nearest512(image: Pixels, small: Pixels) -> None:
                 out[x, 0], out[x, 1], out[x, 2] = row[source, 0], row[source, 1], row[source, 2]
 
 
-@kernel(void, readonly(uint8), boolean, writable(float32))
+@kernel(void, readonly(uint8), boolean, writable(float32), counted=False)
 def luma(row: Pixels, double_luma: bool, out: Floats) -> None:  # noqa: FBT001  (kernels take positions)
     """Weigh the channels of one row of ``w`` or ``3 * w`` bytes; grey values stay what they are.
 
@@ -106,11 +107,12 @@ def luma(row: Pixels, double_luma: bool, out: Floats) -> None:  # noqa: FBT001  
     elif double_luma:
         for x in range(width):
             red, green, blue = row[3 * x], row[3 * x + 1], row[3 * x + 2]
-            out[x] = (
+            thousandths = (
                 np.float32(red) * np.float32(299)
                 + np.float32(green) * np.float32(587)
                 + np.float32(blue) * np.float32(114)
-            ) / np.float32(1000)
+            )
+            out[x] = quotient(thousandths, np.float32(1000), np.float32(1) / np.float32(1000))
     else:
         for x in range(width):
             red, green, blue = row[3 * x], row[3 * x + 1], row[3 * x + 2]
@@ -121,36 +123,75 @@ def luma(row: Pixels, double_luma: bool, out: Floats) -> None:  # noqa: FBT001  
             )
 
 
-@kernel(void, readonly(float32, 2), int64, writable(float32, 2))
-def _running_sums(strip: Floats, window: int, sums: Floats) -> None:
-    """Box sums along eight rows that advance together.
+@kernel(void, readonly(float32, 2), int64, writable(float32, 2), writable(float32), counted=False)
+def _turn(rows: Floats, window: int, strip: Floats, totals: Floats) -> None:
+    """Write the columns of sixteen rows behind ``window`` zeros, and let their running sums begin at zero."""
+    for x in range(0, rows.shape[1], LANES):
+        transpose(rows, x, strip, window + x, 0)
+    for lane in range(LANES):
+        totals[lane] = np.float32(0)
+
+
+@kernel(void, readonly(float32, 2), int64, *[writable(float32, n) for n in (2, 1, 2, 2)], counted=False)
+def _box_rows(rows: Floats, width: int, strip: Floats, totals: Floats, steps: Floats, sums: Floats) -> None:
+    """Box sums along sixteen rows.
 
     Parameters
     ----------
-    strip : float32, shape (8, n)
-        ``window`` zeros, the row, zeros.
-    window : int
-        Pixels under the filter.
-    sums : float32, shape (8, n), written
-        ``sums[:, x]`` is the sum of the row from ``x - window + 1`` to ``x``.
+    rows : float32, shape (16, pitch), read-only ok
+        The rows, and zeros behind them.
+    width : int
+        Their length.
+    strip : float32, shape (window + pitch + lead, 16), all zero
+        Their columns; only the middle is written.
+    totals : float32, shape (16,)
+        Running sums.
+    steps : float32, shape (at least lead and 16, 16)
+        Running sums at some columns.
+    sums : float32, shape (16, pitch), written
+        The result.
 
     """
-    a = b = c = d = e = f = g = h = np.float32(0)
-    new = strip[:, window:]
-    for x in range(new.shape[1]):
-        a = (a + new[0, x]) - strip[0, x]
-        b = (b + new[1, x]) - strip[1, x]
-        c = (c + new[2, x]) - strip[2, x]
-        d = (d + new[3, x]) - strip[3, x]
-        e = (e + new[4, x]) - strip[4, x]
-        f = (f + new[5, x]) - strip[5, x]
-        g = (g + new[6, x]) - strip[6, x]
-        h = (h + new[7, x]) - strip[7, x]
-        sums[0, x], sums[1, x], sums[2, x], sums[3, x] = a, b, c, d
-        sums[4, x], sums[5, x], sums[6, x], sums[7, x] = e, f, g, h
+    window, lead = window_of(width), lead_of(width)
+    _turn(rows, window, strip, totals)
+    advance(strip, 0, lead, window, totals, steps)
+    for x in range(0, rows.shape[1], LANES):
+        advance(strip, lead + x, LANES, window, totals, steps)
+        transpose(steps, 0, sums, 0, x)
 
 
-@kernel(void, readonly(float32, 2), int64, int64, writable(float32))
+@kernel(void, readonly(float32, 2), int64, *[writable(float32, n) for n in (2, 1, 2, 2, 2)], counted=False)
+def _box_samples(
+    rows: Floats, width: int, strip: Floats, totals: Floats, steps: Floats, samples: Floats, narrow: Floats
+) -> None:
+    """Box means along sixteen rows at the 64 samples; arguments as for :func:`_box_rows`.
+
+    Parameters
+    ----------
+    rows, width, strip, totals, steps
+        As for :func:`_box_rows`; ``steps`` has room for the columns from one sample to the next.
+    samples : float32, shape (64, 16)
+        The result, transposed.
+    narrow : float32, shape (16, 64), written
+        The result.
+
+    """
+    window, lead = window_of(width), lead_of(width)
+    _turn(rows, window, strip, totals)
+    done = 0
+    for j in range(GRID):
+        middle = _sample(j, width)
+        count = _count(middle, width)
+        to = lead + middle + 1
+        advance(strip, done, to - done, window, totals, steps)
+        done = to
+        for lane in range(LANES):
+            samples[j, lane] = totals[lane] / count
+    for j in range(0, GRID, LANES):
+        transpose(samples[j : j + LANES], 0, narrow, 0, j)
+
+
+@kernel(void, readonly(float32, 2), int64, int64, writable(float32), counted=False)
 def _slide(ring: Floats, y: int, height: int, sums: Floats) -> None:
     """Move the row of column sums to row ``y``: add the row ahead, then subtract the one that leaves the window.
 
@@ -168,25 +209,47 @@ def _slide(ring: Floats, y: int, height: int, sums: Floats) -> None:
             sums[x] -= row[x]
 
 
-@kernel(void, readonly(float32), writable(float32))
+@kernel(void, readonly(float32, 2), int64, int64, writable(float32), writable(float32), counted=False)
+def _slide_and_divide(ring: Floats, y: int, height: int, sums: Floats, out: Floats) -> None:
+    """Do what :func:`_slide` does, and write the means; in one go where the whole window lies in the picture."""
+    ahead = y + lead_of(height)
+    behind = ahead - window_of(height)
+    count = _count(y, height)
+    reciprocal = np.float32(1) / count
+    if ahead < height and behind >= 0:
+        new, old = ring[ahead % ring.shape[0]], ring[behind % ring.shape[0]]
+        for x in range(sums.shape[0]):
+            moved = (sums[x] + new[x]) - old[x]
+            sums[x] = moved
+            out[x] = quotient(moved, count, reciprocal)
+    else:
+        _slide(ring, y, height, sums)
+        for x in range(sums.shape[0]):
+            out[x] = quotient(sums[x], count, reciprocal)
+
+
+@kernel(void, readonly(float32), writable(float32), counted=False)
 def _divide(sums: Floats, out: Floats) -> None:
     """Box sums of a row to means: by the whole window, and again at both ends, where fewer pixels lie under it."""
     width = sums.shape[0]
     window = window_of(width)
+    count, reciprocal = np.float32(window), np.float32(1) / np.float32(window)
     for x in range(width):
-        out[x] = sums[x] / np.float32(window)
+        out[x] = quotient(sums[x], count, reciprocal)
     for x in range(window):
         out[x] = sums[x] / _count(x, width)
     for x in range(width - window, width):
         out[x] = sums[x] / _count(x, width)
 
 
-@kernel(void, readonly(uint8, 2), boolean, *[writable(float32, n) for n in (3, 2, 2, 1, 2)])
+@kernel(void, readonly(uint8, 2), boolean, *[writable(float32, n) for n in (3, 2, 2, 2, 2, 1, 2)], counted=False)
 def filter_rows(
     rows: Pixels,
     double_luma: bool,  # noqa: FBT001  (kernels take positions)
-    strips: Floats,
-    sums: Floats,
+    lines: Floats,
+    strip: Floats,
+    steps: Floats,
+    samples: Floats,
     ring: Floats,
     column_sums: Floats,
     narrow: Floats,
@@ -199,29 +262,32 @@ def filter_rows(
         The picture.
     double_luma : bool
         Whether luma is summed in float64.
-    strips : float32, shape (2, 8, window + w + lead), all zero
-        Rows on their way into :func:`_running_sums`; only the middle is written.
-    sums : float32, shape (8, window + w + lead)
-        What came out of it.
-    ring : float32, shape (vertical window + 8, w)
+    lines : float32, shape (2, 16, pitch), all zero
+        Sixteen rows before a pass along them and after it; the pitch is the width, rounded up to a multiple of 16.
+    strip : float32, shape (window + pitch + lead, 16), all zero
+        Their columns.
+    steps : float32, shape (at least 16 and width / 64 + lead + 1, 16)
+        Running sums at some columns.
+    samples : float32, shape (65, 16)
+        Samples of sixteen rows, and running sums.
+    ring : float32, shape (vertical window + 16, w)
         The newest rows after the first pass along rows: those under the window and those just made.
     column_sums : float32, shape (w,), all zero
         Running sums of the first pass along columns.
-    narrow : float32, shape (h, 64), written
+    narrow : float32, shape (h + 16, 64), the first h rows written
         The result.
 
     """
     height, width = rows.shape[0], ring.shape[1]
-    window, begin = window_of(width), lead_of(width)
-    first, second = strips[0], strips[1]
+    before, after, totals = lines[0], lines[1], samples[GRID]
     y = -lead_of(height)
     for top in range(0, height, LANES):
         ready = min(top + LANES, height)
         for lane in range(ready - top):
-            luma(rows[top + lane], double_luma, first[lane, window : window + width])
-        _running_sums(first, window, sums)
+            luma(rows[top + lane], double_luma, before[lane, :width])
+        _box_rows(before, width, strip, totals, steps, after)
         for lane in range(ready - top):
-            _divide(sums[lane, begin : begin + width], ring[(top + lane) % ring.shape[0]])
+            _divide(after[lane, :width], ring[(top + lane) % ring.shape[0]])
         end = height if ready == height else ready - lead_of(height)
         while y < min(end, 0):
             _slide(ring, y, height, column_sums)
@@ -229,20 +295,12 @@ def filter_rows(
         while y < end:
             lanes = min(LANES, end - y)
             for lane in range(lanes):
-                _slide(ring, y + lane, height, column_sums)
-                count = _count(y + lane, height)
-                row = second[lane, window : window + width]
-                for x in range(width):
-                    row[x] = column_sums[x] / count
-            _running_sums(second, window, sums)
-            for lane in range(lanes):
-                for j in range(GRID):
-                    x = _sample(j, width)
-                    narrow[y + lane, j] = sums[lane, begin + x] / _count(x, width)
+                _slide_and_divide(ring, y + lane, height, column_sums, before[lane, :width])
+            _box_samples(before, width, strip, totals, steps, samples, narrow[y : y + LANES])
             y += lanes
 
 
-@kernel(void, readonly(float32, 2), writable(float32), writable(float32, 2))
+@kernel(void, readonly(float32, 2), writable(float32), writable(float32, 2), counted=False)
 def filter_columns(narrow: Floats, column_sums: Floats, grid: Floats) -> None:
     """Second pass along columns, of which 64 rows are kept.
 

@@ -6,9 +6,11 @@ Luma, two box filters along each side and the choice of 64 x 64 samples are one 
 along a side, whole-number weights 1, 2 ... w ... 2, 1 for a window of w pixels, over w * w. The tents of neighbouring
 samples share at most a pixel, so every byte is read about once.
 
-* Down the columns, eight rows at a time are weighed and added in 16-bit integers, without rounding; those groups in
-  float32. The channels stay apart.
+* Down the columns, 64 bytes of each row at a time are weighed and added in 16-bit integers while they fit, then in
+  float32, which holds them without rounding, too. The sums stay in registers until a tent is done. The channels stay
+  apart.
 * Along that line of sums, a sample is one dot product: the weights of the channels are folded into those of the tent.
+  Sixteen are computed together.
 
 Only the end differs. Where the window is even, the last box under the last sample hangs over the edge by a pixel and is
 divided by one pixel less. So each side has an inner tent, and an end: the tent without that box, and the box.
@@ -26,27 +28,21 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels._jit import boolean, float32, int64, kernel, readonly, uint8, uint16, void, writable
-from hashmatch.kernels._vectors import dot
+from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, uint16, void, writable
+from hashmatch.kernels._pdq_lanes import BYTE_LANES, weigh_bytes
+from hashmatch.kernels._vectors import LANES, dot, dots
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Weights = npt.NDArray[np.uint16]
+Longs = npt.NDArray[np.int64]
 
 GRID: Final = 64
-GROUP: Final = 8
-"""Rows weighed together."""
 WEIGHT_SUM_MAX: Final = 257
 """Times 255 it still fits 16 bits."""
 WINDOW_MAX: Final = 128
 """Widest window: two of its weights still fit. A side of 16,384 pixels."""
 RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)
-
-
-@kernel(int64, int64)
-def step_of(window: int) -> int:
-    """How many of eight rows carry weight: as many as fit 16 bits, fewer for windows wider than 32."""
-    return min(GROUP, WEIGHT_SUM_MAX // window)
 
 
 @kernel(int64, int64, int64)
@@ -55,32 +51,35 @@ def _tent(window: int, k: int) -> int:
     return min(k + 1, 2 * window - 1 - k)
 
 
-@kernel(boolean, int64, int64)
-def _hangs(window: int, k: int) -> bool:
-    """Whether weight ``k`` of the last sample has a share in the box that hangs over the edge."""
-    return window % 2 == 0 and k >= window - 1
+@kernel(float32, int64, int64)
+def _end(window: int, k: int) -> np.float32:
+    """Weight ``k`` of the last sample: in an even window, a box that hangs over the edge is divided by one less."""
+    tent = np.float32(_tent(window, k))
+    if window % 2 == 0 and k >= window - 1:
+        tent -= np.float32(1)
+        if k < 2 * window - 2:
+            tent += np.float32(window) / np.float32(window - 1)
+    return tent
 
 
-@kernel(void, int64, writable(uint16, 2))
-def weigh_rows(window: int, weights: Weights) -> None:
-    """Numerators of the weights down the columns, in groups of eight.
+@kernel(void, int64, writable(uint16), writable(float32, 2))
+def weigh_rows(window: int, weights: Weights, floats: Floats) -> None:
+    """Numerators of the weights down the columns.
 
     Parameters
     ----------
     window : int
         Pixels under the box filter.
-    weights : uint16, shape (3, 8 * groups), all zero
-        The inner tent; the last tent without the box that hangs over the edge; that box. Of each eight, the first
-        ``step_of(window)`` are written.
+    weights : uint16, shape (2 * window - 1,), written
+        Those of an inner sample.
+    floats : float32, shape (2, 2 * window - 1), written
+        Those of an inner sample again, and of the last one.
 
     """
-    step = step_of(window)
     for k in range(2 * window - 1):
-        slot = k // step * GROUP + k % step
-        tent, box = _tent(window, k), int(_hangs(window, k))
-        weights[0, slot] = np.uint16(tent)
-        weights[1, slot] = np.uint16(tent - box)
-        weights[2, slot] = np.uint16(box if k < 2 * window - 2 else 0)
+        weights[k] = np.uint16(_tent(window, k))
+        floats[0, k] = np.float32(_tent(window, k))
+        floats[1, k] = _end(window, k)
 
 
 @kernel(void, int64, int64, int64, writable(float32, 2))
@@ -99,13 +98,7 @@ def weigh_columns(window: int, window_y: int, channels: int, weights: Floats) ->
     """
     area = np.float32(window * window) * np.float32(window_y * window_y)
     for k in range(2 * window - 1):
-        tent = np.float32(_tent(window, k))
-        end = tent
-        if _hangs(window, k):
-            end = tent - np.float32(1)
-            if k < 2 * window - 2:
-                end += np.float32(window) / np.float32(window - 1)
-        for part, weight in enumerate((tent / area, end / area)):
+        for part, weight in enumerate((np.float32(_tent(window, k)) / area, _end(window, k) / area)):
             if channels == 1:
                 weights[part, k] = weight
             else:
@@ -114,86 +107,48 @@ def weigh_columns(window: int, window_y: int, channels: int, weights: Floats) ->
                 weights[part, 3 * k + 2] = weight * BLUE
 
 
-@kernel(void, readonly(uint8, 2), int64, int64, readonly(uint16), float32, writable(uint16), writable(float32))
-def _add_rows(
-    rows: Pixels, top: int, step: int, weights: Weights, scale: np.float32, sums: Weights, line: Floats
-) -> None:
-    """Add ``scale`` times the weighted sum of the rows from ``top`` on to the line.
+@kernel(void, int64, int64, int64, writable(int64))
+def place(width: int, window: int, channels: int, starts: Longs) -> None:
+    """Write where the weights of each of the 64 samples of a line begin; int64, shape (64,)."""
+    for j in range(GRID):
+        starts[j] = channels * ((2 * j + 1) * width // (2 * GRID) - 2 * ((window - 1) // 2))
+
+
+@kernel(void, readonly(uint8, 2), int64, readonly(float32), writable(float32), counted=False)
+def _add_rows(rows: Pixels, top: int, weights: Floats, line: Floats) -> None:
+    """Write the weighted sums of the rows from ``top`` on, slowly; a weight without a row counts nothing.
 
     Parameters
     ----------
     rows : uint8, shape (h, n), read-only ok
         The picture.
-    top, step : int
-        First row, and rows to a group.
-    weights : uint16, shape (8 * groups,), read-only ok
-        Those behind ``step`` in a group are zero.
-    scale : float32
-        A factor for all of them.
-    sums : uint16, shape (n,)
-        Weighted sums that still fit.
-    line : float32, shape (n,), added to
+    weights : float32, shape (m,), read-only ok
+        One for each row.
+    line : float32, shape (at least n,), written
         The result.
 
     """
-    end, after = rows.shape[0] - 1, step - 1
-    # A tent of at most 32 weights has a window of at most 16, so all of them add up to 256 or less and fit at once.
-    whole = weights.shape[0] <= 4 * GROUP
-    for k in range(0, weights.shape[0], GROUP):
-        y = top + k // GROUP * step
-        a, b = rows[min(y, end)], rows[min(y + min(1, after), end)]
-        c, d = rows[min(y + min(2, after), end)], rows[min(y + min(3, after), end)]
-        e, f = rows[min(y + min(4, after), end)], rows[min(y + min(5, after), end)]
-        g, h = rows[min(y + min(6, after), end)], rows[min(y + min(7, after), end)]
-        u0, u1, u2, u3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-        u4, u5, u6, u7 = weights[k + 4], weights[k + 5], weights[k + 6], weights[k + 7]
-        if k > 0 and whole:
-            for x in range(sums.shape[0]):
-                upper = u0 * a[x] + u1 * b[x] + u2 * c[x] + u3 * d[x]
-                lower = u4 * e[x] + u5 * f[x] + u6 * g[x] + u7 * h[x]
-                sums[x] += np.uint16(upper + lower)
-        else:
-            for x in range(sums.shape[0]):
-                upper = u0 * a[x] + u1 * b[x] + u2 * c[x] + u3 * d[x]
-                lower = u4 * e[x] + u5 * f[x] + u6 * g[x] + u7 * h[x]
-                sums[x] = np.uint16(upper + lower)
-        if not whole or k + GROUP == weights.shape[0]:
-            for x in range(sums.shape[0]):
-                line[x] += scale * np.float32(sums[x])
-
-
-@kernel(void, readonly(float32), int64, int64, readonly(float32, 2), writable(float32))
-def _across(line: Floats, channels: int, window: int, weights: Floats, out: Floats) -> None:
-    """Compute the 64 samples of one line."""
-    width = (line.shape[0] - weights.shape[1]) // channels
-    before = 2 * ((window - 1) // 2)
-    inner, last = weights[0], weights[1]
-    for j in range(GRID - 1):
-        left = (2 * j + 1) * width // (2 * GRID) - before
-        out[j] = dot(line, channels * left, inner)
-    left = (2 * GRID - 1) * width // (2 * GRID) - before
-    out[GRID - 1] = dot(line, channels * left, last)
+    length = rows.shape[1]
+    for x in range(length):
+        line[x] = np.float32(0)
+    for k in range(min(weights.shape[0], rows.shape[0] - top)):
+        row, weight = rows[top + k], weights[k]
+        for x in range(length):
+            line[x] += weight * np.float32(row[x])
 
 
 @kernel(
-    void,
-    readonly(uint8, 2),
-    int64,
-    int64,
-    int64,
-    readonly(uint16, 2),
-    readonly(float32, 2),
-    writable(uint16),
-    *[writable(float32, n) for n in (1, 2)],
+    *(void, readonly(uint8, 2), int64, readonly(uint16), readonly(float32, 2)),
+    *(readonly(float32, 2), readonly(int64), writable(float32), writable(float32, 2)),
+    counted=False,
 )
 def sample(
     rows: Pixels,
-    channels: int,
-    window_x: int,
     window_y: int,
     weights_y: Weights,
+    floats_y: Floats,
     weights_x: Floats,
-    sums: Weights,
+    starts: Longs,
     line: Floats,
     grid: Floats,
 ) -> None:
@@ -203,14 +158,14 @@ def sample(
     ----------
     rows : uint8, shape (h, channels * w), read-only ok
         The picture.
-    channels : int
-        1 or 3.
-    window_x, window_y : int
-        Pixels under the box filter along the rows and down the columns.
-    weights_y : uint16, shape (3, 8 * groups), read-only ok
-        Result of :func:`weigh_rows`.
+    window_y : int
+        Pixels under the box filter down the columns.
+    weights_y, floats_y : uint16, shape (2 * window_y - 1,) and float32, shape (2, 2 * window_y - 1), read-only ok
+        Results of :func:`weigh_rows`.
     weights_x : float32, shape (2, padded), read-only ok
         Result of :func:`weigh_columns`.
+    starts : int64, shape (64,), read-only ok
+        Result of :func:`place`.
     line : float32, shape (channels * w + padded,), all zero
         One weighted sum of rows; zeros behind it.
     grid : float32, shape (64, 64), written
@@ -219,15 +174,18 @@ def sample(
     """
     height, length = rows.shape
     before = 2 * ((window_y - 1) // 2)
-    step = step_of(window_y)
-    part = line[:length]
+    fits = window_y * window_y <= WEIGHT_SUM_MAX
+    step = weights_y.shape[0] if fits else WEIGHT_SUM_MAX // window_y
     for i in range(GRID):
-        top = (2 * i + 1) * height // (2 * GRID) - before
-        part[:] = np.float32(0)
-        if i < GRID - 1:
-            _add_rows(rows, top, step, weights_y[0], np.float32(1), sums, part)
+        top, out = (2 * i + 1) * height // (2 * GRID) - before, grid[i]
+        if i == GRID - 1:
+            _add_rows(rows, top, floats_y[1], line)
+        elif length < BYTE_LANES:
+            _add_rows(rows, top, floats_y[0], line)
         else:
-            box = np.float32(window_y) / np.float32(max(window_y - 1, 1))
-            _add_rows(rows, top, step, weights_y[1], np.float32(1), sums, part)
-            _add_rows(rows, top, step, weights_y[2], box, sums, part)
-        _across(line, channels, window_x, weights_x, grid[i])
+            for x in range(0, length - BYTE_LANES, BYTE_LANES):
+                weigh_bytes(weights_y, step, rows, top, x, line)
+            weigh_bytes(weights_y, step, rows, top, length - BYTE_LANES, line)
+        for j in range(0, GRID, LANES):
+            dots(line, starts, j, weights_x[0], out)
+        out[GRID - 1] = dot(line, starts[GRID - 1], weights_x[1])

@@ -34,6 +34,7 @@ from hashmatch.errors import BadInput
 from hashmatch.kernels import _pdq_bits as bits
 from hashmatch.kernels import _pdq_filter as box
 from hashmatch.kernels import _pdq_fused as fused
+from hashmatch.kernels import _pdq_room as room
 from hashmatch.kernels import _pdq_scaled as reduced
 from hashmatch.kernels._pdq_guard import COEFFICIENT_SLACK, PERCENT_SLACK
 from hashmatch.kernels._vectors import LANES
@@ -224,8 +225,10 @@ def _fused(image: Pixels) -> PdqHashes | None:
     if grid is None:
         return None
     hashes = np.zeros((len(DIHEDRAL_NAMES), bits.COEFFICIENTS // 8), np.uint8)
-    quality = bits.quality_within(grid, PERCENT_SLACK)
-    return PdqHashes(hashes, quality) if quality >= 0 and _set_bits(grid, COEFFICIENT_SLACK, hashes) else None
+    quality = bits.hash_within(
+        grid, PERCENT_SLACK, COEFFICIENT_SLACK, np.empty((8, bits.COEFFICIENTS), np.float32), hashes
+    )
+    return PdqHashes(hashes, quality) if quality >= 0 else None
 
 
 def _sampled(image: Pixels) -> Floats | None:
@@ -234,24 +237,9 @@ def _sampled(image: Pixels) -> Floats | None:
     window_x, window_y = box.window_of(width), box.window_of(height)
     if min(height, width) < SIDE_MIN_PX or height == width == box.GRID or max(window_x, window_y) > fused.WINDOW_MAX:
         return None
-    groups = -(-(2 * window_y - 1) // fused.step_of(window_y))
-    reach = -(-(2 * window_x - 1) * channels // LANES) * LANES
-    weights_y = np.zeros((3, groups * fused.GROUP), np.uint16)
-    weights_x = np.zeros((2, reach), np.float32)
-    fused.weigh_rows(window_y, weights_y)
-    fused.weigh_columns(window_x, window_y, channels, weights_x)
     grid = np.empty((box.GRID, box.GRID), np.float32)
-    fused.sample(
-        image.reshape(height, width * channels),
-        channels,
-        window_x,
-        window_y,
-        weights_y,
-        weights_x,
-        np.empty(width * channels, np.uint16),
-        np.zeros(width * channels + reach, np.float32),
-        grid,
-    )
+    weights, line = room.fast(height, width, channels)
+    fused.sample(image.reshape(height, width * channels), window_y, *weights, line, grid)
     return grid
 
 
@@ -276,25 +264,15 @@ def _exact(image: Pixels, *, double_luma: bool) -> PdqHashes:
 def _filtered(rows: Pixels, width: int, *, double_luma: bool) -> Floats:
     """Return the 64 x 64 samples of a picture given as rows of bytes."""
     height = rows.shape[0]
-    window_x, window_y = box.window_of(width), box.window_of(height)
-    padded = window_x + width + box.lead_of(width)
-    narrow = np.empty((height, box.GRID), np.float32)
-    box.filter_rows(
-        rows,
-        double_luma,
-        np.zeros((2, box.LANES, padded), np.float32),
-        np.empty((box.LANES, padded), np.float32),
-        np.empty((window_y + box.LANES, width), np.float32),
-        np.zeros(width, np.float32),
-        narrow,
-    )
     grid = np.empty((box.GRID, box.GRID), np.float32)
-    box.filter_columns(narrow, np.zeros(box.GRID, np.float32), grid)
+    arrays = room.exact(height, width)
+    box.filter_rows(rows, double_luma, *arrays)
+    box.filter_columns(arrays.narrow[:height], np.zeros(box.GRID, np.float32), grid)
     return grid
 
 
 def _set_bits(grid: Floats, slack: Floats, hashes: Pixels) -> bool:
-    """Transform the samples, set the bits of all eight hashes, which are zero so far; say whether they are sure."""
+    """Transform the samples, set the bits of all eight hashes; say whether they are sure."""
     block = np.empty((bits.BLOCK, bits.BLOCK), np.float32)
     bits.transform(grid, np.empty((bits.BLOCK, bits.GRID), np.float32), block)
-    return bits.threshold_within(block, slack, np.empty(bits.COEFFICIENTS, np.float32), hashes)
+    return bits.threshold_within(block, slack, np.empty((3, bits.COEFFICIENTS), np.float32), hashes)

@@ -87,7 +87,7 @@ def test_guard_sees_a_coefficient_move_across_each_median(dihedral: int) -> None
     """Whoever moves coefficients within the slack and changes any of the eight hashes is found out beforehand."""
     random = np.random.default_rng(dihedral)
     slack = np.full((16, 16), 0.01, np.float32)
-    scratch = np.empty(256, np.float32)
+    scratch = np.empty((3, 256), np.float32)
     caught = 0
     for _ in range(400):
         block = random.normal(size=(16, 16)).astype(np.float32)
@@ -103,7 +103,9 @@ def test_guard_sees_a_coefficient_move_across_each_median(dihedral: int) -> None
 
 def test_ties_are_never_sure() -> None:
     hashes = np.zeros((8, 32), np.uint8)
-    assert not bits.threshold_within(np.zeros((16, 16), np.float32), bits.NO_SLACK, np.empty(256, np.float32), hashes)
+    assert not bits.threshold_within(
+        np.zeros((16, 16), np.float32), bits.NO_SLACK, np.empty((3, 256), np.float32), hashes
+    )
     assert not hashes.any()
 
 
