@@ -280,8 +280,8 @@ def _halve(luma: Floats, half: Floats) -> None:
             half[y, x] = np.float32(0.25) * (upper[2 * x] + upper[2 * x + 1] + lower[2 * x] + lower[2 * x + 1])
 
 
-@kernel(void, readonly(float32, 2), readonly(float32), readonly(float32), *[writable(float32, 2)] * 2)
-def _turn(luma: Floats, affine: Floats, within: Floats, places: Floats, grid: Floats) -> None:
+@kernel(void, readonly(float32, 2), *[readonly(float32)] * 2, writable(int64), *[writable(float32, 2)] * 2)
+def _turn(luma: Floats, affine: Floats, within: Floats, starts: Longs, places: Floats, grid: Floats) -> None:
     """Sample a parallelogram: one bilinear sample for each cell of a grid.
 
     Parameters
@@ -293,29 +293,34 @@ def _turn(luma: Floats, affine: Floats, within: Floats, places: Floats, grid: Fl
         pixel centres.
     within : float32, shape (4,), read-only ok
         Least x and y, greatest x and y that count, within the picture: beyond them the nearest pixel does.
-    places : float32, shape (2, m)
-        Scratch: x and y of the cells of a row.
+    starts, places : int64, shape (m,); float32, shape (6, m)
+        Scratch: of the cells of a row, which pixel is to the upper left, how far right and below of it they are, and
+        it and its neighbours to the right, below, and both.
     grid : float32, shape (n, m), written
         The samples.
 
     """
     width, last_column, last_row = luma.shape[1], luma.shape[1] - 2, luma.shape[0] - 2
-    pixels, xs, ys = luma.ravel(), places[0], places[1]
+    pixels, right_shares, bottom_shares = luma.ravel(), places[0], places[1]
+    here, right, below, beyond = places[2], places[3], places[4], places[5]
     for i in range(grid.shape[0]):
         row, v = grid[i], np.float32(i) + np.float32(0.5)
         for j in range(grid.shape[1]):
             u = np.float32(j) + np.float32(0.5)
-            xs[j] = min(max(affine[0] + affine[1] * u + affine[2] * v, within[0]), within[2])
-            ys[j] = min(max(affine[3] + affine[4] * u + affine[5] * v, within[1]), within[3])
-        for j in range(grid.shape[1]):
-            x, y = xs[j], ys[j]
+            x = min(max(affine[0] + affine[1] * u + affine[2] * v, within[0]), within[2])
+            y = min(max(affine[3] + affine[4] * u + affine[5] * v, within[1]), within[3])
             left, top = min(int(np.int32(x)), last_column), min(int(np.int32(y)), last_row)
-            right_share, bottom_share = x - np.float32(left), y - np.float32(top)
-            at = np.uint64(top * width + left)  # unsigned: the compiler sees no negative index
-            below = at + np.uint64(width)
-            upper = pixels[at] + right_share * (pixels[at + np.uint64(1)] - pixels[at])
-            lower = pixels[below] + right_share * (pixels[below + np.uint64(1)] - pixels[below])
-            row[j] = upper + bottom_share * (lower - upper)
+            starts[j] = top * width + left
+            right_shares[j], bottom_shares[j] = x - np.float32(left), y - np.float32(top)
+        for j in range(grid.shape[1]):  # apart from the arithmetic, which goes on in vectors
+            at = np.uint64(starts[j])  # unsigned: the compiler sees no negative index
+            under = at + np.uint64(width)
+            here[j], right[j] = pixels[at], pixels[at + np.uint64(1)]
+            below[j], beyond[j] = pixels[under], pixels[under + np.uint64(1)]
+        for j in range(grid.shape[1]):
+            upper = here[j] + right_shares[j] * (right[j] - here[j])
+            lower = below[j] + right_shares[j] * (beyond[j] - below[j])
+            row[j] = upper + bottom_shares[j] * (lower - upper)
 
 
 def shrink(pixels: Pixels) -> Shrunk:
@@ -422,10 +427,10 @@ def turned(picture: Shrunk, part: Rectangle, angles: Sequence[float], shape: tup
         max(min(math.floor(part.right), width) - 1, 0),
         max(min(math.floor(part.bottom), height) - 1, 0),
     )
-    grids, places = np.empty((len(angles), *shape), np.float32), np.empty((2, shape[1]), np.float32)
-    limits = np.array(within, np.float32)
+    grids, places = np.empty((len(angles), *shape), np.float32), np.empty((6, shape[1]), np.float32)
+    limits, starts = np.array(within, np.float32), np.empty(shape[1], np.int64)
     for degrees, grid in zip(angles, grids, strict=True):
-        _turn(picture.luma, _askew(picture.factors, part, degrees, shape), limits, places, grid)
+        _turn(picture.luma, _askew(picture.factors, part, degrees, shape), limits, starts, places, grid)
     return grids
 
 

@@ -68,6 +68,17 @@ _KINDS: Final = 2
 """Brighter than its ground, and darker."""
 
 
+@kernel(void, readonly(float32, 2), writable(float32, 2))
+def _transpose(luma: Floats, out: Floats) -> None:
+    """Swap rows and columns, a few rows at a time, so that whole lines of the cache are written."""
+    height, width = luma.shape
+    for top in range(0, height, BANDS):
+        bottom = min(top + BANDS, height)
+        for x in range(width):
+            for y in range(top, bottom):
+                out[x, y] = luma[y, x]
+
+
 @kernel(void, readonly(float32, 2), writable(float32), writable(float32, 3))
 def _bands(luma: Floats, steps: Floats, sums: Floats) -> None:
     """Mean step of luma from left to right, in bands of rows, along slight shears.
@@ -397,7 +408,9 @@ def quadrilaterals(luma: Floats, aspect: float) -> Iterator[Floats]:
     if min(height, width) < LEAST_PX:
         return
     down, upright = _direction(luma)
-    across, level = _direction(np.ascontiguousarray(luma.T))
+    transposed = np.empty((width, height), np.float32)
+    _transpose(luma, transposed)
+    across, level = _direction(transposed)
     strengths, best = np.zeros(_KINDS, np.float32), np.zeros((_KINDS, 4), np.int64)
     sides, ends = np.empty((2, LINES, LINES, LINES), np.float32)
     _supports(down, across, upright, level, width, height, sides, ends)

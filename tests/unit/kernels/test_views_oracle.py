@@ -50,7 +50,7 @@ def test_turning() -> None:
     affine = np.array([-4.0, 1.1, -0.2, 3.0, 0.15, 0.9], np.float32)
     within = np.array([2.0, 1.0, 55.0, 49.0], np.float32)
     grid = np.empty((48, 40), np.float32)
-    views._turn(luma, affine, within, np.empty((2, 40), np.float32), grid)
+    views._turn(luma, affine, within, np.empty(40, np.int64), np.empty((6, 40), np.float32), grid)
     assert np.array_equal(grid, oracle.turn(luma, affine, within, (48, 40)))
 
 
