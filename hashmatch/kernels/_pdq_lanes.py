@@ -5,7 +5,9 @@ Theory of operation
 As in ``_vectors.py``: LLVM's own portable vector types, the order of every addition written down, and ordinary
 functions that compute the same bits in NumPy where there is no compiler.
 
-* :func:`weigh_bytes` weighs and adds 64 columns of bytes, in 16-bit integers while they fit.
+* :func:`weigh_bytes` weighs and adds 64 columns of bytes, in 16-bit integers while they fit. It asks for the bytes as
+  many rows below, which the next call with the same columns will want: so many short streams are more than the
+  processor foresees, and on pictures not in its caches this halves the time.
 * :func:`transpose` and :func:`advance` are running sums along sixteen rows: turned, so that one addition serves all.
 * :func:`at_most` and :func:`above` compare without a branch.
 * :func:`quotient` is a division, rounded as a division is, in three instructions that need no divider. The
@@ -37,6 +39,7 @@ BYTE_LANES: Final = 64
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _BYTES, _SHORTS = ir.VectorType(_I8, BYTE_LANES), ir.VectorType(_I16, BYTE_LANES)
+_READ, _KEEP_CLOSE, _DATA_CACHE = (ir.Constant(_I32, value) for value in (0, 3, 1))
 _BYTE_SUMS = ir.VectorType(ir.FloatType(), BYTE_LANES)
 
 
@@ -133,6 +136,13 @@ def quotient(dividend: np.float32, divisor: np.float32, reciprocal: np.float32) 
     return result
 
 
+def _prefetch(builder: Any, address: Any) -> Any:
+    """Ask for the cache line of an address; never faults, wherever it is."""
+    kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, _I32, _I32, _I32])
+    function = builder.module.declare_intrinsic("llvm.prefetch", [cgutils.voidptr_t], kind)
+    builder.call(function, [address, _READ, _KEEP_CLOSE, _DATA_CACHE])
+
+
 def _weigh_bytes(_typing: Any, weights: Any, step: Any, rows: Any, top: Any, column: Any, out: Any) -> Any:
     """Build the instructions of :func:`weigh_bytes`."""
     del step, top, column
@@ -152,6 +162,7 @@ def _weigh_bytes(_typing: Any, weights: Any, step: Any, rows: Any, top: Any, col
                 address = builder.gep(values.data, [builder.add(row, args[4])])
                 items = builder.load(builder.bitcast(address, _BYTES.as_pointer()))
                 items.align = 1
+                _prefetch(builder, builder.gep(address, [builder.mul(count, length)]))
                 spread = spread_to(builder, builder.load(builder.gep(factors.data, [loop.index])), _SHORTS)
                 product = builder.mul(spread, builder.zext(items, _SHORTS))
                 builder.store(builder.add(builder.load(shorts), product), shorts)
