@@ -345,13 +345,15 @@ async def test_two_hundred_images_under_random_kills_are_never_wrong() -> None:
 
         loop = asyncio.get_running_loop()
         for number, task in enumerate(tasks):
-            if number % 4 == 0:
+            if number % 8 == 0:  # at once, while the worker that answered is there
+                task.add_done_callback(lambda _: kill_one())
+            elif number % 4 == 0:
                 wait_s = rng.choice([0, 0.001, 0.002])
                 task.add_done_callback(lambda _, wait_s=wait_s: loop.call_later(wait_s, kill_one))  # type: ignore[misc]
         pictures = await asyncio.gather(*tasks)
         answered = [is_right(p, i) for p, i in zip(pictures, images, strict=True) if p.refusal is None]
         refused = [p.detail for p in pictures if p.refusal is not None]
-        assert kills > 5
+        assert kills >= 25
         assert all(answered)
         assert len(answered) + len(refused) == 200
         assert set(refused) <= {"two workers died on this image, the second killed by SIGKILL"}
