@@ -17,7 +17,8 @@ What this module deliberately does not do: it does not publish, lock or count ge
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -164,9 +165,15 @@ def search(
     allowed = _allowed(generation, sets)
     found: list[Found] = []
     truncated = False
+
+    @functools.cache  # groups of one space differ in their distance alone
+    def counting(ordinal: int, space: str) -> RowFilter:
+        layer = generation.layers[ordinal]
+        return RowFilter(layer.part.spaces[space].owners, layer.part.entries.sets, layer.dead, allowed)
+
     refs: dict[tuple[int, int], EntryRef] = {}
     for group in groups:
-        hits, cut = _candidates(generation, group, allowed, max_hits)
+        hits, cut = _candidates(generation, group, counting, max_hits)
         kept = _nearest_values(hits)
         within = _rank_in_query(kept) < max_hits
         truncated |= cut or not bool(within.all())
@@ -209,7 +216,9 @@ def _allowed(generation: Generation, sets: frozenset[str] | None) -> Bytes:
     return np.array([state.name in sets for state in generation.sets], dtype=np.uint8)
 
 
-def _candidates(generation: Generation, group: _Group, allowed: Bytes, max_hits: int) -> tuple[_Hits, bool]:
+def _candidates(
+    generation: Generation, group: _Group, counting: Callable[[int, str], RowFilter], max_hits: int
+) -> tuple[_Hits, bool]:
     """Nearest rows that count, of both layers, at least ``max_hits`` entries of each; and whether any were left out."""
     parts = [_Hits.none()]
     cut = False
@@ -217,8 +226,7 @@ def _candidates(generation: Generation, group: _Group, allowed: Bytes, max_hits:
         rows = layer.part.spaces.get(group.space)
         if rows is None:
             continue
-        counting = RowFilter(rows.owners, layer.part.entries.sets, layer.dead, allowed)
-        hits = rows.within(group.codes, group.max_distance, counting, max_hits * rows.most)
+        hits = rows.within(group.codes, group.max_distance, counting(ordinal, group.space), max_hits * rows.most)
         cut |= hits.cut
         if len(hits):
             parts.append(

@@ -32,18 +32,23 @@ class RowFilter:
 
     ``owners`` : uint32, shape (n,), entry of each row. ``sets`` : uint32, shape (entries,), set of each entry.
     ``dead`` : uint32, shape (tombstones,), ascending, entries that no longer count. ``allowed`` : uint8, shape (sets,),
-    1 for those that the caller may see, or shape (0,) when all are. ``block`` holds their addresses, for the kernels.
+    1 for those that the caller may see, or shape (0,) when all are.
     """
 
     owners: Ordinals
     sets: Ordinals
     dead: Ordinals
     allowed: Bytes
-    block: Block = field(init=False, repr=False, compare=False)
+    _block: Block | None = field(default=None, init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        block = Block(COUNTING, owners=self.owners, sets=self.sets, dead=self.dead, allowed=self.allowed)
-        object.__setattr__(self, "block", block)
+    @property
+    def block(self) -> Block:
+        """Addresses of the arrays, for the kernels; made when first asked for, since few strategies ask."""
+        made = self._block
+        if made is None:
+            made = Block(COUNTING, owners=self.owners, sets=self.sets, dead=self.dead, allowed=self.allowed)
+            object.__setattr__(self, "_block", made)
+        return made
 
     def keeps(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of ``rows`` count."""
