@@ -13,13 +13,11 @@ Source: facebook/ThreatExchange, ``pdq/cpp/hashing/pdqhashing.cpp``.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, uint32, void, writable
-from hashmatch.kernels._pdq_bits import BLOCK, COEFFICIENTS, COSINES, COSINES_T, GRID, MEDIAN_RANK, TURNS
+from hashmatch.kernels._pdq_bits import BLOCK, COEFFICIENTS, COSINES, COSINES_T, GRID, MEDIAN_RANK, SIGNS, TURNS
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes
 from hashmatch.kernels.views_lanes import CHAINS, LANES, above_lanes, at_most, weigh_tall, weigh_wide
 
@@ -27,17 +25,6 @@ Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Words = npt.NDArray[np.uint32]
 Longs = npt.NDArray[np.int64]
-
-
-def _signs() -> Floats:
-    """Signs of the coefficients for each of :data:`TURNS`; float32, shape (4, 256)."""
-    flip = np.where(np.arange(BLOCK) % 2 == 0, -1.0, 1.0)
-    same = np.ones(BLOCK)
-    patterns = ((same, same), (flip, same), (same, flip), (flip, flip))
-    return np.array([np.outer(rows, columns).ravel() for rows, columns in patterns], dtype=np.float32)
-
-
-SIGNS: Final = _signs()
 
 
 @kernel(float32, readonly(float32), writable(uint32))
