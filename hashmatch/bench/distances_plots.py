@@ -14,7 +14,7 @@ import numpy as np
 
 from hashmatch.bench.codes import BITS
 from hashmatch.bench.distances import STEP
-from hashmatch.bench.plots import load_pyplot
+from hashmatch.bench.plots import load_pyplot, saved
 from hashmatch.config import PolicyConfig
 from hashmatch.matching.chance import Tail
 
@@ -67,7 +67,7 @@ def _unrelated(pyplot: Any, said: Mapping[str, Any], path: Path) -> Path:
     axes.set_ylim(1e-20, 2)
     axes.set_xlabel("distance (bits of 256)")
     axes.set_ylabel("share of the pairs within it")
-    return _saved(pyplot, figure, axes, path)
+    return saved(pyplot, figure, axes, path)
 
 
 def _within(row: Mapping[str, Any]) -> tuple[list[int], list[float]]:
@@ -91,12 +91,4 @@ def _edge(pyplot: Any, said: Mapping[str, Any], path: Path) -> Path:
     axes.set_xscale("log")
     axes.set_xlabel(f"values in the list (at most {said['review_false_rate']:g} by chance per picture)")
     axes.set_ylabel("edge (bits of 256)")
-    return _saved(pyplot, figure, axes, path)
-
-
-def _saved(pyplot: Any, figure: Any, axes: Any, path: Path) -> Path:
-    axes.grid(visible=True, which="major", alpha=0.3)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
-    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
-    pyplot.close(figure)
-    return path
+    return saved(pyplot, figure, axes, path)

@@ -29,6 +29,8 @@ STYLES: Mapping[str, tuple[str, str, str]] = {
 }
 """System to its name on a plot, colour, and matplotlib's marker and line."""
 LABEL_US = "time per query (µs)"
+_ANCHORS = {"upper left": 1.0, "center left": 0.5}
+"""Height beside the plot at which the legend's corner or middle is."""
 
 
 def draw(results: Results, where: Path) -> list[Path]:
@@ -113,7 +115,7 @@ def _lines(pyplot: Any, rows: Sequence[Mapping[str, Any]], key: str, label: str,
     axes.set_ylabel(LABEL_US)
     first = rows[0]
     axes.set_title(f"radius {first['radius']}" if log_x else f"{first['entries']:,} entries")
-    return _saved(pyplot, figure, axes, path)
+    return saved(pyplot, figure, axes, path, legend="center left")
 
 
 def _recall(pyplot: Any, points: Sequence[Mapping[str, Any]], path: Path) -> Path:
@@ -126,12 +128,13 @@ def _recall(pyplot: Any, points: Sequence[Mapping[str, Any]], path: Path) -> Pat
     axes.set_xlabel(LABEL_US)
     axes.set_ylabel("recall (share of entries within the radius that are found)")
     axes.set_ylim(0, 1.03)
-    return _saved(pyplot, figure, axes, path)
+    return saved(pyplot, figure, axes, path, legend="center left")
 
 
-def _saved(pyplot: Any, figure: Any, axes: Any, path: Path) -> Path:
+def saved(pyplot: Any, figure: Any, axes: Any, path: Path, *, legend: str = "upper left") -> Path:
+    """Finish a plot with a grid and a legend on its right, write it without a date, and return its path."""
     axes.grid(visible=True, which="major", alpha=0.3)
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    axes.legend(loc=legend, bbox_to_anchor=(1.01, _ANCHORS[legend]), frameon=False)
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
     pyplot.close(figure)
     return path

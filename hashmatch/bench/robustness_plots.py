@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hashmatch.bench.plots import load_pyplot
+from hashmatch.bench.plots import load_pyplot, saved
 from hashmatch.bench.robustness_report import PLOTS
 
 COLOURS = ("#0071bc", "#e08214", "#c1272d", "#2e8b57", "#7b3f9d")
@@ -47,7 +47,7 @@ def _recall(pyplot: Any, results: Mapping[str, Any], path: Path) -> Path:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", labelsize=8)
     axes.set_xlabel("found (% of the photos)")
-    return _saved(pyplot, figure, axes, path)
+    return saved(pyplot, figure, axes, path)
 
 
 def _distances(pyplot: Any, results: Mapping[str, Any], path: Path) -> Path:
@@ -63,17 +63,9 @@ def _distances(pyplot: Any, results: Mapping[str, Any], path: Path) -> Path:
     axes.axvline(results["review_distance"], color="#222222", linestyle=":", label="review")
     axes.set_xlabel("distance (bits of 256)")
     axes.set_ylabel("pairs; alterations")
-    return _saved(pyplot, figure, axes, path)
+    return saved(pyplot, figure, axes, path)
 
 
 def rows_with(results: Mapping[str, Any], level: str) -> list[Mapping[str, Any]]:
     """Return the alterations for which there is a distance at a level."""
     return [row for row in results["transforms"].values() if row["levels"][level]["mean_distance"] is not None]
-
-
-def _saved(pyplot: Any, figure: Any, axes: Any, path: Path) -> Path:
-    axes.grid(visible=True, which="major", alpha=0.3)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
-    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
-    pyplot.close(figure)
-    return path
