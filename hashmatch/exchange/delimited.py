@@ -219,7 +219,7 @@ class _RowParser:
             rows.provenance(*(stated.get(name, "") for name in rows.PROVENANCE)),
             rows.parse_status(stated.get("status", "")),
             stated.get("status_reason", ""),
-            number,
+            position=number,
         )
 
     def _long_value(self, cells: list[str]) -> tuple[Algorithm, bytes]:

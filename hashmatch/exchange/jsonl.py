@@ -162,7 +162,7 @@ def _entry(number: int, found: dict[str, Any], installed: Mapping[str, Algorithm
         rows.provenance(*(_text(found, name) for name in rows.PROVENANCE)),
         rows.parse_status(_text(found, "status")),
         _text(found, "status_reason"),
-        number,
+        position=number,
     )
 
 

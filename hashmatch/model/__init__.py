@@ -34,9 +34,11 @@ from hashmatch.model.entries import (
     HashSet,
     ImportResult,
     Label,
+    Opinion,
     Provenance,
     Rejected,
     SetMode,
+    Stance,
 )
 from hashmatch.model.pictures import (
     MAX_QUALITY,
@@ -76,6 +78,7 @@ __all__ = [
     "Label",
     "MatchReport",
     "MediaInfo",
+    "Opinion",
     "Picture",
     "Provenance",
     "Query",
@@ -83,6 +86,7 @@ __all__ = [
     "Rejected",
     "SearchResult",
     "SetMode",
+    "Stance",
     "Verdict",
     "Views",
 ]

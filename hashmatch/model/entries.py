@@ -48,12 +48,39 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where an entry came from. ``received_at`` is when this catalog took it in, UTC."""
+    """Where an entry came from. ``received_at`` is when this catalog took it in, UTC.
+
+    ``terms`` and ``jurisdiction`` are what the source says of this entry; empty where those of the set hold.
+    """
 
     source: str = ""
     list_version: str = ""
     external_id: str = ""
     received_at: dt.datetime | None = None
+    terms: str = ""
+    jurisdiction: str = ""
+
+
+class Stance(enum.StrEnum):
+    """Which way an opinion goes."""
+
+    AGREE = "agree"
+    DISAGREE = "disagree"
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one party says of an entry, its vote: ``who`` is an organisation or a person, UTC.
+
+    ``algorithm`` names the one hash that is meant, where the opinion is not of the whole entry. A party has one opinion
+    of each of these; a later one takes the place of the earlier one.
+    """
+
+    who: str
+    stance: Stance
+    reason: str = ""
+    at: dt.datetime | None = None
+    algorithm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +108,8 @@ class Entry:
 
     ``entry_id`` is unique within its set; on its way in it may be empty, and the catalog makes one from the first hash.
     ``position`` is where a reader found the entry (see :class:`Rejected`), None when it came from no file; it is no
-    part of the entry's identity.
+    part of the entry's identity. An entry that arrives withdrawn may have no hashes: it is a tombstone, which withdraws
+    the entry of that id.
     """
 
     entry_id: str
@@ -90,6 +118,7 @@ class Entry:
     provenance: Provenance = field(default_factory=Provenance)
     status: EntryStatus = EntryStatus.ACTIVE
     status_reason: str = ""
+    opinions: tuple[Opinion, ...] = ()
     position: int | None = field(default=None, compare=False, repr=False)
 
 
