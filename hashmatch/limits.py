@@ -48,7 +48,7 @@ class AlgorithmPolicy:
 def default_algorithm_policies() -> Mapping[str, AlgorithmPolicy]:
     """Distances per algorithm; the measurements are in docs/explain/thresholds.md."""
     pdq = AlgorithmPolicy(match_distance=31, possible_distance=40, possible_distance_max=50, min_quality=50)
-    digest = AlgorithmPolicy(match_distance=0, possible_distance=0)
+    equal = AlgorithmPolicy(match_distance=0, possible_distance=0)
     return types.MappingProxyType(
         {
             "pdq": pdq,
@@ -58,9 +58,10 @@ def default_algorithm_policies() -> Mapping[str, AlgorithmPolicy]:
             "dhash": AlgorithmPolicy(possible_distance=2),
             "ahash": AlgorithmPolicy(),
             "whash": AlgorithmPolicy(),
-            "md5": digest,
-            "sha1": digest,
-            "sha256": digest,
+            "md5": equal,
+            "sha1": equal,
+            "sha256": equal,
+            "photodna": equal,
         }
     )
 

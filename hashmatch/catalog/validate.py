@@ -75,6 +75,11 @@ def _value_rule(algorithm: Algorithm) -> _ValueRule:
     if algorithm.kind is AlgorithmKind.PERCEPTUAL:
         refused[bytes(size)] = "all bits are 0: what a flat picture gives, and it would match every other flat one"
         refused[b"\xff" * size] = "all bits are 1: no real picture gives that, but a broken tool does"
+    elif algorithm.kind is AlgorithmKind.OPAQUE:
+        refused[bytes(size)] = (
+            "all bits are 0: what a blank picture or a broken export gives, and it would match its like"
+        )
+        refused[b"\xff" * size] = "all bits are 1: no real picture gives that, but a broken export does"
     elif algorithm.name in {"md5", "sha1", "sha256"}:
         empty = hashlib.new(algorithm.name, b"", usedforsecurity=False).digest()
         refused[empty] = "the digest of the empty file: it would match every failed upload"

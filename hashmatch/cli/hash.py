@@ -119,7 +119,7 @@ class Looked:
     ),
 )
 @click.argument("paths", metavar="PATH...", nargs=-1)
-@click.option("--algorithm", metavar="NAME,...", help="Algorithms, separated by commas; default: all installed.")
+@click.option("--algorithm", metavar="NAME,...", help="Algorithms, separated by commas; default: all computed here.")
 @click.option("--dihedral", is_flag=True, help="Also the PDQ values of the seven other rotations and reflections.")
 @click.option("--ignore-orientation", is_flag=True, help="Hash the pixels as stored, whatever EXIF says is up.")
 @click.option("--first-frame", is_flag=True, help="Only the first frame of an animation.")
@@ -189,19 +189,28 @@ def _conformance_cells(row: Compared) -> tuple[str | Styled, ...]:
 
 
 def choose(names: str | None, options: HashOptions) -> Wanted:
-    """Resolve ``--algorithm``: names separated by commas, or all of the table's when None.
+    """Resolve ``--algorithm``: names separated by commas, or all that are computed here when None.
 
     Raises
     ------
     UnknownAlgorithm
         When a name is not in the table.
+    BadInput
+        When values of an algorithm are compared here and never computed.
 
     """
     from hashmatch.hashing import algorithms
 
-    table = algorithms.table()
-    given = [name.strip() for name in names.split(",")] if names is not None else list(table)
+    computed = algorithms.computed_names()
+    given = [name.strip() for name in names.split(",")] if names is not None else list(computed)
     rows = {name: algorithms.algorithm(name) for name in given}
+    opaque = [name for name, row in rows.items() if row.kind is AlgorithmKind.OPAQUE]
+    if opaque:
+        raise BadInput(
+            f"{opaque[0]} cannot be computed here: it takes a tool under licence. hashmatch keeps such values in lists "
+            f"and compares them for equality; computed here are {', '.join(computed)}",
+            field="algorithm",
+        )
     perceptual = frozenset(name for name, row in rows.items() if row.kind is AlgorithmKind.PERCEPTUAL)
     return Wanted(
         names=tuple(rows),

@@ -8,7 +8,7 @@ row is one entry's hash in the columns ``algorithm`` and ``value``, or one entry
 algorithms, or both. docs/reference/hashsets.md lists the columns.
 
 A column of another name is not lost: its cells become labels of the scheme ``csv:<column>``. The exception is a column
-named after a hash that is not installed (``photodna``, ``sha512``): list values must not ride along as labels into
+named after a hash that is not installed (``sha512``, ``crc32``): list values must not ride along as labels into
 reports and logs, so the column is refused, once, as a rejected row of the header's line.
 
 One line is one row: no field of an entry may hold a line break, so a quote that is left open spoils its own row and not
@@ -30,7 +30,7 @@ from hashmatch.errors import BadFile
 from hashmatch.exchange import rows
 from hashmatch.exchange.lines import numbered_lines
 from hashmatch.exchange.rows import BadCell
-from hashmatch.hashing.algorithms import digest_names
+from hashmatch.hashing.algorithms import exact_names
 from hashmatch.model import Algorithm, Entry, EntryHash, Label, Rejected
 
 COLUMNS = (
@@ -62,7 +62,7 @@ _VALUE = re.compile(r"[0-9A-Fa-f]{16,}")
 _FOLDED_COLUMNS = {rows.folded(name): name for name in COLUMNS}
 
 _FOREIGN_HASHES = frozenset(
-    {"sha224", "sha384", "sha512", "crc32", "ed2k", "photodna", "photodnahash"}
+    {"sha224", "sha384", "sha512", "crc32", "ed2k"}
     | {"ssdeep", "tlsh", "tmk", "tmkpdqf", "vpdq", "netclean", "saferhash"}
 )
 """Folded names of hashes in public list formats (reference formats §3); refused as columns where not installed."""
@@ -186,7 +186,7 @@ class _RowParser:
     def __init__(self, header: _Header) -> None:
         self._header = header
         self._installed = rows.algorithms_by_folded_name()
-        self._digests = frozenset(digest_names())
+        self._exact = frozenset(exact_names())
         self._algorithm = header.at.get("algorithm") if "value" in header.at else None
         self._value = header.at.get("value", 0)
         at = {name: index for name, index in header.at.items() if name not in {"algorithm", "value"}}
@@ -204,7 +204,7 @@ class _RowParser:
             algorithm, value = self._long_value(cells)
             hashes = (EntryHash(algorithm.name, value, quality),)
         if self._view is not None and cells[self._view]:
-            hashes = rows.spread_view(hashes, cells[self._view], self._digests)
+            hashes = rows.spread_view(hashes, cells[self._view], self._exact)
         entry_id = "" if self._entry_id is None else cells[self._entry_id]
         if not self._facts and not self._header.others:
             return Entry(entry_id, hashes, (), rows.UNSTATED, position=number)

@@ -33,6 +33,8 @@ SHOWN_CHARS = 60
 
 _RESERVED = re.compile(r"[%/=;]|^\s|\s$")
 _ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_OTHER_NAMES = {"photodnahash": "photodna"}
+"""Folded names under which lists hold values of an algorithm, besides its own."""
 _STATUSES: Mapping[str, EntryStatus] = {status.value: status for status in EntryStatus}
 
 
@@ -58,7 +60,8 @@ def folded(name: str) -> str:
 
 def algorithms_by_folded_name() -> dict[str, Algorithm]:
     """Return the algorithm table by folded names."""
-    return {folded(name): algorithm for name, algorithm in table().items()}
+    by_name = {folded(name): algorithm for name, algorithm in table().items()}
+    return {**{other: by_name[name] for other, name in _OTHER_NAMES.items()}, **by_name}
 
 
 def parse_algorithm(text: str, known: Mapping[str, Algorithm]) -> Algorithm:
@@ -226,18 +229,18 @@ def spread_quality(values: Sequence[tuple[Algorithm, bytes]], quality: int | Non
     )
 
 
-def spread_view(hashes: Sequence[EntryHash], view: str, digests: frozenset[str]) -> tuple[EntryHash, ...]:
+def spread_view(hashes: Sequence[EntryHash], view: str, exact: frozenset[str]) -> tuple[EntryHash, ...]:
     """Return a row's hashes with the row's one view given to those computed from pixels.
 
     Raises
     ------
     BadCell
-        None of them is: a digest is of the whole file.
+        None of them is: a value that is compared by equality is of the whole file.
 
     """
-    if all(item.algorithm in digests for item in hashes):
+    if all(item.algorithm in exact for item in hashes):
         raise BadCell("view", "none of the row's hashes is computed from pixels; leave the cell blank")
-    return tuple(item if item.algorithm in digests else dataclasses.replace(item, view=view) for item in hashes)
+    return tuple(item if item.algorithm in exact else dataclasses.replace(item, view=view) for item in hashes)
 
 
 @functools.lru_cache(maxsize=1_024)

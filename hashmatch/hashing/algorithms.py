@@ -2,11 +2,11 @@
 
 Theory of operation
 -------------------
-One table, in a fixed order: the built-in perceptual algorithms, plug-ins sorted by name, the digests. The order is the
-order of hashes in every answer. A plug-in is an entry point in the group ``hashmatch.algorithms`` that resolves to an
-object with two attributes (:class:`Plugin`): ``algorithm``, a :class:`~hashmatch.model.Algorithm` of kind perceptual,
-and ``compute``, a function from an RGB ``PIL.Image.Image`` to ``algorithm.size_bytes`` bytes. docs/reference/formats.md
-has a complete example.
+One table, in a fixed order: the built-in perceptual algorithms, plug-ins sorted by name, the digests, the opaque ones.
+The order is the order of hashes in every answer. A plug-in is an entry point in the group ``hashmatch.algorithms`` that
+resolves to an object with two attributes (:class:`Plugin`): ``algorithm``, a :class:`~hashmatch.model.Algorithm` of
+kind perceptual, and ``compute``, a function from an RGB ``PIL.Image.Image`` to ``algorithm.size_bytes`` bytes.
+docs/reference/formats.md has a complete example.
 
 The table is built on first use and cached; an installation does not change while a process runs. A plug-in that cannot
 be used stops the process with the plug-in's name: computing fewer hashes than the operator installed would be a silent
@@ -69,6 +69,18 @@ DIGESTS = (
     Algorithm("sha256", AlgorithmKind.DIGEST, 256, "sha256", "SHA-256 of the file", "RFC 6234"),
 )
 
+OPAQUE = (
+    Algorithm(
+        "photodna",
+        AlgorithmKind.OPAQUE,
+        1_152,
+        "photodna",
+        "PhotoDNA, for equality",
+        "stored and compared, never computed",
+    ),
+)
+"""Made by tools under licence that hashmatch has not: lists may hold them, callers may ask for them, equal is equal."""
+
 QUERY_ONLY = (
     Algorithm(
         name="pdq-canonical",
@@ -99,7 +111,7 @@ def plugins() -> Mapping[str, Plugin]:
         A plug-in cannot be imported, has not the promised shape, or takes a name that is taken.
 
     """
-    taken = {row.name: "hashmatch itself" for row in (*BUILT_IN_PERCEPTUAL, *DIGESTS, *QUERY_ONLY)}
+    taken = {row.name: "hashmatch itself" for row in (*BUILT_IN_PERCEPTUAL, *DIGESTS, *OPAQUE, *QUERY_ONLY)}
     found: dict[str, Plugin] = {}
     for point in metadata.entry_points(group=ENTRY_POINT_GROUP):
         origin = f"{point.value} of {point.dist.name}" if point.dist else point.value
@@ -148,7 +160,7 @@ def table() -> Mapping[str, Algorithm]:
         See :func:`plugins`.
 
     """
-    rows = (*BUILT_IN_PERCEPTUAL, *(plugin.algorithm for plugin in plugins().values()), *DIGESTS)
+    rows = (*BUILT_IN_PERCEPTUAL, *(plugin.algorithm for plugin in plugins().values()), *DIGESTS, *OPAQUE)
     return types.MappingProxyType({row.name: row for row in rows})
 
 
@@ -190,6 +202,16 @@ def perceptual_names() -> tuple[str, ...]:
 def digest_names() -> tuple[str, ...]:
     """Names of the algorithms that are computed from the file's bytes, in the table's order."""
     return tuple(row.name for row in table().values() if row.kind is AlgorithmKind.DIGEST)
+
+
+def exact_names() -> tuple[str, ...]:
+    """Names of the algorithms whose values are compared by equality, in the table's order."""
+    return tuple(row.name for row in table().values() if row.kind.by_equality)
+
+
+def computed_names() -> tuple[str, ...]:
+    """Names of the algorithms that are computed here, from pixels or from bytes, in the table's order."""
+    return tuple(row.name for row in table().values() if row.kind is not AlgorithmKind.OPAQUE)
 
 
 def views_algorithms(views: Views) -> frozenset[str]:

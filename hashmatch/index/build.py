@@ -32,12 +32,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.index import layout
-from hashmatch.index.columns import Array, Ordinals, Texts, leading_keys, text_keys
+from hashmatch.index.columns import Array, Ordinals, Texts, keys_of, text_keys
 from hashmatch.index.encode import BATCH_CHANGES, Batch, Encoder
 from hashmatch.index.layout import Column, SpaceState, Table
 from hashmatch.index.plan import is_indexed
 from hashmatch.index.tables import chunk_tables
-from hashmatch.model import Algorithm, AlgorithmKind, Change
+from hashmatch.model import Algorithm, Change
 from hashmatch.progress import SILENT, Progress
 
 TEMPORARY_SUFFIX = ".tmp"
@@ -116,13 +116,12 @@ class _Columns:
             spools.views.append(rows.views)
             spools.most = max(spools.most, rows.most)
             if spools.keys is not None:
-                spools.keys.append(leading_keys(rows.codes))
+                spools.keys.append(keys_of(self._algorithms[space].kind)(rows.codes))
         self.entries += len(batch)
         self.id_bytes += len(batch.ids.blob)
 
     def _new_space(self, space: str) -> _SpaceSpools:
-        is_digest = self._algorithms[space].kind is AlgorithmKind.DIGEST
-        keys = self._spool("<u8") if is_digest else None
+        keys = self._spool("<u8") if self._algorithms[space].kind.by_equality else None
         codes, owners, algorithms, views = map(self._spool, ("|u1", "<u4", "|u1", "|u1"))
         spools = _SpaceSpools(codes, owners, algorithms, views, keys)
         self._spaces[space] = spools

@@ -15,16 +15,19 @@ What this module deliberately does not do: it deletes nothing. What no longer co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.model import AlgorithmKind
+
 Bytes = npt.NDArray[np.uint8]
 Ordinals = npt.NDArray[np.uint32]
 Keys = npt.NDArray[np.uint64]
 Array = npt.NDArray[np.unsignedinteger]
+KeysOf = Callable[[Bytes], Keys]
 
 _FIRST_ROWS = 64
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15 | 1)
@@ -153,6 +156,11 @@ def text_keys(texts: Texts, salts: Ordinals) -> Keys:
     sums = np.zeros(len(texts.blob) + 1, dtype=np.uint64)
     np.cumsum((texts.blob + np.uint64(1)) * powers[places], out=sums[1:])
     keys: Keys = sums[ends] - sums[starts] + lengths + (salts.astype(np.uint64) << np.uint64(32))
+    return _mixed(keys)
+
+
+def _mixed(keys: Keys) -> Keys:
+    """Spread ``keys`` over all 64 bits, in place."""
     keys ^= keys >> np.uint64(30)
     keys *= np.uint64(0xBF58476D1CE4E5B9)
     keys ^= keys >> np.uint64(27)
@@ -178,3 +186,33 @@ def leading_keys(codes: Bytes) -> Keys:
     head[:, :width] = codes[:, :width]
     keys: Keys = head.view(">u8")[:, 0].astype(np.uint64)
     return keys
+
+
+def whole_keys(codes: Bytes) -> Keys:
+    """Return one 64-bit key per code, made of all its bytes: equal for equal codes, rarely equal otherwise.
+
+    A polynomial over its 64-bit words modulo 2^64, then the mixer of :func:`text_keys`; what is said there of
+    collisions holds here.
+
+    Parameters
+    ----------
+    codes : uint8, shape (n, bytes), read-only ok
+
+    Returns
+    -------
+    uint64, shape (n,)
+
+    """
+    words = -(-codes.shape[1] // 8)
+    padded: Bytes = np.zeros((len(codes), 8 * words), dtype=np.uint8)
+    padded[:, : codes.shape[1]] = codes
+    keys: Keys = np.zeros(len(codes), dtype=np.uint64)
+    for column in padded.view("<u8").T:
+        keys *= _MULTIPLIER
+        keys += column
+    return _mixed(keys)
+
+
+def keys_of(kind: AlgorithmKind) -> KeysOf:
+    """Return what makes the keys of values of this kind, which are compared by equality."""
+    return whole_keys if kind is AlgorithmKind.OPAQUE else leading_keys

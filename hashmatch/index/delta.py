@@ -23,13 +23,13 @@ from typing import NamedTuple
 import numpy as np
 
 from hashmatch.errors import RollbackRefused
-from hashmatch.index.columns import Growing, GrowingTexts, Ordinals, Texts, leading_keys
+from hashmatch.index.columns import Growing, GrowingTexts, Ordinals, Texts, keys_of
 from hashmatch.index.encode import BATCH_CHANGES, Batch, Encoder, SetTable, SpaceBatch
 from hashmatch.index.generation import Generation, Layer, added, rows_by_set
 from hashmatch.index.part import DigestRows, EntryTable, Part, PerceptualRows, SpaceRows
 from hashmatch.index.search import digest_search, hamming_search
 from hashmatch.index.segment import Segment
-from hashmatch.model import Algorithm, AlgorithmKind, Change, EntryStatus
+from hashmatch.model import Algorithm, Change, EntryStatus
 
 
 class _Name(NamedTuple):
@@ -50,13 +50,14 @@ class _Staged:
 class _GrowingSpace:
     """The delta's rows of one space."""
 
-    __slots__ = ("_algorithms", "_codes", "_keys", "_most", "_owners", "_views")
+    __slots__ = ("_algorithms", "_codes", "_keys", "_keys_of", "_most", "_owners", "_views")
 
     def __init__(self, row: Algorithm) -> None:
         self._codes = Growing("|u1", row.size_bytes)
         self._owners = Growing("<u4")
         self._algorithms, self._views = Growing("|u1"), Growing("|u1")
-        self._keys = Growing("<u8") if row.kind is AlgorithmKind.DIGEST else None
+        self._keys = Growing("<u8") if row.kind.by_equality else None
+        self._keys_of = keys_of(row.kind)
         self._most = 0
 
     def append(self, rows: SpaceBatch, first_owner: int) -> None:
@@ -66,14 +67,14 @@ class _GrowingSpace:
         self._views.append(rows.views)
         self._most = max(self._most, rows.most)
         if self._keys is not None:
-            self._keys.append(leading_keys(rows.codes))
+            self._keys.append(self._keys_of(rows.codes))
 
     def view(self) -> SpaceRows:
         codes = self._codes.view()
         of_rows = self._owners.view(), self._algorithms.view(), self._views.view()
         if self._keys is None:
             return PerceptualRows(hamming_search(codes), *of_rows, self._most)
-        digests = digest_search(codes, self._keys.view(), is_sorted=False)
+        digests = digest_search(codes, self._keys.view(), self._keys_of, is_sorted=False)
         return DigestRows(digests, *of_rows, self._most)
 
 

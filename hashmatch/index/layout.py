@@ -151,7 +151,7 @@ def expected_columns(table: Table, id_bytes: int, label_bytes: int) -> tuple[Col
             Column(f"{at}/algorithms", "|u1", (space.rows,)),
             Column(f"{at}/views", "|u1", (space.rows,)),
         ]
-        if space.kind is AlgorithmKind.DIGEST:
+        if space.kind.by_equality:
             columns.append(Column(f"{at}/keys", "<u8", (space.rows,)))
         elif is_indexed(space.rows, space.size_bytes):
             shapes = table_shapes(space.rows, space.size_bytes)

@@ -11,7 +11,7 @@ What this module deliberately does not do: it holds no data and searches nothing
 
 from __future__ import annotations
 
-from hashmatch.index.columns import Bytes, Keys
+from hashmatch.index.columns import Bytes, Keys, KeysOf
 from hashmatch.index.equal import ScannedDigests, SortedDigests
 from hashmatch.index.flat import FlatSearch
 from hashmatch.index.multi import MultiIndexSearch
@@ -27,6 +27,6 @@ def hamming_search(codes: Bytes, tables: Tables | None = None) -> HammingSearch:
     return FlatSearch(codes) if tables is None else MultiIndexSearch(codes, tables)
 
 
-def digest_search(codes: Bytes, keys: Keys, *, is_sorted: bool) -> DigestSearch:
-    """Choose the strategy for a column of digests with the given leading ``keys``."""
-    return SortedDigests(codes, keys) if is_sorted else ScannedDigests(codes, keys)
+def digest_search(codes: Bytes, keys: Keys, keys_of: KeysOf, *, is_sorted: bool) -> DigestSearch:
+    """Choose the strategy for a column of values compared by equality, whose ``keys`` are ``keys_of(codes)``."""
+    return SortedDigests(codes, keys, keys_of) if is_sorted else ScannedDigests(codes, keys, keys_of)

@@ -26,12 +26,11 @@ import numpy.typing as npt
 
 from hashmatch.errors import SegmentCorrupt
 from hashmatch.index import layout
-from hashmatch.index.columns import Ordinals, Texts, text_keys
+from hashmatch.index.columns import Ordinals, Texts, keys_of, text_keys
 from hashmatch.index.layout import SetState, SpaceState, Table
 from hashmatch.index.part import DigestRows, EntryTable, Part, PerceptualRows, SpaceRows
 from hashmatch.index.search import digest_search, hamming_search
 from hashmatch.index.tables import Tables
-from hashmatch.model import AlgorithmKind
 
 _Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -149,8 +148,8 @@ def _space_rows(space: SpaceState, columns: _Columns) -> SpaceRows:
     at = f"space/{space.name}"
     codes = columns[f"{at}/codes"]
     of_rows = columns[f"{at}/owners"], columns[f"{at}/algorithms"], columns[f"{at}/views"]
-    if space.kind is AlgorithmKind.DIGEST:
-        digests = digest_search(codes, columns[f"{at}/keys"], is_sorted=True)
+    if space.kind.by_equality:
+        digests = digest_search(codes, columns[f"{at}/keys"], keys_of(space.kind), is_sorted=True)
         return DigestRows(digests, *of_rows, space.most)
     tables = None
     if f"{at}/offsets" in columns:

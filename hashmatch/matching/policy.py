@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hashmatch.config import PolicyConfig
+from hashmatch.hashing.algorithms import OPAQUE
 from hashmatch.limits import AlgorithmPolicy
 from hashmatch.matching import chance
 from hashmatch.model import (
@@ -47,6 +48,7 @@ from hashmatch.transformations import kind_of
 
 RULES: Mapping[str, str] = {
     "digest_equal": "a cryptographic digest of the file equals one in a list: the same bytes",
+    "opaque_equal": "a value that a tool under licence made equals one in a list: nearly the same picture",
     "within_match_distance": "a perceptual hash is within the match distance of its algorithm",
     "within_review_distance": "a perceptual hash is within the review distance, outside the match distance",
     "entry_disputed": "near enough to match, but somebody disputes the entry: a person should look",
@@ -66,6 +68,7 @@ TRANSFORMATION_OF_DIGESTS = "bytes"
 UNKNOWN: Mapping[str, int] = types.MappingProxyType({})
 """The length of a list of which nothing is known."""
 
+_OPAQUE = frozenset(row.name for row in OPAQUE)
 _NEVER = AlgorithmPolicy()
 _STRENGTH = {Verdict.NO_MATCH: 0, Verdict.POSSIBLE_MATCH: 1, Verdict.MATCH: 2}
 
@@ -294,7 +297,7 @@ def _weigh(found: Found, query: Query, comparisons: Mapping[str, int], policy: P
     is_digest = query.transformation == TRANSFORMATION_OF_DIGESTS
     near = found.distance <= row.match_distance
     verdict = Verdict.MATCH if near else Verdict.POSSIBLE_MATCH
-    rule = "digest_equal" if near and is_digest else "within_match_distance" if near else "within_review_distance"
+    rule = _rule_of_nearness(found.algorithm, is_digest=is_digest) if near else "within_review_distance"
     if near and found.entry.status is EntryStatus.DISPUTED:
         verdict, rule = Verdict.POSSIBLE_MATCH, "entry_disputed"
     elif near and not is_digest and query.flat is not None and query.flat > policy.max_flat_percent:
@@ -314,6 +317,13 @@ def _weigh(found: Found, query: Query, comparisons: Mapping[str, int], policy: P
         view=found.view,
         chance=None if compared is None else chance.expected(kind, query.quality, found.distance, compared),
     )
+
+
+def _rule_of_nearness(algorithm: str, *, is_digest: bool) -> str:
+    """Name what being near enough to match means."""
+    if is_digest:
+        return "digest_equal"
+    return "opaque_equal" if algorithm in _OPAQUE else "within_match_distance"
 
 
 def _too_small(evidence: Evidence, policy: PolicyConfig) -> bool:

@@ -18,7 +18,14 @@ class AlgorithmKind(enum.StrEnum):
     PERCEPTUAL = "perceptual"
     """By Hamming distance."""
     DIGEST = "digest"
-    """By equality."""
+    """By equality; computed from the bytes of the file."""
+    OPAQUE = "opaque"
+    """By equality; made by a licensed tool elsewhere, never here."""
+
+    @property
+    def by_equality(self) -> bool:
+        """Whether two values are either the same or nothing to each other."""
+        return self is not AlgorithmKind.PERCEPTUAL
 
 
 @dataclass(frozen=True, slots=True)

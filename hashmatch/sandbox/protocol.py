@@ -45,7 +45,7 @@ VERSION = 1
 MAX_HASHES = 1_024
 """Slots in a reply: 32 frames x (16 PDQ + 4 others) are 640, the views of 8 of them 128, of the first 142 more."""
 MAX_VALUE_BYTES = 64
-"""Longest hash value: 512 bits. PhotoDNA's 144 bytes are compared by another metric and are not carried."""
+"""Longest hash value: 512 bits. PhotoDNA's 144 bytes are never computed here and so never carried."""
 MAX_ALGORITHMS = 64
 """The request names algorithms by the bits of one 64-bit word."""
 MAX_DETAIL_BYTES = 160
@@ -126,7 +126,7 @@ class Codec:
         if len(self.algorithms) > MAX_ALGORITHMS:
             raise BadConfig(f"{len(self.algorithms)} algorithms are installed; the sandbox carries {MAX_ALGORITHMS}")
         for algorithm in self.algorithms:
-            if algorithm.size_bytes > MAX_VALUE_BYTES:
+            if algorithm.kind is AlgorithmKind.PERCEPTUAL and algorithm.size_bytes > MAX_VALUE_BYTES:
                 raise BadConfig(
                     f"values of the algorithm {algorithm.name} have {algorithm.size_bytes} bytes; the sandbox carries "
                     f"at most {MAX_VALUE_BYTES}: uninstall its plug-in"

@@ -258,9 +258,11 @@ class Hash(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
     algorithm: _builtins.str
-    """Name in the algorithm table: pdq, pdq-nearest512, phash, dhash, ahash, whash, md5, sha1, sha256 or a plug-in's."""
+    """Name in the algorithm table: pdq, pdq-nearest512, phash, dhash, ahash, whash, md5, sha1, sha256, photodna or a plug-in's."""
     value: _builtins.bytes
-    """As long as the algorithm says: 32 bytes for PDQ, 8 for the imagehash family, 16/20/32 for MD5/SHA-1/SHA-256."""
+    """As long as the algorithm says: 32 bytes for PDQ, 8 for the imagehash family, 16/20/32 for
+    MD5/SHA-1/SHA-256, 144 for PhotoDNA, which is compared for equality and never computed here.
+    """
     quality: _builtins.int
     """0..100 where the algorithm has one; absent means unknown."""
     view: _builtins.str
@@ -324,7 +326,7 @@ class Hit(_message.Message):
     query_algorithm: _builtins.str
     """The query's algorithm; differs from algorithm only between PDQ dialects."""
     distance: _builtins.int
-    """Hamming distance in bits; 0 for digests."""
+    """Hamming distance in bits; 0 for digests and opaque values, which are compared for equality."""
     max_distance: _builtins.int
     """Inclusive threshold in bits that the distance was held against."""
     transformation: _builtins.str

@@ -267,7 +267,7 @@ async def test_a_value_of_the_wrong_length_is_named_by_its_path() -> None:
 async def test_an_unknown_algorithm_is_named_by_its_path() -> None:
     async with serving() as scene, AsyncClient(scene.target) as client:
         with pytest.raises(UnknownAlgorithm) as caught:
-            await client.detect_hashes([HashedImage((EntryHash("photodna", bytes(144)),))])
+            await client.detect_hashes([HashedImage((EntryHash("neuralhash", bytes(12)),))])
     assert caught.value.field == "items[0].hashes[0].algorithm"
 
 

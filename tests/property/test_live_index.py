@@ -22,8 +22,8 @@ from tests.support.feed import FakeFeed
 from tests.support.index import TABLE, answers, entry, value
 
 SETS = ("a", "b")
-ALGORITHMS = ("pdq", "pdq-nearest512", "phash", "md5", "wide")
-"""Two that share a space, a short one, a digest, a long one."""
+ALGORITHMS = ("pdq", "pdq-nearest512", "phash", "md5", "photodna", "wide")
+"""Two that share a space, a short one, a digest, an opaque one, a long one."""
 
 VIEWS = ("", "", "crop-left-3", "crop-1.5-1.5-1.5-4.5")
 

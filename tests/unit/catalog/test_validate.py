@@ -78,9 +78,9 @@ def test_quality_fifty_and_unknown_quality_pass() -> None:
         ({"hashes": ()}, "hashes", "an entry has 1 to 256 hashes, this one has 0"),
         ({"hashes": (GOOD,) * (MAX_HASHES + 1)}, "hashes", "this one has 257"),
         (
-            {"hashes": (EntryHash("photodna", b"x"),)},
+            {"hashes": (EntryHash("neuralhash", b"x"),)},
             "algorithm",
-            "'photodna' is not installed; known are ahash, dhash",
+            "'neuralhash' is not installed; known are ahash, dhash",
         ),
         ({"hashes": (EntryHash("pdq", b"x"),)}, "value", "1 bytes are not a pdq value: expected 32"),
         ({"entry_id": "x" * 257}, "entry_id", "257 characters; at most 256"),

@@ -12,7 +12,7 @@ from hashmatch.cli.hash import FIELDS, SKIPPED_FIELDS, Job, Looked, Wanted, choo
 from hashmatch.cli.options import GlobalOptions
 from hashmatch.cli.output import Output
 from hashmatch.cli.paths import Skipped, SkipReason
-from hashmatch.errors import UnknownAlgorithm
+from hashmatch.errors import BadInput, UnknownAlgorithm
 from hashmatch.hashing import algorithms
 from hashmatch.hashing.digests import digest
 from hashmatch.model import ComputedHash, HashOptions, MediaInfo, Picture, Refusal
@@ -38,9 +38,9 @@ def wanted(names: str | None = None, *, dihedral: bool = False) -> Wanted:
     return choose(names, HashOptions(dihedral=dihedral))
 
 
-def test_by_default_everything_installed_is_computed() -> None:
+def test_by_default_everything_that_can_be_is_computed() -> None:
     chosen = wanted()
-    assert chosen.names == tuple(algorithms.table())
+    assert chosen.names == algorithms.computed_names()
     assert chosen.options.algorithms == frozenset(algorithms.perceptual_names())
     assert chosen.bits["pdq"] == 256
     assert chosen.perceptual
@@ -57,8 +57,20 @@ def test_digests_alone_need_no_picture() -> None:
 
 
 def test_an_unknown_algorithm_is_named() -> None:
-    with pytest.raises(UnknownAlgorithm, match=r"^no algorithm 'photodna' is installed; there are pdq, "):
+    with pytest.raises(UnknownAlgorithm, match=r"^no algorithm 'neuralhash' is installed; there are pdq, "):
+        wanted("pdq,neuralhash")
+
+
+def test_what_is_opaque_cannot_be_computed_and_is_not_among_all() -> None:
+    expected = (
+        "photodna cannot be computed here: it takes a tool under licence. hashmatch keeps such values in lists "
+        "and compares them for equality; computed here are "
+        "pdq, pdq-nearest512, phash, dhash, ahash, whash, md5, sha1, sha256"
+    )
+    with pytest.raises(BadInput) as caught:
         wanted("pdq,photodna")
+    assert (caught.value.message, caught.value.field) == (expected, "algorithm")
+    assert "photodna" not in wanted(None).names
 
 
 def test_a_picture_is_a_row_for_each_algorithm() -> None:

@@ -58,10 +58,18 @@ def forget() -> None:
     algorithms.searchable.cache_clear()
 
 
-def test_the_table_lists_perceptual_algorithms_before_digests_in_a_fixed_order() -> None:
+def test_the_table_lists_perceptual_algorithms_then_digests_then_opaque_ones_in_a_fixed_order() -> None:
     assert algorithms.perceptual_names() == ("pdq", "pdq-nearest512", "phash", "dhash", "ahash", "whash")
     assert algorithms.digest_names() == ("md5", "sha1", "sha256")
-    assert tuple(algorithms.table()) == algorithms.perceptual_names() + algorithms.digest_names()
+    assert algorithms.exact_names() == ("md5", "sha1", "sha256", "photodna")
+    assert algorithms.computed_names() == algorithms.perceptual_names() + algorithms.digest_names()
+    assert tuple(algorithms.table()) == algorithms.perceptual_names() + algorithms.exact_names()
+
+
+def test_what_is_opaque_is_compared_by_equality_and_has_no_quality() -> None:
+    row = algorithms.algorithm("photodna")
+    assert (row.kind, row.kind.by_equality, row.size_bytes, row.has_quality) == (AlgorithmKind.OPAQUE, True, 144, False)
+    assert not AlgorithmKind.PERCEPTUAL.by_equality
 
 
 def test_both_pdq_dialects_share_one_space_and_nothing_else_shares_any() -> None:
@@ -78,7 +86,8 @@ def test_the_table_cannot_be_changed() -> None:
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     expected = (
-        "no algorithm 'pdqq' is installed; there are pdq, pdq-nearest512, phash, dhash, ahash, whash, md5, sha1, sha256"
+        "no algorithm 'pdqq' is installed; there are pdq, pdq-nearest512, phash, dhash, ahash, whash, "
+        "md5, sha1, sha256, photodna"
     )
     with pytest.raises(UnknownAlgorithm, match=f"^{expected}$"):
         algorithms.algorithm("pdqq")
@@ -96,7 +105,7 @@ def test_the_table_loads_no_pillow_numpy_or_numba() -> None:
 def test_a_plugin_stands_between_the_built_ins_and_the_digests(install: Install) -> None:
     install("mean_colour", PLUGIN.format(name="mean", kind="PERCEPTUAL", bits=24))
     assert algorithms.perceptual_names()[-1] == "mean"
-    assert tuple(algorithms.table())[6:] == ("mean", "md5", "sha1", "sha256")
+    assert tuple(algorithms.table())[6:] == ("mean", "md5", "sha1", "sha256", "photodna")
     assert algorithms.algorithm("mean").kind is AlgorithmKind.PERCEPTUAL
 
 

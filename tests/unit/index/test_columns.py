@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashmatch.index.columns import Growing, GrowingTexts, Texts, leading_keys, text_keys
+from hashmatch.index.columns import Growing, GrowingTexts, Texts, keys_of, leading_keys, text_keys, whole_keys
+from hashmatch.model import AlgorithmKind
 
 
 def test_views_stay_as_they_were_while_the_column_grows() -> None:
@@ -68,6 +69,23 @@ def test_keys_differ_between_like_names_and_between_sets() -> None:
 def test_leading_keys_sort_like_the_bytes(codes: list[bytes]) -> None:
     keys = leading_keys(np.frombuffer(b"".join(codes), dtype=np.uint8).reshape(-1, 11))
     assert [code[:8] for code in codes] == [int(key).to_bytes(8) for key in keys]
+
+
+@given(st.lists(st.binary(min_size=19, max_size=19), min_size=1))
+def test_whole_keys_are_the_same_alone_and_together(codes: list[bytes]) -> None:
+    keys = whole_keys(np.frombuffer(b"".join(codes), dtype=np.uint8).reshape(-1, 19))
+    alone = [whole_keys(np.frombuffer(code, dtype=np.uint8).reshape(1, 19))[0] for code in codes]
+    assert keys.tolist() == alone
+    assert len(set(alone)) == len(set(codes))
+
+
+def test_opaque_values_that_begin_and_end_alike_have_keys_of_their_own() -> None:
+    """As PhotoDNA values do, of pictures with a plain border: one key for all would be a scan of all."""
+    codes = np.zeros((10_000, 144), dtype=np.uint8)
+    codes[:, 70:78] = np.arange(10_000, dtype="<u8").view(np.uint8).reshape(-1, 8)
+    assert len(np.unique(leading_keys(codes))) == 1
+    assert len(np.unique(keys_of(AlgorithmKind.OPAQUE)(codes))) == len(codes)
+    assert keys_of(AlgorithmKind.DIGEST) is leading_keys
 
 
 def test_short_codes_are_padded_behind() -> None:

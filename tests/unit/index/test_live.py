@@ -238,8 +238,8 @@ def test_a_space_without_values_finds_nothing(feed: FakeFeed, tmp_path: Path) ->
 
 def test_bad_queries_are_refused(feed: FakeFeed, tmp_path: Path) -> None:
     index = serving(feed, tmp_path)
-    with pytest.raises(UnknownAlgorithm, match="no algorithm 'photodna' is installed; there are pdq, "):
-        index.search([Query("photodna", b"x", 0)], sets=None, max_hits=1)
+    with pytest.raises(UnknownAlgorithm, match="no algorithm 'neuralhash' is installed; there are pdq, "):
+        index.search([Query("neuralhash", b"x", 0)], sets=None, max_hits=1)
     with pytest.raises(BadHash, match="a pdq value has 32 bytes, the query's has 2"):
         index.search([Query("pdq", b"xx", 0)], sets=None, max_hits=1)
     with pytest.raises(SetNotFound, match="no hash set named 'c' is being served"):

@@ -192,9 +192,27 @@ def test_digests_are_asked_for_by_equality_only() -> None:
     assert [q.algorithm for q in rules.queries_for_digests(digests, off)] == ["sha1", "sha256"]
 
 
+def test_an_opaque_value_matches_by_equality_and_is_asked_for_like_a_picture() -> None:
+    """Not like a file: another file of the same picture may have it. What is too flat for PDQ is too flat for it."""
+    value = EntryHash("photodna", b"\x07" * 144)
+    (query,) = rules.queries_for_given((value,), POLICY, frozenset({"md5"}))
+    assert (query.algorithm, query.max_distance, query.transformation) == ("photodna", 0, "orig")
+    decision = decide(Evidence((query,), (Found(0, 0, "photodna", entry_ref()),)), POLICY, max_hits=9)
+    assert (decision.verdict, decision.rule) == (Verdict.MATCH, "opaque_equal")
+    off = PolicyConfig(algorithms={**POLICY.algorithms, "photodna": AlgorithmPolicy()})
+    assert rules.queries_for_given((value,), off, frozenset({"md5"})) == ()
+
+
 def test_every_rule_that_can_be_named_is_explained() -> None:
     named = {row[0] for row in rules._COULD_NOT_LOOK}
-    named |= {"digest_equal", "within_match_distance", "within_review_distance", "entry_disputed", "layout_like"}
+    named |= {
+        "digest_equal",
+        "opaque_equal",
+        "within_match_distance",
+        "within_review_distance",
+        "entry_disputed",
+        "layout_like",
+    }
     named |= {"set_in_shadow", "nothing_within_reach"}
     assert named == set(RULES)
 

@@ -1,0 +1,68 @@
+"""From a list file to a verdict: import, publish, ask, with nothing in between that is not the real thing."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from hashmatch.catalog.sqlite import SqliteCatalog
+from hashmatch.config import IndexConfig, PolicyConfig
+from hashmatch.exchange import delimited
+from hashmatch.index.live import LiveIndex
+from hashmatch.matching.engine import Engine, HashedItem
+from hashmatch.model import EntryHash, HarmDomain, MatchReport, Verdict
+from hashmatch.publish import Publisher
+from tests.support.ports import FakeHasher
+
+PHOTODNA = bytes(range(144))
+
+
+class Scene:
+    """A catalog, its index and an engine; changes count once :meth:`publish` was called."""
+
+    def __init__(self, folder: Path, policy: PolicyConfig) -> None:
+        self.catalog = SqliteCatalog.open(folder / "catalog.sqlite3")
+        self.index = LiveIndex()
+        self.publisher = Publisher(self.catalog, self.index, folder / "segments", IndexConfig())
+        self.publisher.start()
+        self.engine = Engine(FakeHasher(), self.index, policy, max_hits=10)
+
+    def read(self, name: str, csv: str) -> None:
+        """Import a list and publish it."""
+        result = self.catalog.import_entries(name, delimited.read(io.BytesIO(csv.encode())))
+        assert result.rejected == 0
+        self.publisher.sync()
+
+    async def ask(self, *hashes: EntryHash) -> MatchReport:
+        """Return the report on the hashes of one picture."""
+        (report,) = await self.engine.detect_hashes([HashedItem(hashes)])
+        return report
+
+
+@contextlib.contextmanager
+def scene(folder: Path, policy: PolicyConfig | None = None) -> Iterator[Scene]:
+    """Make a scene in ``folder`` and close it."""
+    made = Scene(folder, policy or PolicyConfig())
+    try:
+        yield made
+    finally:
+        made.publisher.close()
+        made.catalog.close()
+
+
+async def test_an_opaque_value_goes_from_a_list_to_a_verdict(tmp_path: Path) -> None:
+    with scene(tmp_path) as here:
+        here.catalog.create_set("known", HarmDomain.CSAM)
+        here.read("known", f"entry_id,PhotoDNA\ne1,{PHOTODNA.hex()}\n")
+        for moment in ("in the delta", "in a snapshot"):
+            report = await here.ask(EntryHash("photodna", PHOTODNA))
+            assert (report.verdict, report.rule) == (Verdict.MATCH, "opaque_equal"), moment
+            assert [(hit.entry.entry_id, hit.algorithm, hit.distance) for hit in report.hits] == [("e1", "photodna", 0)]
+            one_bit_off = PHOTODNA[:-1] + bytes([PHOTODNA[-1] ^ 1])
+            assert (await here.ask(EntryHash("photodna", one_bit_off))).verdict is Verdict.NO_MATCH
+            here.publisher.compact()
+        here.catalog.withdraw("known", "e1", reason="a mistake", actor="ann")
+        here.publisher.sync()
+        assert (await here.ask(EntryHash("photodna", PHOTODNA))).verdict is Verdict.NO_MATCH
