@@ -32,6 +32,7 @@ from hashmatch.cli import (
     detect,
     hash,  # noqa: A004
     hashset,
+    list_formats,
     main,
     paths,
     serve,
@@ -60,6 +61,7 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
         ("Keys of the line that `--json` prints", transfer.IMPORT_FIELDS),
         ("Keys of a line of the file that `--rejected` writes", transfer.REJECTED_FIELDS),
     ),
+    "hashset formats": (("Keys of a line of `--json`: one per format", list_formats.FORMAT_FIELDS),),
     "hashset author": (
         ("Keys of a line of `--json`: one per file; with `--into`, that of the import follows", author.FIELDS),
         ("Keys of a line of `--json` for a file without an entry", hash.SKIPPED_FIELDS),

@@ -220,7 +220,7 @@ class Order:
         from hashmatch.exchange import formats
 
         target = self.file or STANDARD_STREAM
-        chosen = formats.sniff(target, b"{")
+        chosen = formats.ours(target)
         with opened_for_writing(target) as stream:
             chosen.write(source, stream)
         return source.refused > 0

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hashmatch.cli import author, transfer
+from hashmatch.cli import author, list_formats, transfer
 from hashmatch.cli.options import GlobalOptions, Group, example, pass_options
 from hashmatch.cli.output import Cell, Output, Results, Styled
 from hashmatch.errors import ExitCode
@@ -146,36 +146,42 @@ def create(options: GlobalOptions, /, name: str, domain: str | None, *, shadow: 
 )
 @click.argument("name")
 @click.argument("file")
-@click.option("--format", "format_name", default="auto", show_default=True, metavar="auto|csv|jsonl", help="Format.")
+@click.option(
+    "--format", "format_name", default="auto", show_default=True, metavar="NAME", help="One of `hashset formats`."
+)
+@click.option("--option", "format_options", multiple=True, metavar="NAME=VALUE", help="Of the format; repeatable.")
 @domain_option
 @click.option("--create", "make", is_flag=True, help="Make the set when there is none; needs --domain.")
 @click.option("--rejected", metavar="FILE", help="Write every rejected row there, as JSON Lines.")
 @pass_options
 def import_(
     options: GlobalOptions,
+    /,
     name: str,
     file: str,
-    format_name: str,
-    domain: str | None,
     *,
+    format_name: str,
+    format_options: tuple[str, ...],
+    domain: str | None,
     make: bool,
     rejected: str | None,
 ) -> ExitCode:
     """Add or update the entries of a set from FILE (- is standard input), all in one transaction.
 
-    CSV needs a header with the columns algorithm and value; quality, entry_id, labels, source and others are optional.
-    The output of `hashmatch hash --json` can be imported as it is. Rows that are refused do not keep the others out.
+    The format is recognised by what is in the file; a file compressed with gzip is unpacked. CSV needs a header with
+    the columns algorithm and value; quality, entry_id, labels, source and others are optional. The output of
+    `hashmatch hash --json` can be imported as it is. Rows that are refused do not keep the others out.
 
     Exit codes: 0 all rows taken, 3 some were rejected, 2 nothing could be read.
     """
     with open_catalog(options, make=make) as catalog:
         target = transfer.Target(name, HarmDomain(domain) if domain else None, make=make)
-        return transfer.import_file(
-            catalog, target, file, Output(options), format_name=format_name, rejected_file=rejected
-        )
+        notation = transfer.Notation(format_name, format_options)
+        return transfer.import_file(catalog, target, file, Output(options), notation=notation, rejected_file=rejected)
 
 
 hashset.add_command(author.author)
+hashset.add_command(list_formats.formats)
 
 
 @hashset.command(
@@ -186,13 +192,17 @@ hashset.add_command(author.author)
     ),
 )
 @click.argument("name")
-@click.option("--format", "format_name", default="jsonl", show_default=True, metavar="csv|jsonl", help="Format.")
+@click.option("--format", "format_name", default="jsonl", show_default=True, metavar="NAME", help="Format.")
 @click.option("--output", "file", default="-", show_default=True, metavar="FILE", help="- is standard output.")
 @pass_options
 def export(options: GlobalOptions, name: str, format_name: str, file: str) -> ExitCode:
     """Write every entry of a set, withdrawn ones included, as of one version.
 
-    A file appears under its name only when it is complete.
+    csv and jsonl carry an entry whole. Of any other format it is said what could not be carried, by kind and number;
+    withdrawn and disputed entries are left out where the format cannot call them so. `hashset formats` lists them. A
+    file appears under its name only when it is complete.
+
+    Exit codes: 0 all entries written, 3 some were left out, 2 bad input.
     """
     with open_catalog(options) as catalog:
         return transfer.export_file(catalog, name, file, format_name, Output(options))

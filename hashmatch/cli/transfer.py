@@ -38,7 +38,7 @@ IMPORT_FIELDS: Mapping[str, str] = MappingProxyType(
 
 REJECTED_FIELDS: Mapping[str, str] = MappingProxyType(
     {
-        "position": "line of the file, from 1",
+        "position": "line or record of the file, from 1",
         "field": "column at fault",
         "reason": "what is wrong, and what would be right",
     }
@@ -112,8 +112,34 @@ class _Watched(io.RawIOBase):
         return len(data)
 
 
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """The format of a file, by name or ``auto``, and the format's options as people type them, ``NAME=VALUE``."""
+
+    name: str
+    options: tuple[str, ...] = ()
+
+    def stated(self) -> dict[str, str]:
+        """Return the options by name.
+
+        Raises
+        ------
+        BadInput
+            One is not ``NAME=VALUE``, or there are two of a name.
+
+        """
+        found: dict[str, str] = {}
+        for text in self.options:
+            name, equals, value = text.partition("=")
+            if not equals or not name or name in found:
+                why = "given twice" if name in found else "expected NAME=VALUE"
+                raise BadInput(f"--option {text}: {why}", field="option")
+            found[name] = value
+        return found
+
+
 def import_file(
-    catalog: Catalog, target: Target, file: str, output: Output, *, format_name: str, rejected_file: str | None
+    catalog: Catalog, target: Target, file: str, output: Output, *, notation: Notation, rejected_file: str | None
 ) -> ExitCode:
     """Import ``file`` in one transaction and print what that did.
 
@@ -126,16 +152,18 @@ def import_file(
 
     """
     from hashmatch.exchange import formats
+    from hashmatch.exchange.compressed import unpacked
 
     with contextlib.ExitStack() as stack:
         source, size_bytes = stack.enter_context(opened_for_reading(file))
         progress = stack.enter_context(output.progress())
-        stream = io.BufferedReader(_Watched(file, source, progress), _READ_BYTES)
-        chosen = formats.choose(format_name, file, stream.peek())
+        stream = unpacked(io.BufferedReader(_Watched(file, source, progress), _READ_BYTES))
+        chosen = formats.choose(notation.name, file.removesuffix(".gz"), stream.peek())
+        options = notation.stated()
         target.prepare(catalog)
         keep = _keeper(stack.enter_context(opened_for_writing(rejected_file))) if rejected_file else None
         progress.start(f"importing {file}", size_bytes, "bytes")
-        result = catalog.import_entries(target.name, chosen.read(stream), on_rejected=keep)
+        result = catalog.import_entries(target.name, chosen.read(stream, options), on_rejected=keep)
     print_result(result, file, output)
     if not (result.added or result.updated or result.unchanged):
         raise BadInput(f"{file}: nothing was imported: {_why_nothing(result)}", field="file")
@@ -154,13 +182,18 @@ def export_file(catalog: Catalog, name: str, file: str, format_name: str, output
 
     """
     from hashmatch.exchange import formats
+    from hashmatch.exchange.losses import Losses
 
     chosen = formats.named(format_name)
+    hash_set = catalog.get_set(name)
     entries = catalog.entries(name)
+    losses = Losses()
     with opened_for_writing(file) as stream:
-        count = chosen.write(entries, stream)
+        count = chosen.write(entries, stream, losses, hash_set)
     output.remark(f"{count} entries of {name} written" + ("" if file == STANDARD_STREAM else f" to {file}"))
-    return ExitCode.CLEAN
+    for loss in losses:
+        output.remark(f"{chosen.name}: {loss}")
+    return ExitCode.SKIPPED if losses.entries else ExitCode.CLEAN
 
 
 def _keeper(stream: BinaryIO) -> Callable[[Rejected], None]:
@@ -198,6 +231,4 @@ def _why_nothing(result: ImportResult) -> str:
     if not result.rejected:
         return "it holds no entries"
     first = result.rejections[0]
-    return (
-        f"all {result.rejected} rows were rejected, the first in line {first.position}: {first.field}: {first.reason}"
-    )
+    return f"all {result.rejected} rows were rejected, the first at {first.position}: {first.field}: {first.reason}"

@@ -28,6 +28,7 @@ from typing import BinaryIO
 
 from hashmatch.errors import BadFile
 from hashmatch.exchange import rows
+from hashmatch.exchange.heads import Head
 from hashmatch.exchange.lines import numbered_lines
 from hashmatch.exchange.rows import BadCell
 from hashmatch.hashing.algorithms import exact_names
@@ -113,10 +114,15 @@ def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
     raise BadFile(f"the file is empty; expected {EXPECTED}", field="file")
 
 
+def recognises(head: Head) -> bool:
+    """Say whether a file begins with a header that has a name of ours, in any delimiter."""
+    return any(_known_names(head.first_line, delimiter)[0] for delimiter in DELIMITERS)
+
+
 def _header(line: str) -> _Header:
     delimiter = max(DELIMITERS, key=lambda candidate: _known_names(line, candidate))
     try:
-        names = _cells(line, delimiter)
+        names = cells(line, delimiter)
     except BadCell as bad:
         raise BadFile(f"the header cannot be read: {bad.reason}", field="file") from bad
     if any(_VALUE.fullmatch(name) for name in names):
@@ -151,8 +157,15 @@ def _known_names(line: str, delimiter: str) -> tuple[int, int]:
     return sum(key in _FOLDED_COLUMNS or key in installed for key in keys), len(keys)
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
-    """Split one line; raises BadCell when a quote is not where CSV has quotes."""
+def cells(line: str, delimiter: str) -> list[str]:
+    """Return the cells of one line.
+
+    Raises
+    ------
+    BadCell
+        A quote is not where CSV has quotes.
+
+    """
     if '"' not in line:
         return [cell.strip() for cell in line.split(delimiter)]
     try:
@@ -171,11 +184,11 @@ def _rows(lines: Iterable[tuple[int, str | Rejected]], header: _Header) -> Itera
         if not line or line.isspace():
             continue
         try:
-            cells = _cells(line, delimiter)
-            if len(cells) != width:
-                yield Rejected(number, "", f"{len(cells)} cells where the header has {width}")
+            split = cells(line, delimiter)
+            if len(split) != width:
+                yield Rejected(number, "", f"{len(split)} cells where the header has {width}")
             else:
-                yield parse.entry(number, cells)
+                yield parse.entry(number, split)
         except BadCell as bad:
             yield Rejected(number, bad.field, bad.reason)
 

@@ -2,9 +2,14 @@
 
 Theory of operation
 -------------------
-A format is a row of :data:`FORMATS`. ``auto`` goes by the file's suffix where it is one of ours, and otherwise by the
-first bytes: a list whose first character is a brace is JSON Lines, everything else is taken for CSV, whose reader says
-what is wrong when it is neither.
+A format is a row of :data:`FORMATS`, the more particular ones first. ``auto`` goes by what is in the file: the first
+format whose ``recognises`` says yes to its head is taken, whatever the file is called. A suffix decides only where no
+format recognises anything, as in an empty or a damaged file; the reader then says what is wrong with it. Where the
+suffix says nothing either the file is refused, with what was seen.
+
+A format may have options. They are given and checked by name, as texts, because that is how people type them.
+
+A file that is compressed with gzip is unpacked on the way (``compressed``), before anybody looks at its head.
 
 What this module deliberately does not do: it opens no file.
 """
@@ -13,41 +18,134 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from hashmatch.errors import BadFile, BadInput
-from hashmatch.exchange import delimited, jsonl
-from hashmatch.exchange.lines import BOM
-from hashmatch.model import Entry, Rejected
+from hashmatch.exchange import delimited, icse, jsonl, pytx
+from hashmatch.exchange.heads import Head
+from hashmatch.exchange.losses import Losses
+from hashmatch.model import Entry, HashSet, Rejected
 
 AUTO = "auto"
 
 
+class Writer(Protocol):
+    """Writes entries, tells ``losses`` what the format cannot carry, returns how many entries were written.
+
+    ``hash_set`` is the set that the entries are of, for formats that say something of the list as a whole.
+    """
+
+    def __call__(self, entries: Iterable[Entry], stream: BinaryIO, /, losses: Losses, hash_set: HashSet | None) -> int:
+        """Write the entries."""
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One list format. ``read`` raises BadFile at once, ``write`` returns the number of entries."""
+    """One list format.
+
+    ``recognises`` says whether a file with this head is one; ``reader`` takes the stream and the options, by name, and
+    raises BadFile at once or while it is read; ``writer`` is None where writing would state what we do not know.
+    ``options`` maps names to what they mean. ``known_good`` marks lists of what is *not* harmful.
+    """
 
     name: str
     title: str
     suffixes: tuple[str, ...]
-    read: Callable[[BinaryIO], Iterator[Entry | Rejected]]
-    write: Callable[[Iterable[Entry], BinaryIO], int]
+    recognises: Callable[[Head], bool]
+    reader: Callable[..., Iterator[Entry | Rejected]]
+    writer: Writer | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    known_good: bool = False
+
+    def read(self, stream: BinaryIO, options: Mapping[str, str] | None = None) -> Iterator[Entry | Rejected]:
+        """Read a list.
+
+        Parameters
+        ----------
+        stream : BinaryIO
+            Read once, from where it stands.
+        options : mapping of str to str, optional
+            By the names of ``self.options``.
+
+        Returns
+        -------
+        iterator of Entry or Rejected
+            In file order; ``position`` is the line or record, from 1.
+
+        Raises
+        ------
+        BadInput
+            No such option, or it cannot mean what it says.
+        BadFile
+            The file is not of this format; also while it is read, where it breaks off.
+
+        """
+        stated = options or {}
+        if unknown := [name for name in stated if name not in self.options]:
+            there_are = f"there are {', '.join(self.options)}" if self.options else "it has none"
+            raise BadInput(f"the format {self.name} has no option {unknown[0]!r}; {there_are}", field="option")
+        return self.reader(stream, **stated)
+
+    def write(
+        self,
+        entries: Iterable[Entry],
+        stream: BinaryIO,
+        losses: Losses | None = None,
+        hash_set: HashSet | None = None,
+    ) -> int:
+        """Write a list and return the number of entries written; ``losses`` gets what the format cannot carry.
+
+        Raises
+        ------
+        BadInput
+            The format is only read.
+
+        """
+        if self.writer is None:
+            raise BadInput(f"{self.name} is only read; written are {', '.join(written())}", field="format")
+        return self.writer(entries, stream, Losses() if losses is None else losses, hash_set)
 
 
-FORMATS: Mapping[str, Format] = types.MappingProxyType(
-    {
-        "csv": Format(
-            "csv",
-            "comma-, semicolon- or tab-separated, with a header",
-            (".csv", ".tsv"),
-            delimited.read,
-            delimited.write,
-        ),
-        "jsonl": Format("jsonl", "JSON Lines", (".jsonl", ".ndjson"), jsonl.read, jsonl.write),
-    }
+def _whole(write: Callable[[Iterable[Entry], BinaryIO], int]) -> Writer:
+    """Make a :class:`Writer` of one that loses nothing."""
+
+    def writer(entries: Iterable[Entry], stream: BinaryIO, /, losses: Losses, hash_set: HashSet | None) -> int:  # noqa: ARG001
+        return write(entries, stream)
+
+    return writer
+
+
+_TABLE = (
+    Format("icse", "INTERPOL ICSE export, CSV", (), icse.recognises, icse.read),
+    Format(
+        "pytx",
+        "python-threatexchange local file, a value a line",
+        (".txt",),
+        pytx.recognises,
+        pytx.read,
+        pytx.write,
+        {"signal": "what a line without a name holds, an algorithm; by default its length says it"},
+    ),
+    Format("jsonl", "JSON Lines", (".jsonl", ".ndjson"), jsonl.recognises, jsonl.read, _whole(jsonl.write)),
+    Format(
+        "csv",
+        "comma-, semicolon- or tab-separated, with a header",
+        (".csv", ".tsv"),
+        delimited.recognises,
+        delimited.read,
+        _whole(delimited.write),
+    ),
 )
+"""The more particular first: an ICSE file is a CSV file, too."""
+
+FORMATS: Mapping[str, Format] = types.MappingProxyType({entry.name: entry for entry in _TABLE})
+
+
+def written() -> tuple[str, ...]:
+    """Names of the formats that can be written."""
+    return tuple(entry.name for entry in FORMATS.values() if entry.writer is not None)
 
 
 def named(name: str) -> Format:
@@ -85,21 +183,32 @@ def sniff(file: str, head: bytes) -> Format:
     Parameters
     ----------
     file : str
-        Name of the file; only its suffix is looked at.
+        Name of the file; only its suffix is looked at, and only where the head says nothing.
     head : bytes
-        The file's beginning, as much as is at hand.
+        The file's beginning, as much as is at hand; 64 KiB are enough.
 
     Raises
     ------
     BadFile
-        A JSON array, which is not JSON Lines.
+        It seems to have none; says what was seen.
 
     """
+    seen = Head.of(head)
+    for entry in FORMATS.values():
+        if entry.recognises(seen):
+            return entry
     suffix = PurePath(file).suffix.lower()
     for entry in FORMATS.values():
         if suffix in entry.suffixes:
             return entry
-    begins = head.removeprefix(BOM).lstrip()[:1]
-    if begins == b"[":
-        raise BadFile(f"{file} is a JSON array; expected {jsonl.EXPECTED}", field="file")
-    return FORMATS["jsonl" if begins == b"{" else "csv"]
+    raise BadFile(
+        f"{file} is {seen.described()}, none of the list formats; there are {', '.join(FORMATS)}, "
+        "and --format says which one is meant",
+        field="file",
+    )
+
+
+def ours(file: str) -> Format:
+    """Return the format of ours, which loses nothing, for a file to be written: CSV by suffix, else JSON Lines."""
+    suffix = PurePath(file).suffix.lower()
+    return FORMATS["csv" if suffix in FORMATS["csv"].suffixes else "jsonl"]

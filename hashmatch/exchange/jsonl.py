@@ -30,6 +30,7 @@ from typing import Any, BinaryIO
 
 from hashmatch.errors import BadFile
 from hashmatch.exchange import rows
+from hashmatch.exchange.heads import Head
 from hashmatch.exchange.lines import numbered_lines
 from hashmatch.exchange.rows import BadCell
 from hashmatch.model import Algorithm, Entry, EntryHash, Label, Rejected
@@ -53,6 +54,9 @@ HASH_KEYS = frozenset({"algorithm", "value", "quality", "view"})
 FLAT_KEYS = (ENTRY_KEYS - {"hashes"}) | HASH_KEYS
 LABEL_KEYS = frozenset({"scheme", "version", "value"})
 
+TELLING_KEYS = frozenset({"algorithm", "hashes", "entry_id", "error", "path"})
+"""One of these is in every line that can be read."""
+
 IGNORED_KEYS = frozenset(
     {"path", "bits", "width", "height", "format", "frames", "frames_hashed", "frame", "degraded", "dihedral"}
 )
@@ -64,6 +68,11 @@ IDENTIFYING_ALGORITHM = "sha256"
 
 MAX_ROWS_PER_FILE = 1_000
 """Rows held back to find their SHA-256; eight frames of six algorithms and three digests are 51."""
+
+
+def recognises(head: Head) -> bool:
+    """Say whether a file begins with an object that has a key of ours which others do not use."""
+    return not head.members.keys().isdisjoint(TELLING_KEYS)
 
 
 def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:

@@ -56,7 +56,7 @@ def numbered_lines(stream: BinaryIO, expected: str) -> Iterator[tuple[int, str |
 
     """
     first = stream.readline(MAX_LINE_BYTES + 1).removeprefix(BOM)
-    _refuse_foreign(first, expected)
+    refuse_foreign(first, expected)
     return _numbered(first, stream)
 
 
@@ -83,9 +83,21 @@ def _text(number: int, raw: bytes) -> str | Rejected:
         )
 
 
-def _refuse_foreign(head: bytes, expected: str) -> None:
-    for magic, kind in _MAGIC:
-        if head.startswith(magic):
-            raise BadFile(f"the file is {kind}; expected {expected}", field="file")
+def foreign_kind(head: bytes) -> str:
+    """Return what a file is that is no text, for a message; empty where its beginning does not say so."""
+    return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
+
+
+def refuse_foreign(head: bytes, expected: str) -> None:
+    """Refuse a file whose beginning says that it is no text.
+
+    Raises
+    ------
+    BadFile
+        Names what it seems to be and what was expected.
+
+    """
+    if kind := foreign_kind(head):
+        raise BadFile(f"the file is {kind}; expected {expected}", field="file")
     if b"\0" in head:
         raise BadFile(f"the file is binary (NUL byte at {head.index(0)}); expected {expected}", field="file")

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote
 
 from hashmatch.errors import BadHash, BadInput
+from hashmatch.exchange.values import in_other_notation
 from hashmatch.hashing.algorithms import table
 from hashmatch.model import Algorithm, EntryHash, EntryStatus, Label, Provenance
 
@@ -80,7 +81,7 @@ def parse_algorithm(text: str, known: Mapping[str, Algorithm]) -> Algorithm:
 
 
 def parse_value(algorithm: Algorithm, text: str, field: str = "value") -> bytes:
-    """Return the value of a hex text.
+    """Return the value of a text in hex, base64 or, of SHA-1, base32; its length says which (``exchange/values.py``).
 
     Raises
     ------
@@ -91,7 +92,10 @@ def parse_value(algorithm: Algorithm, text: str, field: str = "value") -> bytes:
     try:
         return algorithm.parse(text)
     except BadHash as error:
-        raise BadCell(field, error.message) from error
+        value = in_other_notation(algorithm, text)
+        if value is None:
+            raise BadCell(field, f"{error.message}, or base64") from error
+        return value
 
 
 @functools.lru_cache(maxsize=256)
