@@ -4,9 +4,9 @@ Theory of operation
 -------------------
 A generation is a snapshot (the segment), what came since (the delta), which of their entries no longer count (the
 tombstones) and the state of the sets. Nothing in it changes, so a search that pinned one answers from exactly that
-state, however many others are published meanwhile. Its name is ``"<snapshot>.<changes since>"``: the snapshot's number,
-and the position in the catalog's change feed relative to the snapshot's. Two processes that say the same name have the
-same contents, and names only grow.
+state, however many others are published meanwhile. Its name is its position in the catalog's change feed: two processes
+that say the same name have the same contents, whichever snapshot each of them began with and whichever machine it runs
+on, and names only grow.
 
 A search asks the strategies of both layers for the nearest rows that count, enough of them for ``max_hits`` entries
 even where an entry has several values, keeps per query and entry the nearest value, and only then cuts to ``max_hits``:
@@ -75,7 +75,7 @@ class Generation:
     @property
     def name(self) -> str:
         """The text that answers carry."""
-        return f"{self.segment.generation}.{self.sequence - self.segment.sequence}"
+        return str(self.sequence)
 
     def set_names(self) -> frozenset[str]:
         """Names of all sets, with or without entries."""

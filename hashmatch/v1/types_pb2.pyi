@@ -497,7 +497,7 @@ class MatchReport(_message.Message):
     rule: _builtins.str
     """The policy rule that decided."""
     generation: _builtins.str
-    """"<snapshot>.<changes since>": the one generation that this request saw."""
+    """Position in the catalog's change feed: the one generation that this request saw, with the same contents everywhere."""
     reason: Global___Reason.ValueType
     """Set when something kept the service from looking at the picture."""
     detail: _builtins.str

@@ -19,7 +19,18 @@ from hashmatch.model import Change, Entry, EntryHash, Query
 from hashmatch.publish import Publisher, SnapshotFile
 from tests.support.feed import FakeFeed
 from tests.support.index import entry, value
-from tests.support.publishing import CONFIG, LONGEST_WAIT_S, HeldFeed, catalog, eventually, flip, ids, names, publishing
+from tests.support.publishing import (
+    CONFIG,
+    LONGEST_WAIT_S,
+    HeldFeed,
+    catalog,
+    eventually,
+    flip,
+    ids,
+    names,
+    publishing,
+    state,
+)
 
 # --- start -------------------------------------------------------------------------------------------------------
 
@@ -27,16 +38,16 @@ from tests.support.publishing import CONFIG, LONGEST_WAIT_S, HeldFeed, catalog, 
 def test_the_first_start_builds_and_the_next_one_loads(tmp_path: Path) -> None:
     feed, directory = catalog(), tmp_path / "segments"
     with publishing(feed, directory) as (publisher, index):
-        assert publisher.status().generation == "1.0"
+        assert state(publisher) == "1@2"
         assert publisher.status().values == {"pdq": 5, "md5": 5}
         assert ids(index, 3) == ["e3"]
         publisher.start()
-        assert publisher.status().generation == "1.0"
-        assert repr(publisher) == f"<Publisher of <LiveIndex serving 1.0> in {directory}>"
+        assert state(publisher) == "1@2"
+        assert repr(publisher) == f"<Publisher of <LiveIndex serving 2> in {directory}>"
     assert names(directory) == ["lock", "segment-0000000001-00000000000000000002.hms"]
     feed.withdraw("a", "e3")
     with publishing(feed, directory) as (publisher, index):
-        assert publisher.status().generation == "1.1"
+        assert state(publisher) == "1@3"
         assert ids(index, 3) == []
     assert names(directory) == ["lock", "segment-0000000001-00000000000000000002.hms"]
 
@@ -44,7 +55,7 @@ def test_the_first_start_builds_and_the_next_one_loads(tmp_path: Path) -> None:
 def test_an_empty_catalog_is_served_as_such(tmp_path: Path) -> None:
     with publishing(FakeFeed(), tmp_path) as (_, index):
         assert ids(index, 1) == []
-        assert index.status().generation == "1.0"
+        assert state(index) == "1@0"
 
 
 def test_a_damaged_snapshot_is_skipped_and_the_one_before_serves(
@@ -58,10 +69,10 @@ def test_a_damaged_snapshot_is_skipped_and_the_one_before_serves(
     newest = SnapshotFile.all_in(tmp_path)[0]
     flip(newest.path)
     with caplog.at_level(logging.WARNING, logger="hashmatch.publish"), publishing(feed, tmp_path) as (publisher, index):
-        assert publisher.status().generation == "1.1"
+        assert state(publisher) == "1@3"
         assert (ids(index, 0), ids(index, 1)) == ([], ["e1"])
         publisher.compact()
-        assert publisher.status().generation == "3.0"
+        assert state(publisher) == "3@3"
     assert "skipped a damaged snapshot, it will be replaced: segment-0000000002" in caplog.text
     assert newest.path.name not in names(tmp_path)
     assert [file.generation for file in SnapshotFile.all_in(tmp_path)] == [3, 1]
@@ -74,7 +85,7 @@ def test_with_nothing_but_damage_the_catalog_is_built_again(tmp_path: Path) -> N
     (only,) = SnapshotFile.all_in(tmp_path)
     flip(only.path, 40)
     with publishing(feed, tmp_path) as (publisher, index):
-        assert publisher.status().generation == "2.0"
+        assert state(publisher) == "2@2"
         assert ids(index, 4) == ["e4"]
 
 
@@ -88,7 +99,7 @@ def test_a_snapshot_of_an_older_layout_is_built_again_and_not_misread(
         pass
     monkeypatch.undo()
     with caplog.at_level(logging.WARNING, logger="hashmatch.publish"), publishing(feed, tmp_path) as (publisher, index):
-        assert publisher.status().generation == "2.0"
+        assert state(publisher) == "2@3"
         query = Query("pdq", value("pdq", 1 << 200).value, 0)
         (found,) = index.search([query], sets=None, max_hits=5).found
         assert (found.entry.entry_id, found.view) == ("cropped", "crop-left-3")
@@ -105,7 +116,7 @@ def test_a_file_that_is_not_the_snapshot_of_its_name_is_damage(tmp_path: Path) -
     with pytest.raises(SegmentCorrupt, match=r"segment-0000000009-\d+\.hms: header: holds snapshot 1 at sequence 2"):
         renamed.open()
     with publishing(feed, tmp_path) as (publisher, _):
-        assert publisher.status().generation == "10.0"
+        assert state(publisher) == "10@2"
 
 
 def test_an_older_catalog_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -138,7 +149,7 @@ def test_a_stale_file_is_not_in_the_way_of_the_next_build(tmp_path: Path) -> Non
     with publishing(catalog(), tmp_path) as (publisher, _):
         (tmp_path / "segment-0000000002-00000000000000000002.hms.tmp").write_bytes(b"another process was killed here")
         publisher.compact()
-        assert publisher.status().generation == "2.0"
+        assert state(publisher) == "2@2"
         assert [name for name in names(tmp_path) if name.endswith(".tmp")] == []
 
 
@@ -151,7 +162,7 @@ def test_another_builders_files_are_left_alone(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with publishing(feed, tmp_path) as (publisher, _):
-            assert publisher.status().generation == "1.0"
+            assert state(publisher) == "1@2"
             assert building.exists()
 
 
@@ -213,7 +224,7 @@ def test_a_large_delta_is_compacted_by_itself(tmp_path: Path) -> None:
         feed.put("a", [entry("n10", value("md5", 110))])
         publisher.sync()
         eventually(lambda: index.snapshot == 2 and index.state is State.SERVING, "compaction did not finish")
-        assert publisher.status().generation == "2.0"
+        assert state(publisher) == "2@4"
         assert (index.held, ids(index, 110), ids(index, 0)) == (0, ["n10"], ["e0"])
 
 
@@ -245,13 +256,13 @@ def test_withdrawals_during_a_build_survive_the_swap(tmp_path: Path) -> None:
         feed.put("a", [entry("n", value("md5", 50))])
         feed.release.set()
         compacting.join()
-        assert publisher.status().generation == "2.3"
+        assert state(publisher) == "2@5"
         assert [ids(index, seed) for seed in (2, 3, 4, 50)] == [["e2"], [], [], ["n"]]
     built = SnapshotFile.all_in(tmp_path)[0].open()
     assert built.sequence == 2
     assert len(built.part.entries) == 5, "nothing beyond its sequence is in a snapshot"
     with publishing(feed, tmp_path) as (publisher, index):
-        assert publisher.status().generation == "2.3"
+        assert state(publisher) == "2@5"
         assert [ids(index, seed) for seed in (2, 3, 4, 50)] == [["e2"], [], [], ["n"]]
 
 
@@ -284,7 +295,7 @@ def test_a_sync_does_not_come_between_reading_the_changes_and_the_swap(tmp_path:
         publisher.compact()
         assert feed.syncing is not None
         feed.syncing.join()
-        assert publisher.status().generation == "2.1"
+        assert state(publisher) == "2@3"
         assert ids(index, 1) == []
 
 
@@ -356,7 +367,7 @@ def test_a_full_disk_keeps_the_current_generation_and_is_not_tried_at_every_poll
             publisher.compact()
         monkeypatch.undo()
         publisher.compact()
-        assert publisher.status().generation == "2.0"
+        assert state(publisher) == "2@?0"
     assert [name for name in names(tmp_path) if name.endswith(".tmp")] == []
 
 

@@ -44,6 +44,12 @@ def ids(index: LiveIndex, seed: int) -> list[str]:
     return [found.entry.entry_id for found in result.found]
 
 
+def state(of: Publisher | LiveIndex) -> str:
+    """Return the number of the snapshot being served, and of the last change."""
+    status = of.status()
+    return f"{status.snapshot}@{status.sequence}"
+
+
 def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
