@@ -23,7 +23,7 @@ from pathlib import PurePath
 from typing import BinaryIO, Protocol
 
 from hashmatch.errors import BadFile, BadInput
-from hashmatch.exchange import delimited, icse, jsonl, pytx
+from hashmatch.exchange import delimited, icse, jsonl, ncmec, pytx, stopncii, tat, threatexchange
 from hashmatch.exchange.heads import Head
 from hashmatch.exchange.losses import Losses
 from hashmatch.model import Entry, HashSet, Rejected
@@ -118,6 +118,16 @@ def _whole(write: Callable[[Iterable[Entry], BinaryIO], int]) -> Writer:
 
 
 _TABLE = (
+    Format("ncmec", "a page of NCMEC hash sharing v2, XML", (".xml",), ncmec.recognises, ncmec.read),
+    Format("stopncii", "a page of StopNCII, JSON", (), stopncii.recognises, stopncii.read),
+    Format("tat", "a page of Tech Against Terrorism's hash list, JSON", (), tat.recognises, tat.read),
+    Format(
+        "threatexchange",
+        "a page of ThreatExchange updates, JSON",
+        (),
+        threatexchange.recognises,
+        threatexchange.read,
+    ),
     Format("icse", "INTERPOL ICSE export, CSV", (), icse.recognises, icse.read),
     Format(
         "pytx",

@@ -18,6 +18,9 @@ from hashmatch.model import EntryHash, Rejected
 MAX_NAMES = 32
 """Unknown names that are reported; a file that has more is not describing pictures."""
 
+LEFT_OUT = "is not installed; such values were left out of the whole file"
+"""How the reason ends for values that are sound and of no use here."""
+
 
 class Installed:
     """The algorithm table as one file's reader sees it."""
@@ -44,8 +47,7 @@ class Installed:
             return EntryHash(algorithm.name, rows.parse_value(algorithm, text, field))
         if name not in self._unknown and len(self._unknown) < MAX_NAMES:
             self._unknown.add(name)
-            reason = f"{rows.shown(name)} is not installed; such values were left out of the whole file"
-            self._unsaid.append(Rejected(position, field, reason))
+            self._unsaid.append(Rejected(position, field, f"{rows.shown(name)} {LEFT_OUT}"))
         return None
 
     def unsaid(self) -> list[Rejected]:
