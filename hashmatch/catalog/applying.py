@@ -2,10 +2,11 @@
 
 Theory of operation
 -------------------
-Nearly all rows of nearly all lists are the plain case: one value, active, of an entry that the set does not have.
+Nearly all rows of nearly all lists are the plain case: one value, active, no opinions, of an entry that the set does
+not have.
 SQLite copies those by itself (``select_fresh`` and the two statements after it). All others (entries with several rows
-or values, entries that the set has, disputed and withdrawn ones) are read back sorted by entry id, folded by ``merge``
-and written in batches. Both ways write the index of ids in order rather than all over.
+or values, entries that the set has, disputed and withdrawn ones, tombstones) are read back sorted by entry id, folded
+by ``merge`` and written in batches. Both ways write the index of ids in order rather than all over.
 
 Each entry is counted once, however many rows speak of it; a rejected row is counted as a row. Rows that are refused
 because of what the catalog holds are put aside and reported after the lock is given back, since reporting runs the
@@ -23,12 +24,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hashmatch.catalog.lookups import set_row
 from hashmatch.catalog.merge import ACTIVE, WITHDRAWN, Facts, Merged, Stated, ValueKey
-from hashmatch.catalog.rows import from_us, now_us
+from hashmatch.catalog.rows import event_row, from_us, labels_from_text, now_us, opinions_from_text, set_of
 from hashmatch.catalog.schema import statements
-from hashmatch.catalog.staging import BATCH_ROWS
-from hashmatch.catalog.validate import MAX_HASHES
-from hashmatch.model import Rejected
+from hashmatch.catalog.staging import BATCH_ROWS, Staged
+from hashmatch.catalog.store import Event
+from hashmatch.catalog.validate import MAX_HASHES, MAX_LABELS, MAX_OPINIONS
+from hashmatch.model import HashSet, Rejected
 from hashmatch.progress import Progress
 
 COPY_ROWS = 50_000
@@ -56,6 +59,28 @@ class Destination:
     set_key: int
     set_version: int
     actor: str
+
+
+def into_set(
+    connection: sqlite3.Connection, name: str, actor: str, staged: Staged, progress: Progress
+) -> tuple[Tally, HashSet]:
+    """Merge what was staged into the set ``name``; return what that did, and the set as it is then.
+
+    Raises
+    ------
+    SetNotFound
+        None of that name.
+
+    """
+    sql = statements()
+    row = set_row(connection, name)
+    set_key, before = row[0], set_of(row)
+    tally = apply(connection, Destination(set_key, before.version + 1, actor), staged.values, progress)
+    if tally.added or tally.updated:
+        changed = (tally.live, tally.withdrawn, staged.list_version, now_us())
+        connection.execute(sql["update_set_imported"], (*changed, set_key))
+        connection.execute(sql["set_sequence"], (tally.sequence,))
+    return tally, set_of(set_row(connection, name))
 
 
 def apply(connection: sqlite3.Connection, destination: Destination, staged: int, progress: Progress) -> Tally:
@@ -163,19 +188,37 @@ class _Application:
     def take(self, merged: Merged, rows: Iterable[_Row]) -> None:
         """Merge rows about one entry, or put them aside with the reason."""
         for row in rows:
-            facts = Facts(*row[2:9])
-            if merged.contradicts(facts):
-                self._refuse(row, "status", self._withdrawal(merged))
-            elif len(merged.values) >= MAX_HASHES and row[9:11] not in merged.values:
-                self._refuse(row, "value", f"the entry has {MAX_HASHES} values already, and that is the limit")
-            else:
-                merged.state(facts)
-                merged.add(*row[9:13])
+            facts, value = Facts(*row[2:12]), row[12:16]
+            if merged.facts is None and not value[0]:
+                merged.accepted = True  # a tombstone of an entry that the set does not have: nothing to withdraw
+                continue
+            after = merged.after(facts, self._now_us)
+            if refusal := self._refusal(merged, facts, after, value):
+                self._refuse(row, *refusal)
+                continue
+            merged.state(after)
+            if value[0]:
+                merged.add(*value)
+
+    def _refusal(self, merged: Merged, given: Facts, after: Facts, value: _Row) -> tuple[str, str] | None:
+        """Return the field at fault and why a row cannot be merged, or None."""
+        if merged.contradicts(given):
+            return "status", self._withdrawal(merged)
+        if value[0] and len(merged.values) >= MAX_HASHES and value[:2] not in merged.values:
+            return "value", f"the entry has {MAX_HASHES} values already, and that is the limit"
+        if given.labels and len(labels_from_text(after.labels)) > MAX_LABELS:
+            return "labels", f"with those that it has the entry would have more than {MAX_LABELS} labels"
+        if given.opinions and len(opinions_from_text(after.opinions)) > MAX_OPINIONS:
+            return "opinions", f"with those that it has the entry would have more than {MAX_OPINIONS} opinions"
+        return None
 
     def finish(self, merged: Merged) -> None:
         """All rows of an entry were seen: count it and write what changed."""
         facts, before, tally = merged.facts, merged.before, self.tally
-        if facts is None or not merged.accepted:
+        if not merged.accepted:
+            return
+        if facts is None:
+            tally.unchanged += 1
             return
         fresh = merged.fresh()
         if not fresh and facts == before:
@@ -186,26 +229,33 @@ class _Application:
         if key is None:
             key = self._last_key = self._last_key + 1
             received_at_us = self._now_us if facts.received_at_us is None else facts.received_at_us
-            self._inserts.append((key, self._to.set_key, merged.entry_id, *facts[:6], received_at_us, tally.sequence))
+            self._inserts.append((key, self._to.set_key, merged.entry_id, *facts[:9], received_at_us, tally.sequence))
             tally.added += 1
         else:
             self._updates.append((*facts, tally.sequence, key))
             tally.updated += 1
         self._values += [(key, *item) for item in fresh]
         self._count(before, facts)
-        if facts.status != (before.status if before else ACTIVE):
-            self._events.append(
-                (
-                    self._to.set_key,
-                    key,
-                    self._now_us,
-                    self._to.actor,
-                    facts.status_reason,
-                    before.status if before else "",
-                    facts.status,
-                    self._to.set_version,
-                )
-            )
+        self._note(key, before, facts)
+
+    def _note(self, key: int, before: Facts | None, after: Facts) -> None:
+        """Make the events: a status that is not as it was, and each opinion that is not as it was."""
+        at, actor, version = from_us(self._now_us), self._to.actor, self._to.set_version
+        if after.status != (before.status if before else ACTIVE):
+            was = before.status if before else ""
+            event = Event(at, actor, after.status_reason, was, after.status, version)
+            self._events.append(event_row(self._to.set_key, key, event))
+        opinions = before.opinions if before else ""
+        if after.opinions == opinions:
+            return
+        held = {(item.who, item.algorithm): item for item in opinions_from_text(opinions)}
+        for item in opinions_from_text(after.opinions):
+            kept = held.get((item.who, item.algorithm))
+            if item != kept:
+                was = kept.stance.value if kept else ""
+                said = (item.who, item.algorithm, item.at)
+                event = Event(at, actor, item.reason, was, item.stance.value, version, *said)
+                self._events.append(event_row(self._to.set_key, key, event))
 
     def flush(self) -> None:
         """Run the statements for what was collected."""

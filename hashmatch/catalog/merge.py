@@ -4,27 +4,36 @@ Theory of operation
 -------------------
 An import merges. A row adds values, and what it states replaces what was stated before; what it leaves blank stays.
 Nothing is taken away, so importing the same file twice changes nothing, and importing half of a list does not empty the
-other half.
+other half. Labels are stated per scheme: those of a scheme that the row does not mention stay beside the new ones.
 
-The status only ever becomes more careful by an import: active → disputed → withdrawn. The way back is a person's
-decision (``reinstate``). A row that would have a withdrawn entry match again is refused, since the list that it comes
-from evidently has not heard of the withdrawal; a row that itself says "withdrawn" is welcome.
+Of the opinions that one party gives of one thing (the entry, or its hash of one algorithm) the latest holds. One that
+brings no date and says nothing new is the one that is held already; otherwise it is dated now.
 
-What this module deliberately does not do: it assigns no sequence and no version.
+The status only ever becomes more careful by an import: active → disputed → quarantined → withdrawn. The way back is a
+person's decision (``reinstate``). A row that would have a withdrawn entry match again is refused, since the list that
+it comes from evidently has not heard of the withdrawal; a row that itself says "withdrawn" is welcome, and needs no
+values if the set has the entry.
+
+What this module deliberately does not do: it assigns no sequence and no version. Opinions move no status.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
+import functools
+import itertools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from hashmatch.model import EntryStatus
+from hashmatch.catalog.rows import from_us, labels_from_text, labels_to_text, opinions_from_text, opinions_to_text
+from hashmatch.model import EntryStatus, Label, Opinion
 
 ACTIVE = EntryStatus.ACTIVE.value
 WITHDRAWN = EntryStatus.WITHDRAWN.value
 
-_CAUTION = {ACTIVE: 0, EntryStatus.DISPUTED.value: 1, WITHDRAWN: 2}
+_CAUTION = {status.value: caution for caution, status in enumerate(EntryStatus)}
 
 
 ValueKey = tuple[str, bytes]
@@ -41,7 +50,7 @@ class Stated(NamedTuple):
 class Facts(NamedTuple):
     """Everything that a row states of an entry apart from its values, in the order of the statements' columns.
 
-    ``labels`` is stored text (``rows.labels_to_text``); empty texts and None mean "not stated".
+    ``labels`` and ``opinions`` are stored text (``rows``); empty texts and None mean "not stated".
     """
 
     status: str
@@ -50,6 +59,9 @@ class Facts(NamedTuple):
     source: str
     list_version: str
     external_id: str
+    terms: str
+    jurisdiction: str
+    opinions: str
     received_at_us: int | None
 
 
@@ -88,10 +100,14 @@ class Merged:
         """Whether a row would have a withdrawn entry match again."""
         return self.facts is not None and self.facts.status == WITHDRAWN and given.status != WITHDRAWN
 
-    def state(self, given: Facts) -> None:
-        """Take in what a row states."""
+    def after(self, given: Facts, now_us: int) -> Facts:
+        """Return what would hold after a row stated this."""
+        return fold(_NOTHING if self.facts is None else self.facts, given, now_us)
+
+    def state(self, after: Facts) -> None:
+        """Take in a row by what holds after it."""
         self.accepted = True
-        self.facts = given if self.facts is None else fold(self.facts, given)
+        self.facts = after
 
     def add(self, algorithm: str, value: bytes, quality: int | None, view: str) -> None:
         """Take in a value; one that is there already takes the new quality and view if they are stated."""
@@ -100,7 +116,10 @@ class Merged:
         self.values[key] = Stated(kept.quality if quality is None else quality, view or kept.view)
 
 
-def fold(kept: Facts, given: Facts) -> Facts:
+_NOTHING = Facts(ACTIVE, "", "", "", "", "", "", "", "", None)
+
+
+def fold(kept: Facts, given: Facts, now_us: int) -> Facts:
     """Return what holds after ``given`` was stated on top of ``kept``."""
     status, reason = kept.status, kept.status_reason
     if _CAUTION[given.status] > _CAUTION[status]:
@@ -110,9 +129,52 @@ def fold(kept: Facts, given: Facts) -> Facts:
     return Facts(
         status,
         reason,
-        given.labels or kept.labels,
+        fold_labels(kept.labels, given.labels),
         given.source or kept.source,
         given.list_version or kept.list_version,
         given.external_id or kept.external_id,
+        given.terms or kept.terms,
+        given.jurisdiction or kept.jurisdiction,
+        fold_opinions(kept.opinions, given.opinions, now_us) if given.opinions else kept.opinions,
         kept.received_at_us if given.received_at_us is None else given.received_at_us,
     )
+
+
+@functools.lru_cache(maxsize=1_024)
+def fold_labels(kept: str, given: str) -> str:
+    """Return the labels that hold: of each scheme those stated last, however the schemes are ordered."""
+    if not kept or not given:
+        return given or kept
+    held, stated = _by_scheme(kept), _by_scheme(given)
+    if all(held.get(scheme) == labels for scheme, labels in stated.items()):
+        return kept
+    return labels_to_text(tuple(itertools.chain.from_iterable((held | stated).values())))
+
+
+def _by_scheme(text: str) -> dict[str, list[Label]]:
+    schemes: dict[str, list[Label]] = {}
+    for label in labels_from_text(text):
+        schemes.setdefault(label.scheme, []).append(label)
+    return schemes
+
+
+@functools.lru_cache(maxsize=64)
+def fold_opinions(kept: str, given: str, now_us: int) -> str:
+    """Return the opinions that hold, all of them dated, in the order of who and algorithm."""
+    held = {(item.who, item.algorithm): item for item in opinions_from_text(kept)}
+    for item in opinions_from_text(given):
+        key = (item.who, item.algorithm)
+        held[key] = latest(held.get(key), item, from_us(now_us))
+    return opinions_to_text(tuple(held[key] for key in sorted(held)))
+
+
+def latest(kept: Opinion | None, given: Opinion, now: dt.datetime) -> Opinion:
+    """Return which of two opinions of one party on one thing holds, dated."""
+    if kept is None:
+        return given if given.at else dataclasses.replace(given, at=now)
+    same = given.stance is kept.stance and given.reason in {"", kept.reason}
+    if given.at is None:
+        return kept if same else dataclasses.replace(given, at=now)
+    if kept.at is not None and given.at < kept.at:
+        return kept
+    return dataclasses.replace(given, reason=kept.reason) if same else given

@@ -2,9 +2,10 @@
 
 Theory of operation
 -------------------
-Times are integer microseconds since 1970 UTC, labels a JSON array of ``[scheme, version, value]``. Entries come out of
-the database as one row per value, all rows of an entry side by side; :func:`entries_of` folds them. Neighbouring
-entries mostly share their labels and their time of arrival, so both conversions remember what they converted last.
+Times are integer microseconds since 1970 UTC, labels a JSON array of ``[scheme, version, value]``, opinions one of
+``[who, stance, reason, time, algorithm]``. Entries come out of the database as one row per value, all rows of an entry
+side by side; :func:`entries_of` folds them. Neighbouring entries mostly share their labels and their time of arrival,
+so the conversions remember what they converted last.
 
 What this module deliberately does not do: it runs no statement.
 """
@@ -21,7 +22,18 @@ from typing import Any
 
 from hashmatch.catalog.store import Event
 from hashmatch.errors import CatalogCorrupt
-from hashmatch.model import Entry, EntryHash, EntryStatus, HarmDomain, HashSet, Label, Provenance, SetMode
+from hashmatch.model import (
+    Entry,
+    EntryHash,
+    EntryStatus,
+    HarmDomain,
+    HashSet,
+    Label,
+    Opinion,
+    Provenance,
+    SetMode,
+    Stance,
+)
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -71,6 +83,38 @@ def labels_from_text(text: str) -> tuple[Label, ...]:
         raise ValueError(f"not stored labels: {error}") from error
 
 
+def opinions_to_text(opinions: tuple[Opinion, ...]) -> str:
+    """Opinions as they are stored."""
+    if not opinions:
+        return ""
+    rows = [
+        [item.who, item.stance.value, item.reason, None if item.at is None else to_us(item.at), item.algorithm]
+        for item in opinions
+    ]
+    return json.dumps(rows, ensure_ascii=False)
+
+
+@functools.lru_cache(maxsize=64)
+def opinions_from_text(text: str) -> tuple[Opinion, ...]:
+    """Inverse of :func:`opinions_to_text`.
+
+    Raises
+    ------
+    ValueError
+        The text is not what :func:`opinions_to_text` writes.
+
+    """
+    if not text:
+        return ()
+    try:
+        return tuple(
+            Opinion(who, Stance(stance), reason, None if at_us is None else from_us(at_us), algorithm)
+            for who, stance, reason, at_us, algorithm in json.loads(text)
+        )
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"not stored opinions: {error}") from error
+
+
 def set_of(row: tuple[Any, ...]) -> HashSet:
     """One row of ``sets`` or ``set_by_name``: set_key first, sequence last.
 
@@ -80,9 +124,8 @@ def set_of(row: tuple[Any, ...]) -> HashSet:
         The row holds a domain or mode that does not exist.
 
     """
-    _, set_id, name, domain, owner, source, jurisdiction, terms, description, mode, version, live, withdrawn, at, _ = (
-        row
-    )
+    set_id, name, domain, owner, source, jurisdiction, terms, description, mode, *numbers = row[1:-1]
+    version, live, withdrawn, created_at_us, list_version, received_at_us = numbers
     try:
         return HashSet(
             set_id=set_id,
@@ -97,7 +140,9 @@ def set_of(row: tuple[Any, ...]) -> HashSet:
             version=version,
             entries=live,
             withdrawn=withdrawn,
-            created_at=from_us(at),
+            created_at=from_us(created_at_us),
+            list_version=list_version,
+            received_at=None if received_at_us is None else from_us(received_at_us),
         )
     except (ValueError, OverflowError) as error:
         raise CatalogCorrupt(f"the catalog's row of set {name!r} is damaged: {error}; restore a backup") from error
@@ -105,40 +150,50 @@ def set_of(row: tuple[Any, ...]) -> HashSet:
 
 def event_of(row: tuple[Any, ...]) -> Event:
     """One row of ``events_of_entry`` or ``events_of_set``."""
-    at_us, actor, reason, before, after, set_version = row
-    return Event(from_us(at_us), actor, reason, before, after, set_version)
+    at_us, actor, reason, before, after, set_version, who, algorithm, said_at_us = row
+    said_at = None if said_at_us is None else from_us(said_at_us)
+    return Event(from_us(at_us), actor, reason, before, after, set_version, who, algorithm, said_at)
+
+
+def event_row(set_key: int, entry_key: int | None, event: Event) -> tuple[Any, ...]:
+    """Inverse of :func:`event_of`, with the keys that ``insert_event`` asks for."""
+    said_at_us = None if event.said_at is None else to_us(event.said_at)
+    decided = (to_us(event.at), event.actor, event.reason, event.before, event.after, event.set_version)
+    return (set_key, entry_key, *decided, event.who, event.algorithm, said_at_us)
 
 
 def entries_of(cursor: sqlite3.Cursor) -> Iterator[tuple[int, int, Entry]]:
-    """Fold the rows of ``entries_of_set`` or ``entries_since`` into ``(sequence, set_key, entry)``.
+    """Fold the rows of ``entries_of_set``, ``entries_since`` or ``entry_by_key`` into ``(sequence, set_key, entry)``.
 
     Raises
     ------
     CatalogCorrupt
-        A row holds a status, labels or a time that hashmatch never writes.
+        A row holds a status, labels, opinions or a time that hashmatch never writes.
 
     """
     rows = itertools.chain.from_iterable(iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), []))
     row = next(rows, None)
     while row is not None:
-        first, sequence = row, row[8]
+        first, sequence = row, row[11]
         hashes = []
-        while row is not None and row[8] == sequence:
-            hashes.append(EntryHash(*row[10:14]))
+        while row is not None and row[11] == sequence:
+            hashes.append(EntryHash(*row[13:17]))
             row = next(rows, None)
-        yield sequence, first[9], _entry(first, tuple(hashes))
+        yield sequence, first[12], _entry(first, tuple(hashes))
 
 
 def _entry(row: tuple[Any, ...], hashes: tuple[EntryHash, ...]) -> Entry:
-    entry_id, status, status_reason, labels, source, list_version, external_id, received_at_us = row[:8]
+    entry_id, status, status_reason, labels, source, list_version, external_id, *rest = row[:11]
+    terms, jurisdiction, opinions, received_at_us = rest
     try:
         return Entry(
             entry_id,
             hashes,
             labels_from_text(labels),
-            Provenance(source, list_version, external_id, from_us(received_at_us)),
+            Provenance(source, list_version, external_id, from_us(received_at_us), terms, jurisdiction),
             _STATUSES[status],
             status_reason,
+            opinions_from_text(opinions) if opinions else (),
         )
     except (ValueError, KeyError, OverflowError) as error:
         raise CatalogCorrupt(f"the catalog's row of an entry is damaged: {error!r}; restore a backup") from error

@@ -5,7 +5,8 @@ Theory of operation
 ``sql/statements.sql`` holds every statement as a block that begins with ``-- name: NAME``; :func:`statements` reads it
 once. ``sql/NNNN-title.sql`` are the migrations; their numbers run from 1 without a gap, and SQLite's ``user_version``
 says how many of them a file has seen. :func:`migrate` runs the missing ones in one transaction, under the write lock,
-so that two processes that open a new file at once do not both create it.
+so that two processes that open a new file at once do not both create it. Foreign keys are not enforced meanwhile, since
+SQLite changes a table by dropping it; they are checked before the commit.
 
 ``application_id`` marks a file as a hashmatch catalog: a database of something else is refused before it is touched,
 and so is a catalog that a newer hashmatch wrote.
@@ -69,17 +70,58 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """
     if _version(connection, path) == len(migrations()):
         return
+    connection.execute("PRAGMA foreign_keys = OFF")  # has no effect inside a transaction
+    try:
+        _run_missing(connection, path)
+    finally:
+        connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _run_missing(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for text in migrations()[_version(connection, path) :]:
             for statement in _split(text):
                 connection.execute(statement)
+        _check_references(connection, path)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(migrations())}")
         connection.execute("COMMIT")
     except BaseException:
         connection.rollback()
         raise
+
+
+def verify(connection: sqlite3.Connection, path: Path) -> None:
+    """Read the whole file and check its structure, its references and its counts.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        Inside a read transaction.
+    path : Path
+        For messages only.
+
+    Raises
+    ------
+    CatalogCorrupt
+        Something does not add up; the message says what.
+
+    """
+    said = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+    if said != ["ok"]:
+        raise CatalogCorrupt(f"{path} is damaged ({'; '.join(said)}): restore it from a backup")
+    _check_references(connection, path)
+    for name, live, withdrawn, rows_live, rows_withdrawn in connection.execute(statements()["recount"]):
+        raise CatalogCorrupt(
+            f"{path}: set {name!r} claims {live} entries and {withdrawn} withdrawn, but holds {rows_live} and "
+            f"{rows_withdrawn}: restore it from a backup"
+        )
+
+
+def _check_references(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+        raise CatalogCorrupt(f"{path} holds entries of sets that do not exist: restore it from a backup")
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

@@ -18,21 +18,22 @@ import contextlib
 import heapq
 import sqlite3
 import uuid
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from hashmatch.catalog import applying, staging
+from hashmatch.catalog import applying, deciding, lookups, schema, staging
 from hashmatch.catalog.connections import BUSY_TIMEOUT_S, Connections, mapped
-from hashmatch.catalog.rows import entries_of, event_of, now_us, set_of
+from hashmatch.catalog.deciding import Stated, Target
+from hashmatch.catalog.lookups import entry_row, next_sequence, set_row
+from hashmatch.catalog.rows import entries_of, now_us, set_of
 from hashmatch.catalog.schema import migrate, statements
-from hashmatch.catalog.store import IMPORT_ACTOR, TRANSITIONS, CatalogCounts, Event
+from hashmatch.catalog.store import IMPORT_ACTOR, CatalogCounts, Event
 from hashmatch.catalog.stream import Stream
-from hashmatch.catalog.validate import check_set, check_stated
-from hashmatch.catalog.wording import shown, suggestion
-from hashmatch.errors import BadInput, CatalogCorrupt, EntryNotFound, SetExists, SetNotFound
-from hashmatch.model import Change, Entry, EntryStatus, HarmDomain, HashSet, ImportResult, Rejected, SetMode
+from hashmatch.catalog.validate import check_bookmark, check_set, check_stated
+from hashmatch.errors import SetExists
+from hashmatch.model import Change, Entry, HarmDomain, HashSet, ImportResult, Opinion, Rejected, SetMode
 from hashmatch.progress import SILENT, Progress
 
 
@@ -121,10 +122,10 @@ class SqliteCatalog:
                 raise SetExists(
                     f"a hash set {name!r} exists already; import into it, or choose another name", field="name"
                 )
-            sequence, created_at_us = self._next_sequence(connection), now_us()
+            numbers = (now_us(), next_sequence(connection))
             texts = (name, domain.value, owner, source, jurisdiction, terms, description, mode.value)
-            connection.execute(self._sql["insert_set"], (str(uuid.uuid4()), *texts, created_at_us, sequence))
-            return set_of(self._row_of(connection, name))
+            connection.execute(self._sql["insert_set"], (str(uuid.uuid4()), *texts, *numbers))
+            return set_of(set_row(connection, name))
 
     def sets(self) -> tuple[HashSet, ...]:
         """Every set, in name order."""
@@ -141,7 +142,7 @@ class SqliteCatalog:
 
         """
         with self._connections.reading() as connection:
-            return set_of(self._row_of(connection, name))
+            return set_of(set_row(connection, name))
 
     def set_mode(self, name: str, mode: SetMode, *, reason: str, actor: str) -> HashSet:
         """Let hits of a set change verdicts (``enforced``) or only be reported (``shadow``).
@@ -156,20 +157,13 @@ class SqliteCatalog:
         """
         check_stated(reason=reason, actor=actor)
         with self._connections.writing() as connection:
-            row = self._row_of(connection, name)
-            set_key, before = row[0], set_of(row)
-            if before.mode is mode:
-                return before
-            connection.execute(self._sql["update_set_mode"], (mode.value, self._next_sequence(connection), set_key))
-            after = set_of(self._row_of(connection, name))
-            self._record(connection, (set_key, None), (actor, reason), (before.mode, mode), after.version)
-            return after
+            return deciding.change_mode(connection, name, mode, Stated(reason, actor))
 
     def counts(self) -> CatalogCounts:
         """Count what the whole catalog holds."""
         with self._connections.reading() as connection:
             hash_sets, entries, withdrawn = connection.execute(self._sql["counts"]).fetchone()
-            return CatalogCounts(hash_sets, entries, withdrawn, self._sequence(connection))
+            return CatalogCounts(hash_sets, entries, withdrawn, lookups.sequence(connection))
 
     # --- entries -------------------------------------------------------------------------------------------------
 
@@ -219,10 +213,10 @@ class SqliteCatalog:
                 staged = staging.stage(connection, rows, rejections, progress)
             finally:
                 progress.finish()
-            progress.start(f"storing {name}", staged, "values")
+            progress.start(f"storing {name}", staged.values, "values")
             try:
                 with self._connections.writing(connection):
-                    tally, hash_set = self._apply(connection, name, actor, staged, progress)
+                    tally, hash_set = applying.into_set(connection, name, actor, staged, progress)
             finally:
                 progress.finish()
             for rejected in applying.refused(connection):
@@ -230,17 +224,6 @@ class SqliteCatalog:
         return ImportResult(
             hash_set, tally.added, tally.updated, tally.unchanged, rejections.count, tuple(rejections.kept)
         )  # fmt: skip
-
-    def _apply(
-        self, connection: sqlite3.Connection, name: str, actor: str, staged: int, progress: Progress
-    ) -> tuple[applying.Tally, HashSet]:
-        row = self._row_of(connection, name)
-        set_key, before = row[0], set_of(row)
-        tally = applying.apply(connection, applying.Destination(set_key, before.version + 1, actor), staged, progress)
-        if tally.added or tally.updated:
-            connection.execute(self._sql["update_set_counts"], (tally.live, tally.withdrawn, set_key))
-            connection.execute(self._sql["set_sequence"], (tally.sequence,))
-        return tally, set_of(self._row_of(connection, name))
 
     def entries(self, name: str) -> Stream[Entry]:
         """Every entry of a set, withdrawn ones included, in entry_id order, as of one version.
@@ -254,12 +237,26 @@ class SqliteCatalog:
         connection = self._connections.take_reader()
         try:
             with mapped(self._connections.path):
-                set_key = self._row_of(connection, name)[0]
+                set_key = set_row(connection, name)[0]
         except BaseException:
             self._connections.give_back(connection)
             raise
         rows = self._read(connection, "entries_of_set", set_key)
         return Stream((entry for _, _, entry in rows), self._release(connection, rows))
+
+    def get_entry(self, name: str, entry_id: str) -> Entry:
+        """One entry, withdrawn or not, with the opinions that hold.
+
+        Raises
+        ------
+        SetNotFound, EntryNotFound
+            No such set or entry; the message suggests near names.
+
+        """
+        with self._connections.reading() as connection:
+            entry_key = entry_row(connection, set_row(connection, name)[0], name, entry_id).entry_key
+            ((_, _, entry),) = entries_of(connection.execute(self._sql["entry_by_key"], (entry_key,)))
+            return entry
 
     def _read(
         self, connection: sqlite3.Connection, statement: str, key: int
@@ -304,8 +301,21 @@ class SqliteCatalog:
         """
         return self._decide("dispute", name, entry_id, reason, actor)
 
+    def quarantine(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Let an entry be reported without changing a verdict.
+
+        Raises
+        ------
+        SetNotFound, EntryNotFound
+            No such set or entry; the message suggests near names.
+        BadInput
+            No reason or no actor, or the entry is withdrawn.
+
+        """
+        return self._decide("quarantine", name, entry_id, reason, actor)
+
     def reinstate(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
-        """Undo a dispute or a withdrawal.
+        """Undo a dispute, a quarantine or a withdrawal.
 
         Raises
         ------
@@ -317,29 +327,35 @@ class SqliteCatalog:
         """
         return self._decide("reinstate", name, entry_id, reason, actor)
 
+    def vote(self, name: str, entry_id: str, opinion: Opinion, *, actor: str) -> HashSet:
+        """Record what a party thinks of an entry; it takes the place of what it thought before, and moves nothing.
+
+        Parameters
+        ----------
+        name, entry_id : str
+            The entry, whatever its status.
+        opinion : Opinion
+            Needs a reason; dated now when it brings no date.
+        actor : str
+            Who records it.
+
+        Raises
+        ------
+        SetNotFound, EntryNotFound
+            No such set or entry; the message suggests near names.
+        BadInput
+            It does not say who or why, is of a hash that the entry does not have, or is older than what the same party
+            said before; or the entry has as many opinions as an entry may have.
+
+        """
+        check_stated(actor=actor)
+        with self._connections.writing() as connection:
+            return deciding.vote(connection, Target(name, entry_id), opinion, actor)
+
     def _decide(self, decision: str, name: str, entry_id: str, reason: str, actor: str) -> HashSet:
         check_stated(reason=reason, actor=actor)
-        allowed, after = TRANSITIONS[decision]
         with self._connections.writing() as connection:
-            set_row = self._row_of(connection, name)
-            set_key = set_row[0]
-            entry_key, status, status_reason = self._entry_row(connection, set_key, name, entry_id)
-            before = EntryStatus(status)
-            if before is after:
-                return set_of(set_row)
-            if before not in allowed:
-                raise BadInput(
-                    f"cannot {decision} {shown(entry_id)} of {name!r}: it is {before} ({status_reason}); "
-                    "reinstate it first",
-                    field="entry_id",
-                )
-            sequence = self._next_sequence(connection)
-            connection.execute(self._sql["update_status"], (after.value, reason, sequence, entry_key))
-            gone = int(after is EntryStatus.WITHDRAWN) - int(before is EntryStatus.WITHDRAWN)
-            connection.execute(self._sql["update_set_counts"], (-gone, gone, set_key))
-            hash_set = set_of(self._row_of(connection, name))
-            self._record(connection, (set_key, entry_key), (actor, reason), (before, after), hash_set.version)
-            return hash_set
+            return deciding.decide(connection, decision, Target(name, entry_id), Stated(reason, actor))
 
     def history(self, name: str, entry_id: str | None = None) -> tuple[Event, ...]:
         """Events of one entry, or of the set itself, oldest first.
@@ -351,20 +367,43 @@ class SqliteCatalog:
 
         """
         with self._connections.reading() as connection:
-            set_key = self._row_of(connection, name)[0]
-            if entry_id is None:
-                rows = connection.execute(self._sql["events_of_set"], (set_key,))
+            return deciding.history(connection, name, entry_id)
+
+    # --- bookmarks -----------------------------------------------------------------------------------------------
+
+    def bookmark(self, kind: str, name: str) -> str:
+        """Return one text; empty when there is none."""
+        with self._connections.reading() as connection:
+            row = connection.execute(self._sql["bookmark"], (kind, name)).fetchone()
+            return row[0] if row else ""
+
+    def bookmarks(self, kind: str) -> Mapping[str, str]:
+        """Every text of one kind, by name, in name order."""
+        with self._connections.reading() as connection:
+            return dict(connection.execute(self._sql["bookmarks"], (kind,)))
+
+    def set_bookmark(self, kind: str, name: str, text: str) -> None:
+        """Keep a text in place of the one before; an empty one forgets it.
+
+        Raises
+        ------
+        BadInput
+            No kind or no name, or a text that is too long.
+
+        """
+        check_bookmark(kind, name, text)
+        with self._connections.writing() as connection:
+            if text:
+                connection.execute(self._sql["upsert_bookmark"], (kind, name, text))
             else:
-                entry_key = self._entry_row(connection, set_key, name, entry_id)[0]
-                rows = connection.execute(self._sql["events_of_entry"], (set_key, entry_key))
-            return tuple(event_of(row) for row in rows)
+                connection.execute(self._sql["delete_bookmark"], (kind, name))
 
     # --- the change feed -----------------------------------------------------------------------------------------
 
     def sequence(self) -> int:
         """Return the number of the latest change."""
         with self._connections.reading() as connection:
-            return self._sequence(connection)
+            return lookups.sequence(connection)
 
     def changes(self, since: int) -> Stream[Change]:
         """Latest state of all sets and entries that changed after ``since``, oldest change first, as of one moment."""
@@ -395,56 +434,5 @@ class SqliteCatalog:
             Something does not add up; the message says what.
 
         """
-        path = self._connections.path
         with self._connections.reading() as connection:
-            said = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
-            if said != ["ok"]:
-                raise CatalogCorrupt(f"{path} is damaged ({'; '.join(said)}): restore it from a backup")
-            if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
-                raise CatalogCorrupt(f"{path} holds entries of sets that do not exist: restore it from a backup")
-            for name, live, withdrawn, rows_live, rows_withdrawn in connection.execute(self._sql["recount"]):
-                raise CatalogCorrupt(
-                    f"{path}: set {name!r} claims {live} entries and {withdrawn} withdrawn, but holds {rows_live} and "
-                    f"{rows_withdrawn}: restore it from a backup"
-                )
-
-    # --- within a transaction ------------------------------------------------------------------------------------
-
-    def _sequence(self, connection: sqlite3.Connection) -> int:
-        found: int = connection.execute(self._sql["sequence"]).fetchone()[0]
-        return found
-
-    def _next_sequence(self, connection: sqlite3.Connection) -> int:
-        following = self._sequence(connection) + 1
-        connection.execute(self._sql["set_sequence"], (following,))
-        return following
-
-    def _row_of(self, connection: sqlite3.Connection, name: str) -> tuple[Any, ...]:
-        row: tuple[Any, ...] | None = connection.execute(self._sql["set_by_name"], (name,)).fetchone()
-        if row is None:
-            names = [other[2] for other in connection.execute(self._sql["sets"])]
-            raise SetNotFound(
-                f"no hash set {shown(name)}{suggestion(name, names)}; `hashmatch hashset list` shows all", field="name"
-            )
-        return row
-
-    def _entry_row(
-        self, connection: sqlite3.Connection, set_key: int, name: str, entry_id: str
-    ) -> tuple[int, str, str]:
-        row: tuple[int, str, str] | None = connection.execute(self._sql["entry_by_id"], (set_key, entry_id)).fetchone()
-        if row is None:
-            near = connection.execute(self._sql["entry_ids_near"], {"set_key": set_key, "entry_id": entry_id})
-            also = suggestion(entry_id, (other for (other,) in near))
-            raise EntryNotFound(f"hash set {name!r} has no entry {shown(entry_id)}{also}", field="entry_id")
-        return row
-
-    def _record(
-        self,
-        connection: sqlite3.Connection,
-        keys: tuple[int, int | None],
-        who_why: tuple[str, str],
-        change: tuple[str, str],
-        set_version: int,
-    ) -> None:
-        row = (*keys, now_us(), *who_why, *map(str, change), set_version)
-        connection.execute(self._sql["insert_event"], row)
+            schema.verify(connection, self._connections.path)

@@ -3,10 +3,10 @@
 Theory of operation
 -------------------
 Rows come as fast as their sender sends them, so the catalog's write lock must not be held while they do. Each row is
-checked; each value of a good one becomes a row of the temporary table ``staged``. What a row says apart from its values
-(labels, provenance, status) is the same for long stretches of a list, so it is checked, converted and stored once per
-stretch, in ``facts``. SQLite keeps both tables in an unlinked file: memory use does not grow with the import, and a
-killed process leaves nothing behind.
+checked; each value of a good one becomes a row of the temporary table ``staged``, and so does the lack of any of a
+tombstone. What a row says apart from its values (labels, provenance, status, opinions) is the same for long stretches
+of a list, so it is checked, converted and stored once per stretch, in ``facts``. SQLite keeps both tables in an
+unlinked file: memory use does not grow with the import, and a killed process leaves nothing behind.
 
 What this module deliberately does not do: it does not look at what the catalog holds; ``applying`` does.
 """
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from hashmatch.catalog.rows import labels_to_text, to_us
+from hashmatch.catalog.rows import labels_to_text, opinions_to_text, to_us
 from hashmatch.catalog.schema import statements
 from hashmatch.catalog.validate import MAX_ID_CHARS, EntryRules
 from hashmatch.model import REJECTIONS_KEPT, Entry, Rejected
@@ -29,6 +29,14 @@ BATCH_ROWS = 2_000
 """Rows between two reports of progress, and values written by one call; more is no faster."""
 
 _TABLES = ("create_facts", "create_staged", "create_fresh", "create_rest", "create_refused")
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What :func:`stage` made of the rows: how many rows of ``staged``, and the list version stated last."""
+
+    values: int
+    list_version: str
 
 
 @dataclass(slots=True)
@@ -50,7 +58,7 @@ class Rejections:
 
 def stage(
     connection: sqlite3.Connection, rows: Iterable[Entry | Rejected], rejections: Rejections, progress: Progress
-) -> int:
+) -> Staged:
     """Check the rows and put the good ones into the temporary tables.
 
     Parameters
@@ -63,11 +71,6 @@ def stage(
         Takes every row that is refused here or was refused by the reader.
     progress : Progress
         Advanced once per batch, in rows.
-
-    Returns
-    -------
-    int
-        Values staged.
 
     """
     sql = statements()
@@ -91,7 +94,7 @@ def stage(
         staged += len(values)
         progress.advance(len(batch))
     connection.execute("COMMIT")
-    return staged
+    return Staged(staged, stretch.list_version)
 
 
 class _Stretch:
@@ -102,6 +105,8 @@ class _Stretch:
         self._last: Entry | None = None
         self._facts_key = 0
         self._new: list[tuple[Any, ...]] = []
+        self.list_version = ""
+        """The latest that is not empty."""
 
     def convert(self, entry: Entry, position: int, values: list[tuple[Any, ...]]) -> Rejected | None:
         """Append the entry's rows to ``values``, or return why it is refused."""
@@ -113,6 +118,7 @@ class _Stretch:
             or entry.status is not last.status
             or entry.provenance != last.provenance
             or entry.labels != last.labels
+            or entry.opinions != last.opinions
             or entry.status_reason != last.status_reason
         ):
             if problem := self._rules.facts_problem(entry):
@@ -127,7 +133,10 @@ class _Stretch:
                     position, "entry_id", f"{first.algorithm} values are too long to make an id of; give one"
                 )
         of_entry = entry_id, position, facts_key
-        values += [(*of_entry, item.algorithm, item.value, item.quality, item.view) for item in entry.hashes]
+        if entry.hashes:
+            values += [(*of_entry, item.algorithm, item.value, item.quality, item.view) for item in entry.hashes]
+        else:
+            values.append((*of_entry, "", b"", None, ""))
         return None
 
     def new_facts(self) -> list[tuple[Any, ...]]:
@@ -139,6 +148,7 @@ class _Stretch:
         self._last = entry
         self._facts_key += 1
         origin = entry.provenance
+        self.list_version = origin.list_version or self.list_version
         self._new.append(
             (
                 self._facts_key,
@@ -148,6 +158,9 @@ class _Stretch:
                 origin.source,
                 origin.list_version,
                 origin.external_id,
+                origin.terms,
+                origin.jurisdiction,
+                opinions_to_text(entry.opinions),
                 None if origin.received_at is None else to_us(origin.received_at),
             )
         )

@@ -4,14 +4,15 @@ Theory of operation
 -------------------
 A catalog holds sets; a set holds entries; an entry has one or more values. Three things make it more than a table:
 
-* **Nothing is deleted.** An entry is withdrawn, disputed or reinstated by a named person for a stated reason; each of
-  these is an event, and events are kept.
+* **Nothing is deleted.** An entry is withdrawn, disputed, quarantined or reinstated by a named person for a stated
+  reason; each of these is an event, and events are kept. So is every opinion, which by itself moves no entry.
 * **Imports are all or nothing**, merge rather than replace, and never undo a withdrawal.
 * **Changes are numbered.** One sequence runs over the whole catalog; :meth:`ChangeFeed.changes` gives the latest state
   of all that changed after a number, so a follower that was away for a year catches up in one pass.
 
 The protocols belong to their consumers: the index follows a :class:`ChangeFeed`, the importer writes to
-:class:`EntryStore`, staff act through :class:`Opinions`. :class:`Catalog` is all of them, and what
+:class:`EntryStore`, staff act through :class:`Opinions`, a synchronisation remembers in :class:`Bookmarks` how far it
+came. :class:`Catalog` is all of them, and what
 ``tests/contract/test_catalog.py`` holds every backend to.
 
 What this module deliberately does not do: it names no backend.
@@ -24,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from hashmatch.model import Change, Entry, EntryStatus, HarmDomain, HashSet, ImportResult, Rejected, SetMode
+from hashmatch.model import Change, Entry, EntryStatus, HarmDomain, HashSet, ImportResult, Opinion, Rejected, SetMode
 from hashmatch.progress import SILENT, Progress
 
 IMPORT_ACTOR = "import"
@@ -33,10 +34,12 @@ IMPORT_ACTOR = "import"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One decision: who moved what from which state to which, when and why.
+    """One decision or opinion: who moved what from which state to which, when and why.
 
-    ``before`` and ``after`` are entry statuses, or set modes where the event concerns the whole set; ``before`` is
-    empty for the first state of anything. ``set_version`` is the version of the set that the decision made.
+    ``before`` and ``after`` are entry statuses, or set modes where the event concerns the whole set, or stances where
+    it is an opinion; ``before`` is empty for the first state of anything. ``set_version`` is the version of the set
+    that it made. Of an opinion, and of nothing else, ``who`` says whose it is (``actor`` recorded it), ``algorithm``
+    which hash is meant where it is not the whole entry, and ``said_at`` when it was given (``at`` is when it came).
     """
 
     at: dt.datetime
@@ -45,6 +48,9 @@ class Event:
     before: str
     after: str
     set_version: int
+    who: str = ""
+    algorithm: str = ""
+    said_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +110,12 @@ class EntryStore(Protocol):
     def entries(self, name: str) -> Iterator[Entry]:
         """Every entry of a set, in entry_id order, as of one version; raises SetNotFound at once."""
 
+    def get_entry(self, name: str, entry_id: str) -> Entry:
+        """One entry, its opinions included; raises SetNotFound or EntryNotFound."""
+
 
 class Opinions(Protocol):
-    """What people decide about entries. Each takes the reason and who it was, and both are kept."""
+    """What people decide about entries and think of them. Each takes the reason and who it was, and both are kept."""
 
     def withdraw(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
         """Stop an entry from matching; raises SetNotFound, EntryNotFound or BadInput."""
@@ -114,11 +123,33 @@ class Opinions(Protocol):
     def dispute(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
         """Let an entry match for review only; raises SetNotFound, EntryNotFound or BadInput."""
 
+    def quarantine(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Let an entry be reported without changing a verdict; raises SetNotFound, EntryNotFound or BadInput."""
+
     def reinstate(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
-        """Undo a dispute or a withdrawal; raises SetNotFound, EntryNotFound or BadInput."""
+        """Undo a dispute, a quarantine or a withdrawal; raises SetNotFound, EntryNotFound or BadInput."""
+
+    def vote(self, name: str, entry_id: str, opinion: Opinion, *, actor: str) -> HashSet:
+        """Record what a party thinks of an entry; moves nothing; raises SetNotFound, EntryNotFound or BadInput."""
 
     def history(self, name: str, entry_id: str | None = None) -> tuple[Event, ...]:
         """Events of one entry, or of the set itself, oldest first; raises SetNotFound or EntryNotFound."""
+
+
+class Bookmarks(Protocol):
+    """Small texts that outlive a process: how far a synchronisation came, which version of a manifest was accepted.
+
+    They are no part of any set: setting one raises no version and no sequence.
+    """
+
+    def bookmark(self, kind: str, name: str) -> str:
+        """Return one text; empty when there is none."""
+
+    def bookmarks(self, kind: str) -> Mapping[str, str]:
+        """Every text of one kind, by name, in name order."""
+
+    def set_bookmark(self, kind: str, name: str, text: str) -> None:
+        """Keep a text in place of the one before; an empty one forgets it; raises BadInput."""
 
 
 class ChangeFeed(Protocol):
@@ -131,17 +162,20 @@ class ChangeFeed(Protocol):
         """Latest state of all that changed after ``since``, oldest change first, as of one moment."""
 
 
-class Catalog(SetStore, EntryStore, Opinions, ChangeFeed, Protocol):
+class Catalog(SetStore, EntryStore, Opinions, Bookmarks, ChangeFeed, Protocol):
     """All of it."""
 
     def close(self) -> None:
         """Let go of the database; streams already handed out may still be read."""
 
 
+_ACTIVE, _DISPUTED, _QUARANTINED, _WITHDRAWN = EntryStatus
+
 TRANSITIONS: Mapping[str, tuple[frozenset[EntryStatus], EntryStatus]] = {
-    "dispute": (frozenset({EntryStatus.ACTIVE}), EntryStatus.DISPUTED),
-    "withdraw": (frozenset({EntryStatus.ACTIVE, EntryStatus.DISPUTED}), EntryStatus.WITHDRAWN),
-    "reinstate": (frozenset({EntryStatus.DISPUTED, EntryStatus.WITHDRAWN}), EntryStatus.ACTIVE),
+    "dispute": (frozenset({_ACTIVE}), _DISPUTED),
+    "quarantine": (frozenset({_ACTIVE, _DISPUTED}), _QUARANTINED),
+    "withdraw": (frozenset({_ACTIVE, _DISPUTED, _QUARANTINED}), _WITHDRAWN),
+    "reinstate": (frozenset({_DISPUTED, _QUARANTINED, _WITHDRAWN}), _ACTIVE),
 }
 """Decision → the statuses it may be taken from, and the status it leads to.
 

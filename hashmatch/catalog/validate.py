@@ -15,16 +15,18 @@ What this module deliberately does not do: it knows no database and no file form
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from hashmatch.catalog.wording import shown
 from hashmatch.errors import BadInput
 from hashmatch.hashing.algorithms import table
-from hashmatch.model import MAX_QUALITY, Algorithm, AlgorithmKind, Entry, EntryHash, EntryStatus, Label
+from hashmatch.model import MAX_QUALITY, Algorithm, AlgorithmKind, Entry, EntryHash, EntryStatus, Label, Opinion, Stance
 from hashmatch.transformations import CROPS, DENSE_CROPS
 
 MAX_ID_CHARS = 256
@@ -33,11 +35,17 @@ MAX_ID_CHARS = 256
 MAX_TEXT_CHARS = 1_024
 """A reason, a source or a description; a sentence or two, not a document."""
 
+MAX_BOOKMARK_CHARS = 1 << 20
+"""A bookmark's text; a checkpoint is a few hundred characters, a guard's memory of its entries much more."""
+
 MAX_LABEL_CHARS = 256
 """Each of scheme, version and value; the longest in public schemes are under 100."""
 
 MAX_LABELS = 64
 """Labels of one entry; they ride in the index beside each entry."""
+
+MAX_OPINIONS = 64
+"""Opinions of one entry: a party has one of the entry, and one of each of its algorithms."""
 
 MAX_HASHES = 256
 """Values of one entry: 168 views, nine algorithms, eight orientations, and room for plug-ins."""
@@ -105,6 +113,10 @@ class EntryRules:
         """Return what is wrong with the id or the values."""
         if entry.entry_id and (found := _text_problem("entry_id", entry.entry_id, MAX_ID_CHARS)):
             return found
+        if not entry.hashes and entry.status is EntryStatus.WITHDRAWN:
+            return (
+                None if entry.entry_id else Problem("entry_id", "a withdrawal without hashes needs the id of an entry")
+            )
         if not 0 < len(entry.hashes) <= MAX_HASHES:
             return Problem("hashes", f"an entry has 1 to {MAX_HASHES} hashes, this one has {len(entry.hashes)}")
         for item in entry.hashes:
@@ -114,7 +126,18 @@ class EntryRules:
 
     def facts_problem(self, entry: Entry) -> Problem | None:
         """Return what is wrong with all that is neither id nor value: the same for a whole list, as a rule."""
-        return _labels_problem(entry.labels) or _origin_problem(entry)
+        return _labels_problem(entry.labels) or _origin_problem(entry) or self._opinions_problem(entry.opinions)
+
+    def _opinions_problem(self, opinions: tuple[Opinion, ...]) -> Problem | None:
+        if len(opinions) > MAX_OPINIONS:
+            return Problem("opinions", f"{len(opinions)} opinions; at most {MAX_OPINIONS}")
+        for opinion in opinions:
+            if opinion.algorithm and opinion.algorithm not in self._values:
+                known = ", ".join(sorted(self._values))
+                return Problem("opinions", f"{shown(opinion.algorithm)} is not installed; known are {known}")
+            if found := _opinion_problem(opinion):
+                return found
+        return None
 
     def _value_problem(self, item: EntryHash) -> Problem | None:
         rule = self._values.get(item.algorithm)
@@ -158,6 +181,8 @@ def _origin_problem(entry: Entry) -> Problem | None:
         ("source", origin.source),
         ("list_version", origin.list_version),
         ("external_id", origin.external_id),
+        ("terms", origin.terms),
+        ("jurisdiction", origin.jurisdiction),
         ("status_reason", entry.status_reason),
     ):
         if text and (found := _text_problem(name, text, MAX_TEXT_CHARS)):
@@ -178,6 +203,19 @@ def _labels_problem(labels: tuple[Label, ...]) -> Problem | None:
         for part in (label.scheme, label.version, label.value):
             if part and (found := _text_problem("labels", part, MAX_LABEL_CHARS)):
                 return found
+    return None
+
+
+def _opinion_problem(opinion: Opinion) -> Problem | None:
+    if not opinion.who:
+        return Problem("opinions", "an opinion needs the party that holds it")
+    if not isinstance(opinion.stance, Stance):
+        return Problem("opinions", f"{opinion.stance!r} is no stance: expected {', '.join(Stance)}")
+    if opinion.at is not None and opinion.at.tzinfo is None:
+        return Problem("opinions", f"{opinion.at.isoformat()} has no time zone; append Z for UTC")
+    for text in (opinion.who, opinion.reason):
+        if text and (found := _text_problem("opinions", text, MAX_TEXT_CHARS)):
+            return found
     return None
 
 
@@ -224,3 +262,44 @@ def check_stated(**texts: str) -> None:
             raise BadInput(f"{field}: required; it is kept for as long as the catalog exists", field=field)
         if found := _text_problem(field, text, MAX_TEXT_CHARS):
             raise BadInput(f"{field}: {found.reason}", field=field)
+
+
+def check_opinion(opinion: Opinion, algorithms: Collection[str], now: dt.datetime) -> Opinion:
+    """Check an opinion of an entry that has values of ``algorithms``; one without a date is dated ``now``.
+
+    Raises
+    ------
+    BadInput
+        It lacks who holds it or why, is of a hash that the entry does not have, or a text is too long or holds control
+        characters.
+
+    """
+    check_stated(who=opinion.who, reason=opinion.reason)
+    if found := _opinion_problem(opinion):
+        raise BadInput(f"opinion: {found.reason}", field="opinion")
+    if opinion.algorithm and opinion.algorithm not in algorithms:
+        raise BadInput(
+            f"the entry has no {shown(opinion.algorithm)} value to have an opinion of, only {', '.join(algorithms)}",
+            field="algorithm",
+        )
+    return opinion if opinion.at else dataclasses.replace(opinion, at=now)
+
+
+def check_bookmark(kind: str, name: str, text: str) -> None:
+    """Check a bookmark before it is kept.
+
+    Raises
+    ------
+    BadInput
+        Its kind or name is empty, too long or holds control characters, or its text is too long.
+
+    """
+    for field, part in (("kind", kind), ("name", name)):
+        if not part:
+            raise BadInput(f"{field}: a bookmark needs a kind and a name", field=field)
+        if found := _text_problem(field, part, MAX_ID_CHARS):
+            raise BadInput(f"{field}: {found.reason}", field=field)
+    if len(text) > MAX_BOOKMARK_CHARS:
+        raise BadInput(f"text: {len(text)} characters; a bookmark has at most {MAX_BOOKMARK_CHARS}", field="text")
+    if "\x00" in text:  # PostgreSQL keeps none
+        raise BadInput(f"text: control character U+0000 at {text.index(chr(0))}; remove it", field="text")

@@ -74,7 +74,7 @@ HIT_FIELDS: Mapping[str, str] = MappingProxyType(
         "set_mode": "`enforced` or `shadow`",
         "harm_domain": "what the set is about",
         "entry_id": "the entry",
-        "entry_status": "`active` or `disputed`",
+        "entry_status": "`active`, `disputed` or `quarantined`",
         "labels": "the entry's classifications: `scheme`, `version`, `value`",
         "algorithm": "the entry's algorithm",
         "query_algorithm": "the picture's algorithm; differs only between PDQ dialects",

@@ -46,6 +46,8 @@ SET_FIELDS: Mapping[str, str] = MappingProxyType(
         "entries": "entries that are not withdrawn",
         "withdrawn": "entries that are",
         "created_at": "RFC 3339 in UTC",
+        "list_version": "what the last import said of the version of its list",
+        "received_at": "when an import last changed the set; null before the first",
     }
 )
 """Keys of a set in ``list --json``, ``show --json`` and of what changed a set."""
@@ -53,14 +55,17 @@ SET_FIELDS: Mapping[str, str] = MappingProxyType(
 ENTRY_FIELDS: Mapping[str, str] = MappingProxyType(
     {
         "entry_id": "identity within the set",
-        "status": "`active`, `disputed` or `withdrawn`",
+        "status": "`active`, `disputed`, `quarantined` or `withdrawn`",
         "status_reason": "why it is not active",
         "hashes": "`algorithm`, `value` (hex), `quality` and `view` of each hash",
         "labels": "classifications: `scheme`, `version`, `value`",
         "source": "where the entry comes from",
         "list_version": "version of the list it came with",
         "external_id": "its name there",
+        "terms": "conditions of use of this entry; empty where those of the set hold",
+        "jurisdiction": "likewise",
         "received_at": "when this catalog took it in",
+        "opinions": "those that hold: `who`, `stance` (`agree` or `disagree`), `reason`, `at`, `algorithm`",
     }
 )
 """Keys of an entry in ``show --entries N --json``."""
@@ -70,16 +75,24 @@ EVENT_FIELDS: Mapping[str, str] = MappingProxyType(
         "at": "when, RFC 3339 in UTC",
         "actor": "who",
         "reason": "why",
-        "before": "status (of an entry) or mode (of a set) before; empty for the first",
-        "after": "status or mode after",
+        "before": "status or, of a vote, stance (of an entry) or mode (of a set) before; empty for the first",
+        "after": "status, stance or mode after",
         "set_version": "version of the set that this made",
+        "who": "of a vote, whose opinion it is; empty otherwise",
+        "algorithm": "of a vote, which hash is meant; empty for the whole entry",
+        "said_at": "of a vote, when it was given; null otherwise",
     }
 )
 """Keys of an event in ``history --json``."""
 
 _SET_COLUMNS = ("name", "domain", "mode", "version", "entries", "withdrawn", "owner", "source")
 _STATUS_STYLES = MappingProxyType(
-    {EntryStatus.ACTIVE: "green", EntryStatus.DISPUTED: "yellow", EntryStatus.WITHDRAWN: "red"}
+    {
+        EntryStatus.ACTIVE: "green",
+        EntryStatus.DISPUTED: "yellow",
+        EntryStatus.QUARANTINED: "magenta",
+        EntryStatus.WITHDRAWN: "red",
+    }
 )
 
 domain_option = click.option(
@@ -263,9 +276,9 @@ def history(options: GlobalOptions, name: str, entry: str | None) -> ExitCode:
     output = Output(options)
     with open_catalog(options) as catalog, output.results(*EVENT_FIELDS) as results:
         for event in catalog.history(name, entry):
-            at = moment_to_json(event.at)
-            record = {field: getattr(event, field) for field in EVENT_FIELDS} | {"at": at}
-            results.add(record, at, event.actor, event.reason, event.before, event.after, event.set_version)
+            at, said_at = moment_to_json(event.at), moment_to_json(event.said_at)
+            record = {field: getattr(event, field) for field in EVENT_FIELDS} | {"at": at, "said_at": said_at}
+            results.add(record, *record.values())
     return ExitCode.CLEAN
 
 
@@ -278,7 +291,7 @@ def login_name() -> str:
 
 
 def _add_decision(decision: str, explained: str) -> None:
-    """Declare one of the three decisions about an entry; they differ in nothing but the catalog's method."""
+    """Declare one of the four decisions about an entry; they differ in nothing but the catalog's method."""
 
     @hashset.command(
         decision,
@@ -300,7 +313,8 @@ def _add_decision(decision: str, explained: str) -> None:
 
 _add_decision("withdraw", "Stop an entry from matching. The entry and the reason stay in the catalog.")
 _add_decision("dispute", "Object to an entry: it is reported as a possible match at most until somebody has looked.")
-_add_decision("reinstate", "Take a dispute or a withdrawal back.")
+_add_decision("quarantine", "Have an entry reported without changing a verdict, until somebody has looked.")
+_add_decision("reinstate", "Take a dispute, a quarantine or a withdrawal back.")
 
 
 def _print_sets(output: Output, *sets: HashSet) -> None:

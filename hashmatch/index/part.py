@@ -20,7 +20,7 @@ from hashmatch.index.columns import Bytes, Ordinals, Texts
 from hashmatch.index.strategy import DigestSearch, HammingSearch, RowFilter, RowHits
 from hashmatch.model import EntryStatus, Label
 
-STATUSES = (EntryStatus.ACTIVE, EntryStatus.DISPUTED)
+STATUSES = (EntryStatus.ACTIVE, EntryStatus.DISPUTED, EntryStatus.QUARANTINED)
 """Statuses by their code in a column. Withdrawn entries have no row."""
 
 

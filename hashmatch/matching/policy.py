@@ -52,6 +52,7 @@ RULES: Mapping[str, str] = {
     "within_match_distance": "a perceptual hash is within the match distance of its algorithm",
     "within_review_distance": "a perceptual hash is within the review distance, outside the match distance",
     "entry_disputed": "near enough to match, but somebody disputes the entry: a person should look",
+    "entry_quarantined": "the entry is quarantined, so that its hits are reported and change no verdict",
     "layout_like": "near enough to match, but as blank as pages, differing in their words only: a person should look",
     "set_in_shadow": "found in a shadow set, which is reported and never changes the verdict",
     "nothing_within_reach": "looked with usable hashes and found nothing",
@@ -222,7 +223,7 @@ def decide(evidence: Evidence, policy: PolicyConfig, *, max_hits: int) -> Decisi
             return Decision(
                 Verdict.NOT_CHECKED, rule, kept, evidence.refusal or reason, evidence.detail or detail(evidence, policy)
             )
-    return Decision(Verdict.NO_MATCH, "set_in_shadow" if hits else "nothing_within_reach", kept)
+    return Decision(Verdict.NO_MATCH, hits[0].rule if hits else "nothing_within_reach", kept)
 
 
 def strongest_per_entry(hits: Iterable[Hit]) -> list[Hit]:
@@ -302,6 +303,8 @@ def _weigh(found: Found, query: Query, comparisons: Mapping[str, int], policy: P
         verdict, rule = Verdict.POSSIBLE_MATCH, "entry_disputed"
     elif near and not is_digest and query.flat is not None and query.flat > policy.max_flat_percent:
         verdict, rule = Verdict.POSSIBLE_MATCH, "layout_like"
+    if found.entry.status is EntryStatus.QUARANTINED:
+        verdict, rule = Verdict.NO_MATCH, "entry_quarantined"
     if not enforced(found.entry.set_name, found.entry.mode, policy):
         verdict, rule = Verdict.NO_MATCH, "set_in_shadow"
     return Hit(

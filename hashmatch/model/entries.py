@@ -23,10 +23,15 @@ class HarmDomain(enum.StrEnum):
 
 
 class EntryStatus(enum.StrEnum):
-    """Where an entry stands. Withdrawn entries stay in the catalog and stop matching."""
+    """Where an entry stands, the least careful first.
+
+    Disputed entries match for review only, quarantined ones are reported and change no verdict; withdrawn entries stay
+    in the catalog and stop matching.
+    """
 
     ACTIVE = "active"
     DISPUTED = "disputed"
+    QUARANTINED = "quarantined"
     WITHDRAWN = "withdrawn"
 
 
@@ -143,6 +148,8 @@ class HashSet:
     entries: int = 0
     withdrawn: int = 0
     created_at: dt.datetime | None = None
+    list_version: str = ""
+    received_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,8 @@ def hash_set_to_json(item: HashSet) -> JsonObject:
         "entries": item.entries,
         "withdrawn": item.withdrawn,
         "created_at": moment_to_json(item.created_at),
+        "list_version": item.list_version,
+        "received_at": moment_to_json(item.received_at),
     }
 
 
@@ -110,5 +112,17 @@ def entry_to_json(entry: Entry) -> JsonObject:
         "source": source.source,
         "list_version": source.list_version,
         "external_id": source.external_id,
+        "terms": source.terms,
+        "jurisdiction": source.jurisdiction,
         "received_at": moment_to_json(source.received_at),
+        "opinions": [
+            {
+                "who": x.who,
+                "stance": x.stance.value,
+                "reason": x.reason,
+                "at": moment_to_json(x.at),
+                "algorithm": x.algorithm,
+            }
+            for x in entry.opinions
+        ],
     }

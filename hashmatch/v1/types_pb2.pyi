@@ -166,6 +166,8 @@ class _EntryStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryStat
     """Somebody objects: hits are possible_match at most."""
     ENTRY_STATUS_WITHDRAWN: _EntryStatus.ValueType  # 3
     """No longer matches; the row stays with its reason."""
+    ENTRY_STATUS_QUARANTINED: _EntryStatus.ValueType  # 4
+    """Hits are reported and never change the verdict, until somebody has looked at it."""
 
 class EntryStatus(_EntryStatus, metaclass=_EntryStatusEnumTypeWrapper):
     """Where an entry stands."""
@@ -176,6 +178,8 @@ ENTRY_STATUS_DISPUTED: EntryStatus.ValueType  # 2
 """Somebody objects: hits are possible_match at most."""
 ENTRY_STATUS_WITHDRAWN: EntryStatus.ValueType  # 3
 """No longer matches; the row stays with its reason."""
+ENTRY_STATUS_QUARANTINED: EntryStatus.ValueType  # 4
+"""Hits are reported and never change the verdict, until somebody has looked at it."""
 Global___EntryStatus: _TypeAlias = EntryStatus  # noqa: Y015
 
 class _SetMode:

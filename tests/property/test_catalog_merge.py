@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import tempfile
 from pathlib import Path
 
@@ -12,8 +13,18 @@ from hypothesis import strategies as st
 
 from hashmatch.catalog import applying, staging
 from hashmatch.catalog.sqlite import SqliteCatalog
-from hashmatch.model import Change, Entry, EntryHash, EntryStatus, HarmDomain, Label, Provenance
-from tests.oracle.catalog import DictCatalog
+from hashmatch.model import (
+    Change,
+    Entry,
+    EntryHash,
+    EntryStatus,
+    HarmDomain,
+    Label,
+    Opinion,
+    Provenance,
+    Stance,
+)
+from tests.oracle.catalog import NOW, DictCatalog
 
 IDS = ("", "a", "b", "c", "dd")
 HASHES = st.builds(
@@ -23,20 +34,49 @@ HASHES = st.builds(
     quality=st.sampled_from([None, 50, 99]),
     view=st.sampled_from(["", "crop-left-3", "crop-centre-6"]),
 )
+OPINIONS = st.builds(
+    Opinion,
+    who=st.sampled_from(["o", "p"]),
+    stance=st.sampled_from(Stance),
+    reason=st.sampled_from(["", "why"]),
+    at=st.sampled_from([None, *(dt.datetime(2001, month, 1, tzinfo=dt.UTC) for month in (1, 2))]),
+    algorithm=st.sampled_from(["", "pdq"]),
+)
 ROWS = st.builds(
     Entry,
     entry_id=st.sampled_from(IDS),
     hashes=st.lists(HASHES, min_size=1, max_size=3).map(tuple),
-    labels=st.sampled_from([(), (Label("s", "", "x"),), (Label("s", "1", "y"), Label("t", "", "z"))]),
-    provenance=st.builds(Provenance, st.sampled_from(["", "src"]), st.sampled_from(["", "1", "2"])),
+    labels=st.sampled_from(
+        [(), (Label("s", "", "x"),), (Label("t", "", "w"),), (Label("s", "1", "y"), Label("t", "", "z"))]
+    ),
+    provenance=st.builds(
+        Provenance,
+        source=st.sampled_from(["", "src"]),
+        list_version=st.sampled_from(["", "1", "2"]),
+        terms=st.sampled_from(["", "terms"]),
+        jurisdiction=st.sampled_from(["", "DE"]),
+    ),
     status=st.sampled_from([*EntryStatus, EntryStatus.ACTIVE, EntryStatus.ACTIVE]),
     status_reason=st.sampled_from(["", "why"]),
+    opinions=st.one_of(st.just(()), st.lists(OPINIONS, max_size=3).map(tuple)),
 )
-IMPORTS = st.lists(st.lists(ROWS, max_size=8), min_size=1, max_size=4)
+TOMBSTONES = st.builds(
+    Entry,
+    entry_id=st.sampled_from(IDS[1:]),
+    hashes=st.just(()),
+    status=st.just(EntryStatus.WITHDRAWN),
+    status_reason=st.sampled_from(["", "gone"]),
+)
+IMPORTS = st.lists(st.lists(st.one_of(ROWS, ROWS, ROWS, TOMBSTONES), max_size=8), min_size=1, max_size=4)
 
 
 def undated(entry: Entry) -> Entry:
-    return dataclasses.replace(entry, provenance=dataclasses.replace(entry.provenance, received_at=None))
+    """Return the entry without the time of arrival, and opinions that were dated by the import as the oracle does."""
+    opinions = [
+        dataclasses.replace(item, at=NOW) if item.at and item.at.year > 2001 else item for item in entry.opinions
+    ]
+    provenance = dataclasses.replace(entry.provenance, received_at=None)
+    return dataclasses.replace(entry, provenance=provenance, opinions=tuple(opinions))
 
 
 @given(imports=IMPORTS, batch=st.sampled_from([1, 2, 3, 2_000]))

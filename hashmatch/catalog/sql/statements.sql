@@ -12,14 +12,14 @@ UPDATE catalog SET sequence = ?;
 -- name: sets
 -- Every set, in name order.
 SELECT set_key, set_id, name, domain, owner, source, jurisdiction, terms, description, mode, version, entries,
-  withdrawn, created_at_us, sequence
+  withdrawn, created_at_us, list_version, received_at_us, sequence
 FROM hash_set
 ORDER BY name;
 
 -- name: set_by_name
 -- One set.
 SELECT set_key, set_id, name, domain, owner, source, jurisdiction, terms, description, mode, version, entries,
-  withdrawn, created_at_us, sequence
+  withdrawn, created_at_us, list_version, received_at_us, sequence
 FROM hash_set
 WHERE name = ?;
 
@@ -36,6 +36,13 @@ UPDATE hash_set SET mode = ?, version = version + 1, sequence = ? WHERE set_key 
 -- name: update_set_counts
 -- One committed change: entries and withdrawn grow by the given numbers, version by one.
 UPDATE hash_set SET entries = entries + ?, withdrawn = withdrawn + ?, version = version + 1 WHERE set_key = ?;
+
+-- name: update_set_imported
+-- One committed import: as above; a list version that it did not state stays.
+UPDATE hash_set
+SET entries = entries + ?, withdrawn = withdrawn + ?, version = version + 1,
+  list_version = coalesce(nullif(?, ''), list_version), received_at_us = ?
+WHERE set_key = ?;
 
 -- name: counts
 -- What the whole catalog holds.
@@ -54,23 +61,31 @@ WHERE entries <> rows_live OR withdrawn <> rows_withdrawn;
 
 -- name: entries_of_set
 -- Every value of every entry of a set, in entry_id order; CROSS JOIN keeps the index order, so nothing is sorted.
-SELECT e.entry_id, e.status, e.status_reason, e.labels, e.source, e.list_version, e.external_id, e.received_at_us,
-  e.sequence, e.set_key, v.algorithm, v.value, v.quality, v.view
+SELECT e.entry_id, e.status, e.status_reason, e.labels, e.source, e.list_version, e.external_id, e.terms,
+  e.jurisdiction, e.opinions, e.received_at_us, e.sequence, e.set_key, v.algorithm, v.value, v.quality, v.view
 FROM entry AS e CROSS JOIN value AS v ON v.entry_key = e.entry_key
 WHERE e.set_key = ?
 ORDER BY e.entry_id, v.algorithm, v.value;
 
 -- name: entries_since
 -- Every value of every entry that changed after a sequence, oldest change first; read along entry_by_sequence.
-SELECT e.entry_id, e.status, e.status_reason, e.labels, e.source, e.list_version, e.external_id, e.received_at_us,
-  e.sequence, e.set_key, v.algorithm, v.value, v.quality, v.view
+SELECT e.entry_id, e.status, e.status_reason, e.labels, e.source, e.list_version, e.external_id, e.terms,
+  e.jurisdiction, e.opinions, e.received_at_us, e.sequence, e.set_key, v.algorithm, v.value, v.quality, v.view
 FROM entry AS e CROSS JOIN value AS v ON v.entry_key = e.entry_key
 WHERE e.sequence > ?
 ORDER BY e.sequence, v.algorithm, v.value;
 
+-- name: entry_by_key
+-- Every value of one entry.
+SELECT e.entry_id, e.status, e.status_reason, e.labels, e.source, e.list_version, e.external_id, e.terms,
+  e.jurisdiction, e.opinions, e.received_at_us, e.sequence, e.set_key, v.algorithm, v.value, v.quality, v.view
+FROM entry AS e CROSS JOIN value AS v ON v.entry_key = e.entry_key
+WHERE e.entry_key = ?
+ORDER BY v.algorithm, v.value;
+
 -- name: entry_by_id
 -- Where one entry stands.
-SELECT entry_key, status, status_reason FROM entry WHERE set_key = ? AND entry_id = ?;
+SELECT entry_key, status, status_reason, opinions FROM entry WHERE set_key = ? AND entry_id = ?;
 
 -- name: entry_ids_near
 -- The entry ids around one that does not exist, for a suggestion.
@@ -86,24 +101,49 @@ SELECT entry_id FROM (
 -- A person decided.
 UPDATE entry SET status = ?, status_reason = ?, sequence = ? WHERE entry_key = ?;
 
+-- name: algorithms_of_entry
+-- What the values of one entry are of.
+SELECT DISTINCT algorithm FROM value WHERE entry_key = ? ORDER BY algorithm;
+
+-- name: update_opinions
+-- Somebody gave an opinion.
+UPDATE entry SET opinions = ?, sequence = ? WHERE entry_key = ?;
+
 -- name: insert_event
--- Who decided what, when and why.
-INSERT INTO event (set_key, entry_key, at_us, actor, reason, before, after, set_version)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+-- Who decided what, when and why; the last three say whose opinion, of which algorithm and when it was given.
+INSERT INTO event (set_key, entry_key, at_us, actor, reason, before, after, set_version, who, algorithm, said_at_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: events_of_entry
 -- The history of one entry, oldest first.
-SELECT at_us, actor, reason, before, after, set_version
+SELECT at_us, actor, reason, before, after, set_version, who, algorithm, said_at_us
 FROM event
 WHERE set_key = ? AND entry_key = ?
 ORDER BY event_key;
 
 -- name: events_of_set
 -- The history of the set itself, oldest first.
-SELECT at_us, actor, reason, before, after, set_version
+SELECT at_us, actor, reason, before, after, set_version, who, algorithm, said_at_us
 FROM event
 WHERE set_key = ? AND entry_key IS NULL
 ORDER BY event_key;
+
+-- name: bookmark
+-- One text.
+SELECT text FROM bookmark WHERE kind = ? AND name = ?;
+
+-- name: bookmarks
+-- Every text of one kind, in name order.
+SELECT name, text FROM bookmark WHERE kind = ? ORDER BY name;
+
+-- name: upsert_bookmark
+-- Keep a text in place of the one before.
+INSERT INTO bookmark (kind, name, text) VALUES (?, ?, ?)
+ON CONFLICT (kind, name) DO UPDATE SET text = excluded.text;
+
+-- name: delete_bookmark
+-- Forget a text.
+DELETE FROM bookmark WHERE kind = ? AND name = ?;
 
 -- name: create_facts
 -- Import: what rows say of their entries apart from the values; rows in succession that say the same share one.
@@ -115,11 +155,15 @@ CREATE TEMP TABLE facts (
   source TEXT NOT NULL,
   list_version TEXT NOT NULL,
   external_id TEXT NOT NULL,
+  terms TEXT NOT NULL,
+  jurisdiction TEXT NOT NULL,
+  opinions TEXT NOT NULL,
   received_at_us INTEGER
 ) STRICT;
 
 -- name: create_staged
--- Import: one row per value, as it came, in a private temporary file. Nothing here locks the catalog.
+-- Import: one row per value, as it came, in a private temporary file. Nothing here locks the catalog. A row without
+-- value, of a withdrawn entry, has an empty algorithm.
 CREATE TEMP TABLE staged (
   row_number INTEGER PRIMARY KEY,
   entry_id TEXT NOT NULL,
@@ -162,31 +206,32 @@ CREATE TEMP TABLE refused (position INTEGER NOT NULL, field TEXT NOT NULL, reaso
 
 -- name: insert_facts
 -- Import: what the following rows say.
-INSERT INTO facts (facts_key, status, status_reason, labels, source, list_version, external_id, received_at_us)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO facts (facts_key, status, status_reason, labels, source, list_version, external_id, terms, jurisdiction,
+  opinions, received_at_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_staged
 -- Import: one value.
 INSERT INTO staged (entry_id, position, facts_key, algorithm, value, quality, view) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: select_fresh
--- Import: the plain case: one value, active, of an entry that the set does not have. Merging such a row onto nothing
--- gives the row itself, so SQLite may copy it without asking `merge`.
+-- Import: the plain case: one value, active, without opinions, of an entry that the set does not have. Merging such a
+-- row onto nothing gives the row itself, so SQLite may copy it without asking `merge`.
 INSERT INTO fresh (entry_id, facts_key, algorithm, value, quality, view)
 SELECT s.entry_id, s.facts_key, s.algorithm, s.value, s.quality, s.view
 FROM staged AS s
 GROUP BY s.entry_id
 HAVING count(*) = 1
-  AND (SELECT f.status FROM facts AS f WHERE f.facts_key = s.facts_key) = 'active'
+  AND (SELECT f.status || f.opinions FROM facts AS f WHERE f.facts_key = s.facts_key) = 'active'
   AND NOT EXISTS (SELECT 1 FROM entry AS e WHERE e.set_key = :set_key AND e.entry_id = s.entry_id)
 ORDER BY s.entry_id;
 
 -- name: insert_fresh_entries
 -- Import: copy the plain case, one range of numbers at a time.
 INSERT INTO entry (entry_key, set_key, entry_id, status, status_reason, labels, source, list_version, external_id,
-  received_at_us, sequence)
+  terms, jurisdiction, opinions, received_at_us, sequence)
 SELECT :entry_key + n.number, :set_key, n.entry_id, f.status, f.status_reason, f.labels, f.source, f.list_version,
-  f.external_id, coalesce(f.received_at_us, :now_us), :sequence + n.number
+  f.external_id, f.terms, f.jurisdiction, f.opinions, coalesce(f.received_at_us, :now_us), :sequence + n.number
 FROM fresh AS n CROSS JOIN facts AS f ON f.facts_key = n.facts_key
 WHERE n.number > :after AND n.number <= :upto;
 
@@ -209,8 +254,8 @@ ORDER BY s.entry_id, s.row_number;
 
 -- name: rest
 -- Import: the rows for `merge`.
-SELECT r.entry_id, r.position, f.status, f.status_reason, f.labels, f.source, f.list_version, f.external_id,
-  f.received_at_us, r.algorithm, r.value, r.quality, r.view
+SELECT r.entry_id, r.position, f.status, f.status_reason, f.labels, f.source, f.list_version, f.external_id, f.terms,
+  f.jurisdiction, f.opinions, f.received_at_us, r.algorithm, r.value, r.quality, r.view
 FROM rest AS r CROSS JOIN facts AS f ON f.facts_key = r.facts_key
 ORDER BY r.row_number;
 
@@ -225,7 +270,7 @@ SELECT position, field, reason FROM refused ORDER BY position;
 -- name: known_entries
 -- Import: the entries of a set among those named in a JSON array.
 SELECT e.entry_id, e.entry_key, e.status, e.status_reason, e.labels, e.source, e.list_version, e.external_id,
-  e.received_at_us
+  e.terms, e.jurisdiction, e.opinions, e.received_at_us
 FROM json_each(:entry_ids) AS wanted CROSS JOIN entry AS e
   ON e.set_key = :set_key AND e.entry_id = wanted.value;
 
@@ -246,14 +291,14 @@ SELECT coalesce(max(entry_key), 0) FROM entry;
 -- name: insert_entry
 -- Import: an entry that the set did not have.
 INSERT INTO entry (entry_key, set_key, entry_id, status, status_reason, labels, source, list_version, external_id,
-  received_at_us, sequence)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+  terms, jurisdiction, opinions, received_at_us, sequence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: update_entry
 -- Import: an entry of which a row said something new.
 UPDATE entry
-SET status = ?, status_reason = ?, labels = ?, source = ?, list_version = ?, external_id = ?, received_at_us = ?,
-  sequence = ?
+SET status = ?, status_reason = ?, labels = ?, source = ?, list_version = ?, external_id = ?, terms = ?,
+  jurisdiction = ?, opinions = ?, received_at_us = ?, sequence = ?
 WHERE entry_key = ?;
 
 -- name: upsert_value

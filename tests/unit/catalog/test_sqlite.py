@@ -106,7 +106,9 @@ def test_a_row_that_hashmatch_never_writes_is_damage(tmp_path: Path) -> None:
     for statement in (
         "UPDATE entry SET labels = '[7]'",
         "UPDATE entry SET labels = '{'",
-        "UPDATE entry SET labels = '', received_at_us = 9223372036854775807",
+        "UPDATE entry SET labels = '', opinions = '[7]'",
+        """UPDATE entry SET opinions = '[["o", "up", "", 0, ""]]'""",
+        "UPDATE entry SET opinions = '', received_at_us = 9223372036854775807",
     ):
         raw = sqlite3.connect(path)
         raw.execute(statement)
@@ -211,7 +213,7 @@ def test_repr_shows_path_and_state(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("entries_of_set", (1,)), ("entries_since", (1,)), ("rest", ())],
+    [("entries_of_set", (1,)), ("entries_since", (1,)), ("entry_by_key", (1,)), ("rest", ())],
 )
 def test_streaming_statements_sort_nothing(tmp_path: Path, name: str, parameters: tuple[int, ...]) -> None:
     filled(tmp_path / "c", 50)

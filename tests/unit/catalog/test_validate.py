@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from hashmatch.catalog.validate import MAX_HASHES, EntryRules, Problem
-from hashmatch.model import Entry, EntryHash, EntryStatus, Label, Provenance
+from hashmatch.model import Entry, EntryHash, EntryStatus, Label, Opinion, Provenance, Stance
 
 RULES = EntryRules()
 GOOD = EntryHash("pdq", bytes(range(32)), 90)
@@ -103,8 +103,26 @@ def test_quality_fifty_and_unknown_quality_pass() -> None:
             "received_at",
             "2026-01-01T00:00:00 has no time zone; append Z for UTC",
         ),
-        ({"status": "gone"}, "status", "'gone' is no status: expected active, disputed, withdrawn"),
+        ({"status": "gone"}, "status", "'gone' is no status: expected active, disputed, quarantined, withdrawn"),
         ({"status_reason": "\x1b[2J"}, "status_reason", "control character U+001B at 0"),
+        ({"provenance": Provenance(terms="a\nb")}, "terms", "control character U+000A at 1"),
+        ({"provenance": Provenance(jurisdiction=" DE")}, "jurisdiction", "begins or ends with a space"),
+        ({"opinions": (Opinion("", Stance.AGREE),)}, "opinions", "an opinion needs the party that holds it"),
+        (
+            {"opinions": (Opinion("o", cast("Stance", "up")),)},
+            "opinions",
+            "'up' is no stance: expected agree, disagree",
+        ),
+        ({"opinions": (Opinion("o\n", Stance.AGREE),)}, "opinions", "control character U+000A at 1"),
+        ({"opinions": (Opinion("o", Stance.AGREE, "x" * 1_025),)}, "opinions", "1025 characters; at most 1024"),
+        ({"opinions": (Opinion("o", Stance.AGREE),) * 65}, "opinions", "65 opinions; at most 64"),
+        ({"opinions": (Opinion("o", Stance.AGREE, algorithm="dna"),)}, "opinions", "'dna' is not installed; known are"),
+        (
+            {"opinions": (Opinion("o", Stance.AGREE, at=dt.datetime(2026, 1, 1)),)},  # noqa: DTZ001 - that is the mistake
+            "opinions",
+            "2026-01-01T00:00:00 has no time zone; append Z for UTC",
+        ),
+        ({"entry_id": "", "hashes": (), "status": EntryStatus.WITHDRAWN}, "entry_id", "without hashes needs the id"),
     ],
 )
 def test_problems(parts: dict[str, Any], field: str, said: str) -> None:

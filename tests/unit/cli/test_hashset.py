@@ -137,7 +137,7 @@ def test_decisions_are_taken_and_remembered(shell: Shell) -> None:
         ("J. Doe", "case 17", "disputed", "withdrawn"),
         ("A. Nother", "appeal", "withdrawn", "active"),
     ]
-    assert shell.text("history", "known", "a")[0] == "at\tactor\treason\tbefore\tafter\tset_version"
+    assert shell.text("history", "known", "a")[0] == "\t".join(EVENT_FIELDS)
 
 
 def test_a_decision_needs_a_reason_and_an_entry(shell: Shell) -> None:

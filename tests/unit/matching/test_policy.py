@@ -74,6 +74,12 @@ def test_disputed_entry_never_goes_beyond_possible_match() -> None:
     assert (decision.verdict, decision.rule) == (Verdict.POSSIBLE_MATCH, "entry_disputed")
 
 
+def test_a_quarantined_entry_is_reported_and_changes_nothing() -> None:
+    decision = decide(pdq_evidence(0, status=EntryStatus.QUARANTINED), POLICY, max_hits=10)
+    assert (decision.verdict, decision.rule) == (Verdict.NO_MATCH, "entry_quarantined")
+    assert decision.hits[0].verdict is Verdict.NO_MATCH
+
+
 def test_shadow_set_is_reported_and_changes_nothing() -> None:
     decision = decide(pdq_evidence(0, mode=SetMode.SHADOW), POLICY, max_hits=10)
     assert (decision.verdict, decision.rule) == (Verdict.NO_MATCH, "set_in_shadow")
@@ -213,7 +219,7 @@ def test_every_rule_that_can_be_named_is_explained() -> None:
         "entry_disputed",
         "layout_like",
     }
-    named |= {"set_in_shadow", "nothing_within_reach"}
+    named |= {"entry_quarantined", "set_in_shadow", "nothing_within_reach"}
     assert named == set(RULES)
 
 
