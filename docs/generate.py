@@ -155,7 +155,7 @@ def config_page() -> Iterator[str]:
         "",
         "### policy.sets",
         "",
-        "A table of set names with `enforced` or `shadow`, whatever the catalog says.",
+        "A table of set names with `enforced`, `shadow` or `allow`, whatever the catalog says.",
     )
 
 

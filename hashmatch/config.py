@@ -27,7 +27,7 @@ from typing import Any
 
 from hashmatch.errors import BadConfig
 from hashmatch.limits import AlgorithmPolicy, ViewPolicy, default_algorithm_policies, default_view_policies
-from hashmatch.model import Fidelity, Views
+from hashmatch.model import Fidelity, SetMode, Views
 from hashmatch.sections import DecodeConfig, IndexConfig, PolicyConfig, SandboxConfig, ServerConfig
 
 __all__ = [
@@ -243,8 +243,8 @@ def _view_policies(raw: object, name: str) -> Mapping[str, ViewPolicy]:
 
 
 def _set_modes(raw: object, name: str) -> Mapping[str, str]:
-    if not isinstance(raw, Mapping) or any(mode not in {"enforced", "shadow"} for mode in raw.values()):
-        msg = f'{name}: expected set names with "enforced" or "shadow"'
+    if not isinstance(raw, Mapping) or any(mode not in set(SetMode) for mode in raw.values()):
+        msg = f"{name}: expected set names with one of {', '.join(SetMode)}"
         raise BadConfig(msg, field=name)
     return types.MappingProxyType({str(key): str(mode) for key, mode in raw.items()})
 

@@ -42,12 +42,18 @@ class AlgorithmPolicy:
         -1, "widest distance that policy.review_false_rate may choose instead of possible_distance; -1, or a "
         "configuration file that sets only possible_distance: it is not chosen but fixed", unit="bits", at_least=-1,
     )  # fmt: skip
+    allow_distance: int = setting(
+        -1, "inclusive bits within which an entry of an allow set suppresses hits that are less near; no wider "
+        "than match_distance, -1: never", unit="bits", at_least=-1,
+    )  # fmt: skip
     min_quality: int = setting(0, "hashes of lower quality decide nothing", unit="0..100", at_least=0, at_most=100)
 
 
 def default_algorithm_policies() -> Mapping[str, AlgorithmPolicy]:
     """Distances per algorithm; the measurements are in docs/explain/thresholds.md."""
-    pdq = AlgorithmPolicy(match_distance=31, possible_distance=40, possible_distance_max=50, min_quality=50)
+    pdq = AlgorithmPolicy(
+        match_distance=31, possible_distance=40, possible_distance_max=50, allow_distance=6, min_quality=50
+    )
     equal = AlgorithmPolicy(match_distance=0, possible_distance=0)
     return types.MappingProxyType(
         {
@@ -60,8 +66,8 @@ def default_algorithm_policies() -> Mapping[str, AlgorithmPolicy]:
             "whash": AlgorithmPolicy(),
             "md5": equal,
             "sha1": equal,
-            "sha256": equal,
-            "photodna": equal,
+            "sha256": replace(equal, allow_distance=0),
+            "photodna": replace(equal, allow_distance=0),
         }
     )
 

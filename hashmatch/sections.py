@@ -200,4 +200,4 @@ class PolicyConfig:
     algorithms: Mapping[str, AlgorithmPolicy] = field(default_factory=default_algorithm_policies)
     view_limits: Mapping[str, ViewPolicy] = field(default_factory=default_view_policies)
     sets: Mapping[str, str] = field(default_factory=lambda: types.MappingProxyType({}))
-    """Set name to ``enforced`` or ``shadow``; overrides the set's own mode."""
+    """Set name to ``enforced``, ``shadow`` or ``allow``; overrides the set's own mode."""

@@ -19,7 +19,7 @@ from hashmatch.catalog.lookups import entry_row, next_sequence, set_row
 from hashmatch.catalog.rows import event_of, event_row, from_us, now_us, opinions_from_text, opinions_to_text, set_of
 from hashmatch.catalog.schema import statements
 from hashmatch.catalog.store import TRANSITIONS, Event
-from hashmatch.catalog.validate import MAX_OPINIONS, check_opinion
+from hashmatch.catalog.validate import MAX_OPINIONS, check_mode_change, check_opinion
 from hashmatch.catalog.wording import shown
 from hashmatch.errors import BadInput
 from hashmatch.model import EntryStatus, HashSet, Opinion, SetMode
@@ -119,18 +119,21 @@ def vote(connection: sqlite3.Connection, target: Target, opinion: Opinion, actor
 
 
 def change_mode(connection: sqlite3.Connection, name: str, mode: SetMode, stated: Stated) -> HashSet:
-    """Let hits of a set change verdicts, or not; return the set as it is then.
+    """Say what the hits of a set do to verdicts; return the set as it is then.
 
     Raises
     ------
     SetNotFound
         None of that name.
+    BadInput
+        From ``enforced`` to ``allow`` or back in one step.
 
     """
     row = set_row(connection, name)
     set_key, before = row[0], set_of(row)
     if before.mode is mode:
         return before
+    check_mode_change(name, before.mode, mode)
     connection.execute(statements()["update_set_mode"], (mode.value, next_sequence(connection), set_key))
     after = set_of(set_row(connection, name))
     event = Event(_now(), stated.actor, stated.reason, before.mode, mode, after.version)

@@ -145,14 +145,14 @@ class SqliteCatalog:
             return set_of(set_row(connection, name))
 
     def set_mode(self, name: str, mode: SetMode, *, reason: str, actor: str) -> HashSet:
-        """Let hits of a set change verdicts (``enforced``) or only be reported (``shadow``).
+        """Let hits of a set change verdicts, only be reported, or suppress others.
 
         Raises
         ------
         SetNotFound
             None of that name.
         BadInput
-            No reason or no actor.
+            No reason or no actor, or from ``enforced`` to ``allow`` or back in one step.
 
         """
         check_stated(reason=reason, actor=actor)

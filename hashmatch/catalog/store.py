@@ -87,7 +87,7 @@ class SetStore(Protocol):
         """One set; raises SetNotFound."""
 
     def set_mode(self, name: str, mode: SetMode, *, reason: str, actor: str) -> HashSet:
-        """Let hits of a set change verdicts, or not; raises SetNotFound or BadInput."""
+        """Say what the hits of a set do to verdicts; raises SetNotFound or BadInput."""
 
     def counts(self) -> CatalogCounts:
         """Count what the whole catalog holds."""

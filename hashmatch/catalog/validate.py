@@ -26,7 +26,18 @@ from typing import NamedTuple
 from hashmatch.catalog.wording import shown
 from hashmatch.errors import BadInput
 from hashmatch.hashing.algorithms import table
-from hashmatch.model import MAX_QUALITY, Algorithm, AlgorithmKind, Entry, EntryHash, EntryStatus, Label, Opinion, Stance
+from hashmatch.model import (
+    MAX_QUALITY,
+    Algorithm,
+    AlgorithmKind,
+    Entry,
+    EntryHash,
+    EntryStatus,
+    Label,
+    Opinion,
+    SetMode,
+    Stance,
+)
 from hashmatch.transformations import CROPS, DENSE_CROPS
 
 MAX_ID_CHARS = 256
@@ -246,6 +257,23 @@ def check_set(name: str, **texts: str) -> None:
     for field, text in texts.items():
         if text and (found := _text_problem(field, text, MAX_TEXT_CHARS)):
             raise BadInput(f"{field}: {found.reason}", field=field)
+
+
+def check_mode_change(name: str, before: SetMode, after: SetMode) -> None:
+    """Check that a set does not turn from what gives verdicts into what takes them, or back, in one step.
+
+    Raises
+    ------
+    BadInput
+        It would.
+
+    """
+    if {before, after} == {SetMode.ENFORCED, SetMode.ALLOW}:
+        raise BadInput(
+            f"{shown(name)} is {before}; {after} in one step would turn every verdict around. "
+            "Put it into shadow first, look at what it reports, then take the second step",
+            field="mode",
+        )
 
 
 def check_stated(**texts: str) -> None:

@@ -66,12 +66,12 @@ FIELDS: Mapping[str, str] = MappingProxyType(
 
 HIT_FIELDS: Mapping[str, str] = MappingProxyType(
     {
-        "verdict": "what this hit alone amounts to; `no_match` in a shadow set",
+        "verdict": "what this hit alone amounts to; `no_match` in a shadow or allow set, and where one suppresses it",
         "rule": "the policy rule that counted it",
         "set": "name of the set",
         "set_id": "identity of the set, never reused",
         "set_version": "version of the set that was searched",
-        "set_mode": "`enforced` or `shadow`",
+        "set_mode": "`enforced`, `shadow` or `allow`",
         "harm_domain": "what the set is about",
         "entry_id": "the entry",
         "entry_status": "`active`, `disputed` or `quarantined`",
@@ -84,6 +84,7 @@ HIT_FIELDS: Mapping[str, str] = MappingProxyType(
         "frame": "frame of an animation, from 0",
         "view": "what was done to the original when the entry was made, e.g. a crop; empty for the picture as it is",
         "chance": "values of an unrelated list of this length to be expected so near, at most; null: not known",
+        "allowed_by": "`set/entry` of the allow set that suppresses or contradicts this hit; empty as a rule",
     }
 )
 """Keys of one of the ``hits``."""

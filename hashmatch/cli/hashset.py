@@ -25,7 +25,7 @@ import click
 from hashmatch.cli import author, list_formats, transfer
 from hashmatch.cli.options import GlobalOptions, Group, example, pass_options
 from hashmatch.cli.output import Cell, Output, Results, Styled
-from hashmatch.errors import ExitCode
+from hashmatch.errors import BadInput, ExitCode
 from hashmatch.model import Entry, EntryStatus, HarmDomain, HashSet, SetMode
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ SET_FIELDS: Mapping[str, str] = MappingProxyType(
         "jurisdiction": "ISO 3166 code or free text",
         "terms": "conditions of use",
         "description": "free text",
-        "mode": "`enforced`, or `shadow`: hits are reported and never change a verdict",
+        "mode": "`enforced`; `shadow`: hits are reported and never change a verdict; `allow`: they suppress other hits",
         "version": "grows by one with every committed change",
         "entries": "entries that are not withdrawn",
         "withdrawn": "entries that are",
@@ -85,6 +85,7 @@ EVENT_FIELDS: Mapping[str, str] = MappingProxyType(
 )
 """Keys of an event in ``history --json``."""
 
+MODES = "enforced (default): hits give verdicts; shadow: they are reported; allow: they suppress other hits."
 _SET_COLUMNS = ("name", "domain", "mode", "version", "entries", "withdrawn", "owner", "source")
 _STATUS_STYLES = MappingProxyType(
     {
@@ -133,19 +134,24 @@ def hashset() -> None:
 @click.option("--jurisdiction", default="", help="ISO 3166 code or free text.")
 @click.option("--terms", default="", help="Conditions of use, e.g. stop_transmission_only.")
 @click.option("--description", default="", help="Free text.")
-@click.option("--shadow", is_flag=True, help="Report hits without letting them change a verdict.")
+@click.option("--mode", type=click.Choice([mode.value for mode in SetMode]), help=MODES)
+@click.option("--shadow", is_flag=True, help="The same as --mode shadow.")
 @pass_options
-def create(options: GlobalOptions, /, name: str, domain: str | None, *, shadow: bool, **details: str) -> ExitCode:
+def create(
+    options: GlobalOptions, /, name: str, domain: str | None, mode: str | None, *, shadow: bool, **details: str
+) -> ExitCode:
     """Make an empty set.
 
-    --domain is required: it decides where a report of a match may go.
+    --domain is required: it decides where a report of a match may go, and of an allow set, which hits it suppresses.
     """
     if domain is None:
         raise click.MissingParameter(param_hint="'--domain'", param_type="option")
+    if shadow and mode not in {None, SetMode.SHADOW}:
+        raise BadInput(f"--shadow and --mode {mode} are two answers to one question; give one of them", field="mode")
     output = Output(options)
-    mode = SetMode.SHADOW if shadow else SetMode.ENFORCED
+    chosen = SetMode.SHADOW if shadow else SetMode(mode or SetMode.ENFORCED)
     with open_catalog(options, make=True) as catalog:
-        _print_sets(output, catalog.create_set(name, HarmDomain(domain), mode=mode, **details))
+        _print_sets(output, catalog.create_set(name, HarmDomain(domain), mode=chosen, **details))
     return ExitCode.CLEAN
 
 
@@ -258,7 +264,10 @@ def show(options: GlobalOptions, name: str, entries: int) -> ExitCode:
 @click.option("--by", "actor", metavar="WHO", help="Who decides; default: the user's login name.")
 @pass_options
 def mode_(options: GlobalOptions, name: str, mode: str, reason: str, actor: str | None) -> ExitCode:
-    """Let the hits of a set change verdicts (enforced), or only be reported (shadow)."""
+    """Let the hits of a set change verdicts (enforced), only be reported (shadow), or suppress other hits (allow).
+
+    From enforced to allow or back a set goes by way of shadow: each step would turn every verdict around.
+    """
     with open_catalog(options) as catalog:
         changed = catalog.set_mode(name, SetMode(mode), reason=reason, actor=actor or login_name())
     _print_sets(Output(options), changed)

@@ -38,11 +38,13 @@ from hashmatch.hashing import algorithms
 from hashmatch.hashing.digests import digest
 from hashmatch.matching import policy as rules
 from hashmatch.matching import screening
+from hashmatch.matching.modes import enforced
 from hashmatch.matching.policy import Decision, Evidence
 from hashmatch.model import (
     MAX_QUALITY,
     Digests,
     EntryHash,
+    EntryStatus,
     Fidelity,
     HashOptions,
     MatchReport,
@@ -55,6 +57,9 @@ from hashmatch.model import (
 
 _QUALITY_ALGORITHM = "pdq"
 """Always computed: its quality gates every other perceptual hash."""
+
+_MORE = 8
+"""How many times more is asked for where quarantined entries are in the way: three turns see 51,200 of them."""
 
 
 class Hasher(Protocol):
@@ -231,17 +236,24 @@ class Engine:
         return bool(self._view_algorithms & self._deciding & self._index.algorithms())
 
     def _search(self, queries: tuple[Query, ...], sets: frozenset[str] | None) -> SearchResult:
-        """Search; when the answer was cut short, make sure that shadow sets did not crowd out those that decide."""
-        result = self._index.search(queries, sets=sets, max_hits=self._max_hits)
-        if not result.truncated:
-            return result
-        refs = {found.entry.set_name: found.entry.mode for found in result.found}
-        shadow = {name for name, mode in refs.items() if not rules.enforced(name, mode, self._policy)}
-        if not shadow:
-            return result
-        rest = (self._index.set_names() if sets is None else sets) - shadow
-        enforced = self._index.search(queries, sets=rest, max_hits=self._max_hits)
-        return dataclasses.replace(enforced, found=enforced.found + result.found, truncated=True)
+        """Search; when the answer was cut short, make sure that what decides nothing did not crowd out what does.
+
+        Each turn leaves out the sets that were found to decide nothing, or, where quarantined entries are among the
+        others, asks for more.
+        """
+        max_hits = self._max_hits
+        result = latest = self._index.search(queries, sets=sets, max_hits=max_hits)
+        rest = self._index.set_names() if sets is None else sets
+        while latest.truncated:
+            refs = {found.entry.set_name: found.entry.mode for found in latest.found}
+            others = {name for name, mode in refs.items() if not enforced(name, mode, self._policy)}
+            if not others and all(found.entry.status is not EntryStatus.QUARANTINED for found in latest.found):
+                break
+            rest -= others
+            max_hits *= 1 if others else _MORE
+            latest = self._index.search(queries, sets=rest, max_hits=max_hits)
+            result = dataclasses.replace(latest, found=latest.found + result.found, truncated=True)
+        return result
 
     def _check_sets(self, sets: frozenset[str] | None) -> None:
         unknown = sorted(sets - self._index.set_names()) if sets else []

@@ -30,6 +30,8 @@ from hashmatch.config import PolicyConfig
 from hashmatch.hashing.algorithms import OPAQUE
 from hashmatch.limits import AlgorithmPolicy
 from hashmatch.matching import chance
+from hashmatch.matching.allow import TRANSFORMATION_OF_DIGESTS, Allowed, Effect
+from hashmatch.matching.modes import mode_of
 from hashmatch.model import (
     ComputedHash,
     Digests,
@@ -54,6 +56,10 @@ RULES: Mapping[str, str] = {
     "entry_disputed": "near enough to match, but somebody disputes the entry: a person should look",
     "entry_quarantined": "the entry is quarantined, so that its hits are reported and change no verdict",
     "layout_like": "near enough to match, but as blank as pages, differing in their words only: a person should look",
+    "contradicts_allow_set": "as near to an entry of an allow set, which says not harmful: a person should look",
+    "suppressed_by_allow_set": "nearer to an entry of an allow set, which was reviewed and is not harmful",
+    "entry_allowed": "an entry of an allow set, reviewed and not harmful: it suppresses hits that are less near",
+    "allowed_without_effect": "in an allow set, but not near enough, disputed or page-like: it suppresses nothing",
     "set_in_shadow": "found in a shadow set, which is reported and never changes the verdict",
     "nothing_within_reach": "looked with usable hashes and found nothing",
     "picture_refused": "the file could not be decoded, and no digest of it is known",
@@ -63,14 +69,13 @@ RULES: Mapping[str, str] = {
     "no_usable_hash": "none of the hashes given may decide",
 }
 
-TRANSFORMATION_OF_DIGESTS = "bytes"
-"""What a report names as the transformation of a digest: it is the file that matched, not a view of the picture."""
-
 UNKNOWN: Mapping[str, int] = types.MappingProxyType({})
 """The length of a list of which nothing is known."""
 
 _OPAQUE = frozenset(row.name for row in OPAQUE)
 _NEVER = AlgorithmPolicy()
+_SHOWN_FIRST = {"entry_allowed": 0, "suppressed_by_allow_set": 1}
+"""Of what decides nothing: what explains the verdict is not cut off by what does not."""
 _STRENGTH = {Verdict.NO_MATCH: 0, Verdict.POSSIBLE_MATCH: 1, Verdict.MATCH: 2}
 
 
@@ -202,16 +207,12 @@ def queries_for_given(
     return digests + queries_for(given, policy, values)
 
 
-def enforced(set_name: str, mode: SetMode, policy: PolicyConfig) -> bool:
-    """Whether hits in this set may change a verdict; the configuration overrides the set's own mode."""
-    return SetMode(policy.sets.get(set_name, mode)) is SetMode.ENFORCED
-
-
 def decide(evidence: Evidence, policy: PolicyConfig, *, max_hits: int) -> Decision:
     """Return the verdict on one picture or one set of hashes."""
     comparisons = _comparisons([query.algorithm for query in evidence.queries], evidence.values)
+    allowed = Allowed(evidence.found, evidence.queries, policy)
     hits = strongest_per_entry(
-        _weigh(found, evidence.queries[found.query], comparisons, policy) for found in evidence.found
+        _weigh(found, evidence.queries[found.query], comparisons, policy, allowed) for found in evidence.found
     )
     speaking = [hit for hit in hits if hit.verdict is not Verdict.NO_MATCH]
     kept = tuple(hits[:max_hits])
@@ -223,7 +224,9 @@ def decide(evidence: Evidence, policy: PolicyConfig, *, max_hits: int) -> Decisi
             return Decision(
                 Verdict.NOT_CHECKED, rule, kept, evidence.refusal or reason, evidence.detail or detail(evidence, policy)
             )
-    return Decision(Verdict.NO_MATCH, hits[0].rule if hits else "nothing_within_reach", kept)
+    suppressed = any(hit.rule == "suppressed_by_allow_set" for hit in hits)
+    shown = "suppressed_by_allow_set" if suppressed else hits[0].rule if hits else "nothing_within_reach"
+    return Decision(Verdict.NO_MATCH, shown, kept)
 
 
 def strongest_per_entry(hits: Iterable[Hit]) -> list[Hit]:
@@ -278,10 +281,11 @@ def _edge(kind: str, row: AlgorithmPolicy, quality: int | None, comparisons: int
     return max(row.match_distance, chosen)
 
 
-def _rank(hit: Hit) -> tuple[int, int, bool, str, str, str, int]:
+def _rank(hit: Hit) -> tuple[int, int, int, bool, str, str, str, int]:
     is_view = hit.transformation != TRANSFORMATION_OF_DIGESTS
     return (
         -_STRENGTH[hit.verdict],
+        _SHOWN_FIRST.get(hit.rule, len(_SHOWN_FIRST)),
         hit.distance,
         is_view,
         hit.entry.set_name,
@@ -291,7 +295,7 @@ def _rank(hit: Hit) -> tuple[int, int, bool, str, str, str, int]:
     )
 
 
-def _weigh(found: Found, query: Query, comparisons: Mapping[str, int], policy: PolicyConfig) -> Hit:
+def _weigh(found: Found, query: Query, comparisons: Mapping[str, int], policy: PolicyConfig, allowed: Allowed) -> Hit:
     """Turn one found entry into a hit with its own verdict, rule and threshold."""
     kind, compared = kind_of(query.transformation), comparisons.get(query.algorithm)
     row = _limits(policy, query.algorithm, kind)
@@ -303,10 +307,21 @@ def _weigh(found: Found, query: Query, comparisons: Mapping[str, int], policy: P
         verdict, rule = Verdict.POSSIBLE_MATCH, "entry_disputed"
     elif near and not is_digest and query.flat is not None and query.flat > policy.max_flat_percent:
         verdict, rule = Verdict.POSSIBLE_MATCH, "layout_like"
-    if found.entry.status is EntryStatus.QUARANTINED:
-        verdict, rule = Verdict.NO_MATCH, "entry_quarantined"
-    if not enforced(found.entry.set_name, found.entry.mode, policy):
-        verdict, rule = Verdict.NO_MATCH, "set_in_shadow"
+    by = None
+    match mode_of(found.entry.set_name, found.entry.mode, policy):
+        case SetMode.SHADOW:
+            verdict, rule = Verdict.NO_MATCH, "set_in_shadow"
+        case SetMode.ALLOW:
+            counts = allowed.counts(found, query)
+            verdict, rule = Verdict.NO_MATCH, "entry_allowed" if counts else "allowed_without_effect"
+        case SetMode.ENFORCED if found.entry.status is EntryStatus.QUARANTINED:
+            verdict, rule = Verdict.NO_MATCH, "entry_quarantined"
+        case SetMode.ENFORCED:
+            effect, by = allowed.effect(found, query)
+            if effect is Effect.SUPPRESSES:
+                verdict, rule = Verdict.NO_MATCH, "suppressed_by_allow_set"
+            elif effect is Effect.CONTRADICTS:
+                verdict, rule = Verdict.POSSIBLE_MATCH, "contradicts_allow_set"
     return Hit(
         verdict=verdict,
         rule=rule,
@@ -319,6 +334,7 @@ def _weigh(found: Found, query: Query, comparisons: Mapping[str, int], policy: P
         frame=query.frame,
         view=found.view,
         chance=None if compared is None else chance.expected(kind, query.quality, found.distance, compared),
+        allowed_by="" if by is None else f"{by.set_name}/{by.entry_id}",
     )
 
 

@@ -86,6 +86,7 @@ class Hit:
     ``transformation`` is what was done to the picture asked about, ``view`` what was done to the original when the
     entry was made. ``chance`` bounds how many values of a list of this size, all of them unrelated to the picture, are
     to be expected this near to one of the hashes asked; None where nothing is known of the algorithm's distances.
+    ``allowed_by`` names the entry of an allow set, ``set/entry``, that suppresses or contradicts this hit.
     """
 
     verdict: Verdict
@@ -99,6 +100,7 @@ class Hit:
     frame: int = 0
     view: str = ""
     chance: float | None = None
+    allowed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

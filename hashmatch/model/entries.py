@@ -36,10 +36,14 @@ class EntryStatus(enum.StrEnum):
 
 
 class SetMode(enum.StrEnum):
-    """Whether hits in a set may change a verdict."""
+    """What hits in a set do to a verdict."""
 
     ENFORCED = "enforced"
+    """They give it."""
     SHADOW = "shadow"
+    """Nothing: they are reported."""
+    ALLOW = "allow"
+    """Reviewed and not harmful: they suppress other hits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def hit_to_json(hit: Hit) -> JsonObject:
         "frame": hit.frame,
         "view": hit.view,
         "chance": hit.chance,
+        "allowed_by": hit.allowed_by,
     }
 
 

@@ -246,6 +246,7 @@ def _hit_to_proto(hit: Hit) -> types_pb2.Hit:
         frame=hit.frame,
         view=hit.view,
         chance=hit.chance,
+        allowed_by=hit.allowed_by,
     )
 
 
@@ -274,6 +275,7 @@ def _hit_from_proto(message: types_pb2.Hit) -> Hit:
         frame=message.frame,
         view=message.view,
         chance=message.chance if message.HasField("chance") else None,
+        allowed_by=message.allowed_by,
     )
 
 

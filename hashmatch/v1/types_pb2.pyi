@@ -192,14 +192,18 @@ class _SetModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SetMode.Value
     SET_MODE_ENFORCED: _SetMode.ValueType  # 1
     SET_MODE_SHADOW: _SetMode.ValueType  # 2
     """Hits are reported and never change the verdict."""
+    SET_MODE_ALLOW: _SetMode.ValueType  # 3
+    """Reviewed, not harmful: hits suppress other hits, as docs/explain/allow.md says."""
 
 class SetMode(_SetMode, metaclass=_SetModeEnumTypeWrapper):
-    """Whether hits in a set may change a verdict."""
+    """What hits in a set do to a verdict."""
 
 SET_MODE_UNSPECIFIED: SetMode.ValueType  # 0
 SET_MODE_ENFORCED: SetMode.ValueType  # 1
 SET_MODE_SHADOW: SetMode.ValueType  # 2
 """Hits are reported and never change the verdict."""
+SET_MODE_ALLOW: SetMode.ValueType  # 3
+"""Reviewed, not harmful: hits suppress other hits, as docs/explain/allow.md says."""
 Global___SetMode: _TypeAlias = SetMode  # noqa: Y015
 
 class _Fidelity:
@@ -313,8 +317,11 @@ class Hit(_message.Message):
     FRAME_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
     CHANCE_FIELD_NUMBER: _builtins.int
+    ALLOWED_BY_FIELD_NUMBER: _builtins.int
     verdict: Global___Verdict.ValueType
-    """MATCH, POSSIBLE_MATCH, or NO_MATCH for an entry of a shadow set, which never changes the report's verdict."""
+    """MATCH, POSSIBLE_MATCH, or NO_MATCH for what does not change the report's verdict: an entry of a shadow or an allow
+    set, and what an allow set suppresses.
+    """
     rule: _builtins.str
     """The policy rule that counted this hit."""
     set_id: _builtins.str
@@ -346,6 +353,8 @@ class Hit(_message.Message):
     to one of the hashes asked; absent where nothing is known of the algorithm's distances. Look-alikes are not
     unrelated.
     """
+    allowed_by: _builtins.str
+    """"set/entry" of the entry of an allow set that suppresses or contradicts this hit; empty as a rule."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Label]: ...
     def __init__(
@@ -369,10 +378,11 @@ class Hit(_message.Message):
         frame: _builtins.int = ...,
         view: _builtins.str = ...,
         chance: _builtins.float | None = ...,
+        allowed_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_chance", b"_chance", "chance", b"chance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chance", b"_chance", "algorithm", b"algorithm", "chance", b"chance", "distance", b"distance", "entry_id", b"entry_id", "entry_status", b"entry_status", "frame", b"frame", "harm_domain", b"harm_domain", "labels", b"labels", "max_distance", b"max_distance", "query_algorithm", b"query_algorithm", "rule", b"rule", "set_id", b"set_id", "set_mode", b"set_mode", "set_name", b"set_name", "set_version", b"set_version", "transformation", b"transformation", "verdict", b"verdict", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chance", b"_chance", "algorithm", b"algorithm", "allowed_by", b"allowed_by", "chance", b"chance", "distance", b"distance", "entry_id", b"entry_id", "entry_status", b"entry_status", "frame", b"frame", "harm_domain", b"harm_domain", "labels", b"labels", "max_distance", b"max_distance", "query_algorithm", b"query_algorithm", "rule", b"rule", "set_id", b"set_id", "set_mode", b"set_mode", "set_name", b"set_name", "set_version", b"set_version", "transformation", b"transformation", "verdict", b"verdict", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__chance: _TypeAlias = _typing.Literal["chance"]  # noqa: Y015
     _WhichOneofArgType__chance: _TypeAlias = _typing.Literal["_chance", b"_chance"]  # noqa: Y015

@@ -97,6 +97,23 @@ def test_the_mode_is_changed_for_a_reason(catalog: Catalog) -> None:
     assert catalog.set_mode("known", SetMode.SHADOW, **WHY).version == 2, "what holds already changes nothing"
 
 
+def test_a_set_does_not_turn_around_in_one_step(catalog: Catalog) -> None:
+    catalog.create_set("known", HarmDomain.OTHER)
+    allow = catalog.create_set("reviewed", HarmDomain.OTHER, mode=SetMode.ALLOW)
+    assert catalog.get_set("reviewed") == allow
+    with pytest.raises(
+        BadInput, match="'known' is enforced; allow in one step would turn every verdict around"
+    ) as caught:
+        catalog.set_mode("known", SetMode.ALLOW, **WHY)
+    assert caught.value.field == "mode"
+    with pytest.raises(BadInput, match="'reviewed' is allow; enforced in one step"):
+        catalog.set_mode("reviewed", SetMode.ENFORCED, **WHY)
+    assert (catalog.get_set("known").version, catalog.get_set("reviewed")) == (1, allow), "nothing was changed"
+    for mode in (SetMode.SHADOW, SetMode.ALLOW, SetMode.SHADOW, SetMode.ENFORCED):
+        assert catalog.set_mode("known", mode, **WHY).mode is mode
+    assert catalog.set_mode("reviewed", SetMode.ALLOW, **WHY) == allow, "what holds already changes nothing"
+
+
 def test_counts_run_over_all_sets(catalog: Catalog) -> None:
     filled(catalog).create_set("other", HarmDomain.OTHER)
     catalog.import_entries("other", [Entry("x", (pdq(1),))])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hashmatch.catalog.sqlite import SqliteCatalog
@@ -12,8 +12,9 @@ from hashmatch.config import IndexConfig, PolicyConfig
 from hashmatch.exchange import delimited
 from hashmatch.index.live import LiveIndex
 from hashmatch.matching.engine import Engine, HashedItem
-from hashmatch.model import EntryHash, HarmDomain, MatchReport, Verdict
+from hashmatch.model import EntryHash, HarmDomain, MatchReport, SetMode, Verdict
 from hashmatch.publish import Publisher
+from tests.support.catalog import WHY
 from tests.support.ports import FakeHasher
 
 PHOTODNA = bytes(range(144))
@@ -66,3 +67,34 @@ async def test_an_opaque_value_goes_from_a_list_to_a_verdict(tmp_path: Path) -> 
         here.catalog.withdraw("known", "e1", reason="a mistake", actor="ann")
         here.publisher.sync()
         assert (await here.ask(EntryHash("photodna", PHOTODNA))).verdict is Verdict.NO_MATCH
+
+
+async def test_allowed_disputed_shadowed_and_withdrawn_from_the_catalog_on(tmp_path: Path) -> None:
+    near, known = EntryHash("pdq", bytes(31) + b"\x01", 100), bytes(31) + b"\x1f"
+    with scene(tmp_path) as here:
+        here.catalog.create_set("known", HarmDomain.CSAM)
+        here.catalog.create_set("reviewed", HarmDomain.CSAM, mode=SetMode.ALLOW)
+        here.read("known", f"entry_id,pdq\ne1,{known.hex()}\n")
+        assert (await here.ask(near)).verdict is Verdict.MATCH
+        here.read("reviewed", f"entry_id,pdq\nok,{near.hex}\n")
+        report = await here.ask(near)
+        assert (report.verdict, report.rule) == (Verdict.NO_MATCH, "suppressed_by_allow_set")
+        assert [(hit.entry.entry_id, hit.rule, hit.allowed_by) for hit in report.hits] == [
+            ("ok", "entry_allowed", ""),
+            ("e1", "suppressed_by_allow_set", "reviewed/ok"),
+        ]
+        assert (await here.ask(EntryHash("pdq", known, 100))).verdict is Verdict.MATCH, "nearer to the known one"
+        steps: list[tuple[Callable[[], object], str]] = [
+            (lambda: here.catalog.dispute("reviewed", "ok", **WHY), "within_match_distance"),
+            (lambda: here.catalog.reinstate("reviewed", "ok", **WHY), "suppressed_by_allow_set"),
+            (lambda: here.catalog.set_mode("reviewed", SetMode.SHADOW, **WHY), "within_match_distance"),
+            (lambda: here.catalog.dispute("known", "e1", **WHY), "entry_disputed"),
+            (lambda: here.catalog.set_mode("known", SetMode.SHADOW, **WHY), "set_in_shadow"),
+            (lambda: here.catalog.set_mode("reviewed", SetMode.ALLOW, **WHY), "entry_allowed"),
+            (lambda: here.catalog.withdraw("reviewed", "ok", **WHY), "set_in_shadow"),
+            (lambda: here.catalog.withdraw("known", "e1", **WHY), "nothing_within_reach"),
+        ]
+        for change, rule in steps:
+            change()
+            here.publisher.sync()
+            assert (await here.ask(near)).rule == rule

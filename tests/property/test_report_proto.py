@@ -75,7 +75,9 @@ refs = st.builds(
     labels,
 )
 chances = st.none() | st.floats(0, allow_infinity=False)
-hits = st.builds(Hit, st.sampled_from(Verdict), texts, refs, *[texts] * 2, *[counts] * 2, texts, counts, texts, chances)
+hits = st.builds(
+    Hit, st.sampled_from(Verdict), texts, refs, *[texts] * 2, *[counts] * 2, texts, counts, texts, chances, texts
+)
 reports = st.builds(
     MatchReport,
     texts,

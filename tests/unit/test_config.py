@@ -38,7 +38,8 @@ def test_environment_over_file_over_default(tmp_path: Path) -> None:
         (
             "[policy.algorithms.pdq]\nmatch = 31",
             "policy.algorithms.pdq.match: no such setting; "  # noqa: ISC004  one text
-            "there are match_distance, possible_distance, possible_distance_max, min_quality",
+            "there are match_distance, possible_distance, possible_distance_max, allow_distance, "
+            "min_quality",
         ),
         (
             "[policy.algorithms.pdq]\nmatch_distance = 50",
@@ -57,7 +58,7 @@ def test_environment_over_file_over_default(tmp_path: Path) -> None:
             "policy.review_false_rate: nan is out of range; 1e-15 to 1 values per picture",
         ),
         ("[policy]\nreview_false_rate = 'rare'", "policy.review_false_rate: expected float, got 'rare'"),
-        ("[policy.sets]\nx = 'loud'", 'policy.sets: expected set names with "enforced" or "shadow"'),
+        ("[policy.sets]\nx = 'loud'", "policy.sets: expected set names with one of enforced, shadow, allow"),
         (
             "[decode]\nmax_bytes = 40000000",
             "server.max_message_bytes: 34603008 must exceed decode.max_bytes (40000000), "  # noqa: ISC004  one text

@@ -68,6 +68,13 @@ def test_a_set_is_made_with_all_that_was_said_of_it(shell: Shell) -> None:
     assert shell.text("create", "trial", "--domain", "tvec", code=2)[0].startswith("error: ")
 
 
+def test_a_set_is_made_with_a_mode(shell: Shell) -> None:
+    assert shell.json("create", "reviewed", "--domain", "csam", "--mode", "allow")[0]["mode"] == "allow"
+    assert shell.json("create", "trial", "--domain", "csam", "--mode", "shadow", "--shadow")[0]["mode"] == "shadow"
+    both = shell.text("create", "x", "--domain", "csam", "--mode", "allow", "--shadow", code=2)
+    assert both == ["error: --shadow and --mode allow are two answers to one question; give one of them"]
+
+
 def test_the_first_set_makes_the_catalog(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shell = Shell(tmp_path / "new" / "data", capsys)
     assert shell.json("create", "first", "--domain", "csam")[0]["mode"] == "enforced"

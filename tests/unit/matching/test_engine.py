@@ -24,6 +24,7 @@ from hashmatch.matching.engine import Engine, HashedItem, Submission
 from hashmatch.model import (
     ComputedHash,
     EntryHash,
+    EntryStatus,
     HashOptions,
     MediaInfo,
     Picture,
@@ -140,6 +141,23 @@ async def test_sets_restrict_the_search_and_unknown_names_are_refused() -> None:
 async def test_a_flood_of_shadow_hits_cannot_hide_an_enforced_one() -> None:
     shadow = [("pdq", PDQ_ZERO, entry_ref(f"s{n}", set_name="trial", mode=SetMode.SHADOW)) for n in range(50)]
     index = FakeIndex([*shadow, ("pdq", flipped(PDQ_ZERO, 20), entry_ref("real"))])
+    report = await engine(FakeHasher(), index, max_hits=2).detect(Submission(IMAGE))
+    assert (report.verdict, report.hits[0].entry.entry_id, report.truncated) == (Verdict.MATCH, "real", True)
+
+
+async def test_a_flood_of_allowed_and_shadow_hits_cannot_hide_an_enforced_one() -> None:
+    """Nor can two floods, one behind the other, of which the first search sees only the nearer one."""
+    shadow = [("pdq", PDQ_ZERO, entry_ref(f"s{n}", set_name="trial", mode=SetMode.SHADOW)) for n in range(50)]
+    value = flipped(PDQ_ZERO, 10)
+    allow = [("pdq", value, entry_ref(f"a{n}", set_name="reviewed", mode=SetMode.ALLOW)) for n in range(50)]
+    index = FakeIndex([*shadow, *allow, ("pdq", flipped(PDQ_ZERO, 20), entry_ref("real"))])
+    report = await engine(FakeHasher(), index, max_hits=2).detect(Submission(IMAGE))
+    assert (report.verdict, report.hits[0].entry.entry_id, report.truncated) == (Verdict.MATCH, "real", True)
+
+
+async def test_a_flood_of_quarantined_entries_cannot_hide_another_one_of_their_set() -> None:
+    ended = [("pdq", PDQ_ZERO, entry_ref(f"q{n}", status=EntryStatus.QUARANTINED)) for n in range(500)]
+    index = FakeIndex([*ended, ("pdq", flipped(PDQ_ZERO, 20), entry_ref("real"))])
     report = await engine(FakeHasher(), index, max_hits=2).detect(Submission(IMAGE))
     assert (report.verdict, report.hits[0].entry.entry_id, report.truncated) == (Verdict.MATCH, "real", True)
 

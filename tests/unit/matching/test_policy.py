@@ -219,7 +219,8 @@ def test_every_rule_that_can_be_named_is_explained() -> None:
         "entry_disputed",
         "layout_like",
     }
-    named |= {"entry_quarantined", "set_in_shadow", "nothing_within_reach"}
+    named |= {"entry_quarantined", "set_in_shadow", "nothing_within_reach", "entry_allowed", "allowed_without_effect"}
+    named |= {"suppressed_by_allow_set", "contradicts_allow_set"}
     assert named == set(RULES)
 
 
