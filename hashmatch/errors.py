@@ -202,3 +202,9 @@ class RollbackRefused(IntegrityError):
     """The offered generation is not newer than the one being served."""
 
     status = Status.FAILED_PRECONDITION
+
+
+class ManifestRefused(IntegrityError):
+    """A signed list did not verify, or does not follow the one before; nothing was imported."""
+
+    status = Status.FAILED_PRECONDITION

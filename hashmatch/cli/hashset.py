@@ -17,12 +17,13 @@ import getpass
 import itertools
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hashmatch.cli import author, list_formats, transfer
+from hashmatch.cli import author, diff, keys, list_formats, transfer
 from hashmatch.cli.options import GlobalOptions, Group, example, pass_options
 from hashmatch.cli.output import Cell, Output, Results, Styled
 from hashmatch.errors import BadInput, ExitCode
@@ -101,6 +102,10 @@ domain_option = click.option(
 )
 
 
+def _path_option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
+    return click.option(*names, type=click.Path(path_type=Path), metavar="FILE", **attributes)
+
+
 def open_catalog(options: GlobalOptions, *, make: bool = False) -> SqliteCatalog:
     """Open the embedded catalog; ``make`` creates it and the data directory when there is none yet.
 
@@ -172,6 +177,11 @@ def create(
 @domain_option
 @click.option("--create", "make", is_flag=True, help="Make the set when there is none; needs --domain.")
 @click.option("--rejected", metavar="FILE", help="Write every rejected row there, as JSON Lines.")
+@_path_option("--manifest", help="The list's signed manifest; default: FILE.manifest.json where there is one.")
+@_path_option("--issuer-key", help="Public key of who signs; kept for this set from then on.")
+@click.option("--unsigned", is_flag=True, help="Do not look at a manifest, even if the set takes signed lists only.")
+@click.option("--accept-gap", is_flag=True, help="Take a full list although releases before it were not seen.")
+@_path_option("--identity", help="Decrypt the list with the age identity in this file.")
 @pass_options
 def import_(
     options: GlobalOptions,
@@ -184,6 +194,7 @@ def import_(
     domain: str | None,
     make: bool,
     rejected: str | None,
+    **trust: Any,
 ) -> ExitCode:
     """Add or update the entries of a set from FILE (- is standard input), all in one transaction.
 
@@ -191,15 +202,25 @@ def import_(
     the columns algorithm and value; quality, entry_id, labels, source and others are optional. The output of
     `hashmatch hash --json` can be imported as it is. Rows that are refused do not keep the others out.
 
-    Exit codes: 0 all rows taken, 3 some were rejected, 2 nothing could be read.
+    A list with a manifest is verified first: signature, digest, and that it follows what was imported before. The key
+    is named once; afterwards the set takes lists signed with it only.
+
+    Exit codes: 0 all rows taken, 3 some were rejected, 2 nothing could be read, 5 the list does not verify.
     """
+    from hashmatch.cli.signed import Trust
+
     with open_catalog(options, make=make) as catalog:
         target = transfer.Target(name, HarmDomain(domain) if domain else None, make=make)
         notation = transfer.Notation(format_name, format_options)
-        return transfer.import_file(catalog, target, file, Output(options), notation=notation, rejected_file=rejected)
+        return transfer.import_file(
+            catalog, target, file, Output(options), notation=notation, rejected_file=rejected, trust=Trust(**trust)
+        )
 
 
 hashset.add_command(author.author)
+hashset.add_command(diff.diff)
+hashset.add_command(keys.keygen)
+hashset.add_command(keys.manifest)
 hashset.add_command(list_formats.formats)
 
 
@@ -208,23 +229,31 @@ hashset.add_command(list_formats.formats)
     epilog=example(
         "hashmatch hashset export known --format csv --output known.csv",
         "hashmatch hashset export known | gzip > known.jsonl.gz",
+        "hashmatch hashset export known --output known.jsonl --sign hotline.key",
     ),
 )
 @click.argument("name")
 @click.option("--format", "format_name", default="jsonl", show_default=True, metavar="NAME", help="Format.")
 @click.option("--output", "file", default="-", show_default=True, metavar="FILE", help="- is standard output.")
+@_path_option("--sign", "signing_key", help="Write FILE.manifest.json too, signed with this key (hashset keygen).")
+@click.option("--issuer", default="", metavar="TEXT", help="Who signs; default: the set's owner.")
+@_path_option("--since", help="Only what changed since the release of this earlier manifest of yours.")
+@click.option("--encrypt-to", "recipients", multiple=True, metavar="KEY", help="age recipient, or a file of them.")
 @pass_options
-def export(options: GlobalOptions, name: str, format_name: str, file: str) -> ExitCode:
+def export(options: GlobalOptions, /, name: str, format_name: str, file: str, **seal: Any) -> ExitCode:
     """Write every entry of a set, withdrawn ones included, as of one version.
 
     csv and jsonl carry an entry whole. Of any other format it is said what could not be carried, by kind and number;
     withdrawn and disputed entries are left out where the format cannot call them so. `hashset formats` lists them. A
-    file appears under its name only when it is complete.
+    file appears under its name only when it is complete. With --sign a manifest is written beside it: which set and
+    version, which one came before, how much is in it, and the digest of the list.
 
     Exit codes: 0 all entries written, 3 some were left out, 2 bad input.
     """
+    from hashmatch.cli.signed import Seal
+
     with open_catalog(options) as catalog:
-        return transfer.export_file(catalog, name, file, format_name, Output(options))
+        return transfer.export_file(catalog, name, file, Output(options), format_name=format_name, seal=Seal(**seal))
 
 
 @hashset.command("list", epilog=example("hashmatch hashset list --json"))

@@ -21,6 +21,8 @@ from hashmatch.progress import Progress
 
 if TYPE_CHECKING:
     from hashmatch.catalog.store import Catalog
+    from hashmatch.cli.signed import Seal, Trust
+    from hashmatch.exchange.manifest import Manifest
 
 IMPORT_FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -59,8 +61,8 @@ class Target:
     domain: HarmDomain | None
     make: bool
 
-    def prepare(self, catalog: Catalog) -> None:
-        """Make sure that the set exists and is about what the caller thinks it is.
+    def prepare(self, catalog: Catalog, manifest: Manifest | None = None) -> None:
+        """Make sure that the set exists and is about what the caller thinks it is; a manifest says what a new one is.
 
         Raises
         ------
@@ -77,12 +79,23 @@ class Target:
                 raise SetNotFound(
                     f"no hash set {self.name!r}; add --create --domain DOMAIN to make it", field="name"
                 ) from error
-            if self.domain is None:
+            domain = self.domain or (manifest.harm_domain if manifest else None)
+            if domain is None:
                 raise BadInput(
                     f"--create needs --domain: it decides where a report of a match in {self.name!r} may go",
                     field="domain",
                 ) from error
-            catalog.create_set(self.name, self.domain)
+            if manifest is None:
+                catalog.create_set(self.name, domain)
+            else:
+                catalog.create_set(
+                    self.name,
+                    domain,
+                    owner=manifest.issuer,
+                    source=manifest.set_name,
+                    terms=manifest.terms,
+                    jurisdiction=manifest.jurisdiction,
+                )
             return
         if self.domain not in {None, existing.domain}:
             raise BadInput(
@@ -139,38 +152,71 @@ class Notation:
 
 
 def import_file(
-    catalog: Catalog, target: Target, file: str, output: Output, *, notation: Notation, rejected_file: str | None
+    catalog: Catalog,
+    target: Target,
+    file: str,
+    output: Output,
+    *,
+    notation: Notation,
+    rejected_file: str | None,
+    trust: Trust,
 ) -> ExitCode:
     """Import ``file`` in one transaction and print what that did.
 
     Raises
     ------
     BadInput
-        The file cannot be read, or held nothing that could be taken in.
+        The file cannot be read, or held nothing that could be taken in, or is not signed and has to be.
     BadFile
         The file is not in the format.
+    ManifestRefused, RollbackRefused
+        It is signed, and does not verify or does not follow what was imported before.
 
     """
-    from hashmatch.exchange import formats
-    from hashmatch.exchange.compressed import unpacked
-
     with contextlib.ExitStack() as stack:
-        source, size_bytes = stack.enter_context(opened_for_reading(file))
-        progress = stack.enter_context(output.progress())
-        stream = unpacked(io.BufferedReader(_Watched(file, source, progress), _READ_BYTES))
-        chosen = formats.choose(notation.name, file.removesuffix(".gz"), stream.peek())
-        options = notation.stated()
-        target.prepare(catalog)
         keep = _keeper(stack.enter_context(opened_for_writing(rejected_file))) if rejected_file else None
-        progress.start(f"importing {file}", size_bytes, "bytes")
-        result = catalog.import_entries(target.name, chosen.read(stream, options), on_rejected=keep)
+        result = read_into(catalog, target, file, output, notation=notation, trust=trust, on_rejected=keep)
     print_result(result, file, output)
     if not (result.added or result.updated or result.unchanged):
         raise BadInput(f"{file}: nothing was imported: {_why_nothing(result)}", field="file")
     return ExitCode.SKIPPED if result.rejected else ExitCode.CLEAN
 
 
-def export_file(catalog: Catalog, name: str, file: str, format_name: str, output: Output) -> ExitCode:
+def read_into(
+    catalog: Catalog,
+    target: Target,
+    file: str,
+    output: Output,
+    *,
+    notation: Notation,
+    trust: Trust,
+    on_rejected: Callable[[Rejected], None] | None = None,
+) -> ImportResult:
+    """Import ``file`` in one transaction; raises as :func:`import_file` does."""
+    from hashmatch.cli import signed
+    from hashmatch.exchange import formats
+    from hashmatch.exchange.compressed import unpacked
+
+    with contextlib.ExitStack() as stack:
+        source, size_bytes = stack.enter_context(opened_for_reading(file))
+        progress = stack.enter_context(output.progress())
+        watched = io.BufferedReader(_Watched(file, source, progress), _READ_BYTES)
+        found = signed.verified(catalog, target.name, file, trust)
+        stream = unpacked(stack.enter_context(signed.decrypted(watched, trust.identity, file)))
+        chosen = formats.choose(notation.name, file.removesuffix(".gz"), stream.peek())
+        options = notation.stated()
+        target.prepare(catalog, None if found is None else found.manifest)
+        if found is not None:
+            found.check(catalog.get_set(target.name))
+        progress.start(f"importing {file}", size_bytes, "bytes")
+        rows = signed.verified_rows(lambda source: chosen.read(source, options), stream, found, file)
+        result = catalog.import_entries(target.name, rows, on_rejected=on_rejected)
+        if found is not None:
+            found.remember(catalog, target.name)
+    return result
+
+
+def export_file(catalog: Catalog, name: str, file: str, output: Output, *, format_name: str, seal: Seal) -> ExitCode:
     """Write the entries of a set to ``file``.
 
     Raises
@@ -178,19 +224,19 @@ def export_file(catalog: Catalog, name: str, file: str, format_name: str, output
     SetNotFound
         Before anything is written.
     BadInput
-        The file cannot be written, or there is no such format.
+        The file cannot be written, there is no such format, or a key is none.
 
     """
+    from hashmatch.cli import signed
     from hashmatch.exchange import formats
     from hashmatch.exchange.losses import Losses
 
     chosen = formats.named(format_name)
-    hash_set = catalog.get_set(name)
-    entries = catalog.entries(name)
     losses = Losses()
-    with opened_for_writing(file) as stream:
-        count = chosen.write(entries, stream, losses, hash_set)
+    count = signed.export(catalog, name, file, chosen, seal=seal, losses=losses)
     output.remark(f"{count} entries of {name} written" + ("" if file == STANDARD_STREAM else f" to {file}"))
+    if seal.signing_key is not None:
+        output.remark(f"signed; the manifest is {file}{signed.SUFFIX}")
     for loss in losses:
         output.remark(f"{chosen.name}: {loss}")
     return ExitCode.SKIPPED if losses.entries else ExitCode.CLEAN
@@ -207,10 +253,7 @@ def _keeper(stream: BinaryIO) -> Callable[[Rejected], None]:
 
 def print_result(result: ImportResult, file: str, output: Output) -> None:
     """Print what an import of ``file`` did, the first of the rejected rows included."""
-    for row in result.rejections[:REJECTED_SHOWN]:
-        output.remark(f"{file}:{row.position}: rejected: {row.field}: {row.reason}")
-    if result.rejected > REJECTED_SHOWN:
-        output.remark(f"... and {result.rejected - REJECTED_SHOWN} more; --rejected FILE keeps all of them")
+    print_rejections(result, file, output)
     target = result.hash_set
     record = {
         "set": target.name,
@@ -225,6 +268,14 @@ def print_result(result: ImportResult, file: str, output: Output) -> None:
     with output.results("set", "version", "entries", "added", "updated", "unchanged", "rejected") as results:
         counts = (result.added, result.updated, result.unchanged, result.rejected)
         results.add(record, target.name, target.version, target.entries, *counts)
+
+
+def print_rejections(result: ImportResult, file: str, output: Output) -> None:
+    """Print the first rejected rows."""
+    for row in result.rejections[:REJECTED_SHOWN]:
+        output.remark(f"{file}:{row.position}: rejected: {row.field}: {row.reason}")
+    if result.rejected > REJECTED_SHOWN:
+        output.remark(f"... and {result.rejected - REJECTED_SHOWN} more; --rejected FILE keeps all of them")
 
 
 def _why_nothing(result: ImportResult) -> str:

@@ -16,6 +16,7 @@ from hashmatch.cli.list_formats import FORMAT_FIELDS
 from hashmatch.cli.main import main
 from hashmatch.cli.options import CATALOG_NAME, GlobalOptions
 from hashmatch.cli.output import Output
+from hashmatch.cli.signed import Trust
 from hashmatch.cli.transfer import (
     IMPORT_FIELDS,
     REJECTED_FIELDS,
@@ -163,7 +164,9 @@ def test_standard_input_is_imported_and_its_format_recognised(tmp_path: Path, mo
     with SqliteCatalog.open(tmp_path / CATALOG_NAME) as catalog:
         target = Target("x", HarmDomain.OTHER, make=True)
         output = Output(GlobalOptions(quiet=True))
-        assert import_file(catalog, target, "-", output, notation=Notation("auto"), rejected_file=None) == 0
+        assert (
+            import_file(catalog, target, "-", output, notation=Notation("auto"), rejected_file=None, trust=Trust()) == 0
+        )
         assert [entry.hashes[0].hex for entry in catalog.entries("x")] == ["02" * 16]
 
 
