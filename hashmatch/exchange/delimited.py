@@ -14,7 +14,10 @@ reports and logs, so the column is refused, once, as a rejected row of the heade
 One line is one row: no field of an entry may hold a line break, so a quote that is left open spoils its own row and not
 the rest of the file. Lines without a quote, nearly all, are split without a parser.
 
-What this module deliberately does not do: it writes one form only, a row per hash; rows of one entry share its id.
+A row without a value is a tombstone if it is withdrawn: it names the entry that it withdraws.
+
+What this module deliberately does not do: it writes one form only, a row per hash; rows of one entry share its id. The
+reasons and dates of opinions have no place in it; whoever writes is told.
 """
 
 from __future__ import annotations
@@ -30,9 +33,10 @@ from hashmatch.errors import BadFile
 from hashmatch.exchange import rows
 from hashmatch.exchange.heads import Head
 from hashmatch.exchange.lines import numbered_lines
+from hashmatch.exchange.losses import Losses
 from hashmatch.exchange.rows import BadCell
 from hashmatch.hashing.algorithms import exact_names
-from hashmatch.model import Algorithm, Entry, EntryHash, Label, Rejected
+from hashmatch.model import Algorithm, Entry, EntryHash, EntryStatus, HashSet, Label, Rejected
 
 COLUMNS = (
     "algorithm",
@@ -47,6 +51,9 @@ COLUMNS = (
     "status_reason",
     "received_at",
     "view",
+    "terms",
+    "jurisdiction",
+    "opinions",
 )
 """What is written, and what is understood besides columns named after algorithms."""
 
@@ -210,12 +217,7 @@ class _RowParser:
 
     def entry(self, number: int, cells: list[str]) -> Entry:
         """Return the entry of one row; raises BadCell."""
-        quality = None if self._quality is None else rows.parse_quality(cells[self._quality])
-        if self._header.hashes:
-            hashes = rows.spread_quality(self._values(cells), quality)
-        else:
-            algorithm, value = self._long_value(cells)
-            hashes = (EntryHash(algorithm.name, value, quality),)
+        hashes = self._hashes(cells)
         if self._view is not None and cells[self._view]:
             hashes = rows.spread_view(hashes, cells[self._view], self._exact)
         entry_id = "" if self._entry_id is None else cells[self._entry_id]
@@ -232,8 +234,25 @@ class _RowParser:
             rows.provenance(*(stated.get(name, "") for name in rows.PROVENANCE)),
             rows.parse_status(stated.get("status", "")),
             stated.get("status_reason", ""),
-            position=number,
+            rows.parse_opinions(stated.get("opinions", "")),
+            number,
         )
+
+    def _hashes(self, cells: list[str]) -> tuple[EntryHash, ...]:
+        """Return the row's hashes; a tombstone has none."""
+        quality = None if self._quality is None else rows.parse_quality(cells[self._quality])
+        if self._header.hashes:
+            values = self._values(cells)
+            return () if not values and self._is_withdrawn(cells) else rows.spread_quality(values, quality)
+        at = self._algorithm or 0
+        if not cells[at] and not cells[self._value] and self._is_withdrawn(cells):
+            return ()
+        algorithm, value = self._long_value(cells)
+        return (EntryHash(algorithm.name, value, quality),)
+
+    def _is_withdrawn(self, cells: list[str]) -> bool:
+        at = self._facts.get("status")
+        return at is not None and rows.parse_status(cells[at]) is EntryStatus.WITHDRAWN
 
     def _long_value(self, cells: list[str]) -> tuple[Algorithm, bytes]:
         """Return what the columns ``algorithm`` and ``value`` say."""
@@ -272,8 +291,13 @@ class _Encoder:
         return self._stream.write(text.encode())
 
 
-def write(entries: Iterable[Entry], stream: BinaryIO) -> int:
+_NO_VALUE = EntryHash("", b"")
+"""What stands in the row of a tombstone."""
+
+
+def write(entries: Iterable[Entry], stream: BinaryIO, /, losses: Losses, hash_set: HashSet | None = None) -> int:
     """Write a list: a header, then one row per hash; return the number of entries."""
+    del hash_set
     writer = csv.writer(_Encoder(stream), lineterminator="\n")
     writer.writerow(COLUMNS)
     written = 0
@@ -289,8 +313,11 @@ def write(entries: Iterable[Entry], stream: BinaryIO) -> int:
             entry.status_reason,
             rows.format_moment(origin.received_at),
         )
-        for item in entry.hashes:
+        more = (origin.terms, origin.jurisdiction, rows.format_opinions(entry.opinions))
+        for item in entry.hashes or (_NO_VALUE,):
             quality = "" if item.quality is None else item.quality
-            writer.writerow((item.algorithm, item.hex, quality, *facts, item.view))
+            writer.writerow((item.algorithm, item.hex, quality, *facts, item.view, *more))
+        if any(item.reason or item.at for item in entry.opinions):
+            losses.detail(entry, "reasons and dates of opinions", "a cell holds who and the stance")
         written = number
     return written

@@ -145,7 +145,7 @@ _TABLE = (
         (".csv", ".tsv"),
         delimited.recognises,
         delimited.read,
-        _whole(delimited.write),
+        delimited.write,
     ),
 )
 """The more particular first: an ICSE file is a CSV file, too."""
@@ -219,6 +219,6 @@ def sniff(file: str, head: bytes) -> Format:
 
 
 def ours(file: str) -> Format:
-    """Return the format of ours, which loses nothing, for a file to be written: CSV by suffix, else JSON Lines."""
+    """Return the format of ours for a file to be written: CSV by suffix, else JSON Lines."""
     suffix = PurePath(file).suffix.lower()
     return FORMATS["csv" if suffix in FORMATS["csv"].suffixes else "jsonl"]

@@ -9,6 +9,8 @@ Two shapes are read, told apart by the key ``hashes``:
 * a flat row, one hash: ``{"algorithm": "pdq", "value": "f8f8...", "quality": 100, "entry_id": "a"}``, which is also
   what ``hashmatch hash --json`` prints. The keys in which that describes the picture are ignored, by name.
 
+A row of either shape that is withdrawn may have no hash, and names the entry that it withdraws.
+
 Rows of one file, next to each other, become one entry: rows without an entry_id that agree in ``path`` are given the
 SHA-256 among them as their id, and the catalog joins what has one id. Without a SHA-256 each row stays an entry of its
 own, since a perceptual value is no identity: flat pictures share theirs.
@@ -33,7 +35,7 @@ from hashmatch.exchange import rows
 from hashmatch.exchange.heads import Head
 from hashmatch.exchange.lines import numbered_lines
 from hashmatch.exchange.rows import BadCell
-from hashmatch.model import Algorithm, Entry, EntryHash, Label, Rejected
+from hashmatch.model import Algorithm, Entry, EntryHash, EntryStatus, Label, Opinion, Rejected
 
 EXPECTED = "JSON Lines in UTF-8: one JSON object per line"
 
@@ -46,13 +48,17 @@ ENTRY_KEYS = frozenset(
         "list_version",
         "external_id",
         "received_at",
+        "terms",
+        "jurisdiction",
         "status",
         "status_reason",
+        "opinions",
     }
 )
 HASH_KEYS = frozenset({"algorithm", "value", "quality", "view"})
 FLAT_KEYS = (ENTRY_KEYS - {"hashes"}) | HASH_KEYS
 LABEL_KEYS = frozenset({"scheme", "version", "value"})
+OPINION_KEYS = frozenset({"who", "stance", "reason", "at", "algorithm"})
 
 TELLING_KEYS = frozenset({"algorithm", "hashes", "entry_id", "error", "path"})
 """One of these is in every line that can be read."""
@@ -163,7 +169,7 @@ def _entry(number: int, found: dict[str, Any], installed: Mapping[str, Algorithm
         hashes = _hashes(found["hashes"], installed)
     else:
         _only(found, FLAT_KEYS | IGNORED_KEYS, "")
-        hashes = (_hash(found, installed, ""),)
+        hashes = () if _is_tombstone(found) else (_hash(found, installed, ""),)
     return Entry(
         _text(found, "entry_id"),
         hashes,
@@ -171,8 +177,14 @@ def _entry(number: int, found: dict[str, Any], installed: Mapping[str, Algorithm
         rows.provenance(*(_text(found, name) for name in rows.PROVENANCE)),
         rows.parse_status(_text(found, "status")),
         _text(found, "status_reason"),
-        position=number,
+        _opinions(found.get("opinions")),
+        number,
     )
+
+
+def _is_tombstone(found: dict[str, Any]) -> bool:
+    """Whether a flat row withdraws an entry without giving a hash of it."""
+    return found.keys().isdisjoint(HASH_KEYS) and rows.parse_status(_text(found, "status")) is EntryStatus.WITHDRAWN
 
 
 def _only(found: dict[str, Any], allowed: frozenset[str], where: str) -> None:
@@ -222,6 +234,26 @@ def _labels(found: object) -> tuple[Label, ...]:
     return tuple(Label(*(_text(item, key, "labels.") for key in ("scheme", "version", "value"))) for item in found)
 
 
+def _opinions(found: object) -> tuple[Opinion, ...]:
+    if found is None:
+        return ()
+    if isinstance(found, str):
+        return rows.parse_opinions(found)
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        expected = f"expected an array of objects, or a text: {rows.OPINIONS_EXPECTED}"
+        raise BadCell("opinions", f"{rows.shown(found)}: {expected}")
+    return tuple(map(_opinion, found))
+
+
+def _opinion(found: dict[str, Any]) -> Opinion:
+    _only(found, OPINION_KEYS, "opinions.")
+    who, stance, reason, at, algorithm = (
+        _text(found, key, "opinions.") for key in ("who", "stance", "reason", "at", "algorithm")
+    )
+    moment = rows.parse_moment(at, "opinions.at")
+    return Opinion(who, rows.parse_stance(stance, "opinions.stance"), reason, moment, algorithm)
+
+
 def write(entries: Iterable[Entry], stream: BinaryIO) -> int:
     """Write a list, one entry per line, keys without a value left out; return the number of entries."""
     written = 0
@@ -239,7 +271,10 @@ def _line(entry: Entry) -> dict[str, Any]:
         "list_version": origin.list_version,
         "external_id": origin.external_id,
         "received_at": rows.format_moment(origin.received_at),
+        "terms": origin.terms,
+        "jurisdiction": origin.jurisdiction,
         "status_reason": entry.status_reason,
+        "opinions": [_opinion_line(item) for item in entry.opinions],
     }
     return {
         "entry_id": entry.entry_id,
@@ -252,3 +287,8 @@ def _line(entry: Entry) -> dict[str, Any]:
 def _hash_line(item: EntryHash) -> dict[str, Any]:
     stated = {} if item.quality is None else {"quality": item.quality}
     return {"algorithm": item.algorithm, "value": item.hex, **stated, **({"view": item.view} if item.view else {})}
+
+
+def _opinion_line(item: Opinion) -> dict[str, str]:
+    stated = {"reason": item.reason, "at": rows.format_moment(item.at), "algorithm": item.algorithm}
+    return {"who": item.who, "stance": item.stance.value, **{key: value for key, value in stated.items() if value}}

@@ -8,7 +8,8 @@ control characters, values that match everything) is not checked here: the catal
 
 Labels are written ``scheme/version=value``, several joined by ``;``, the version left out with its slash when it is
 empty. ``%``, ``/``, ``=``, ``;`` inside a part, and a space at its edge, are percent-encoded (RFC 3986), so every label
-can be written and reads back the same.
+can be written and reads back the same. Opinions are written likewise, ``who/algorithm=stance``; why and since when
+have no place in such a text.
 
 What this module deliberately does not do: it reads no file.
 """
@@ -19,15 +20,16 @@ import dataclasses
 import datetime as dt
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
 from hashmatch.errors import BadHash, BadInput
 from hashmatch.exchange.values import in_other_notation
 from hashmatch.hashing.algorithms import table
-from hashmatch.model import Algorithm, EntryHash, EntryStatus, Label, Provenance
+from hashmatch.model import Algorithm, EntryHash, EntryStatus, Label, Opinion, Provenance, Stance
 
 LABELS_EXPECTED = "expected scheme=value or scheme/version=value, several joined by ;"
+OPINIONS_EXPECTED = "expected who=agree, who=disagree or who/algorithm=agree, several joined by ;"
 
 SHOWN_CHARS = 60
 """How much of a stranger's text a message repeats."""
@@ -37,6 +39,7 @@ _ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _OTHER_NAMES = {"photodnahash": "photodna"}
 """Folded names under which lists hold values of an algorithm, besides its own."""
 _STATUSES: Mapping[str, EntryStatus] = {status.value: status for status in EntryStatus}
+_STANCES: Mapping[str, Stance] = {stance.value: stance for stance in Stance}
 
 
 class BadCell(Exception):
@@ -132,7 +135,7 @@ def parse_status(text: str) -> EntryStatus:
     return status
 
 
-def parse_moment(text: str) -> dt.datetime | None:
+def parse_moment(text: str, field: str = "received_at") -> dt.datetime | None:
     """Return a time in UTC, None for a blank text.
 
     Raises
@@ -149,8 +152,8 @@ def parse_moment(text: str) -> dt.datetime | None:
             return moment.astimezone(dt.UTC)
     except (ValueError, OverflowError) as error:
         reason = f"{shown(text)} is not a time: expected ISO 8601 with a zone, e.g. 2026-01-31T12:00:00Z"
-        raise BadCell("received_at", reason) from error
-    raise BadCell("received_at", f"{shown(text)} has no time zone; append Z for UTC")
+        raise BadCell(field, reason) from error
+    raise BadCell(field, f"{shown(text)} has no time zone; append Z for UTC")
 
 
 def format_moment(moment: dt.datetime | None) -> str:
@@ -168,7 +171,7 @@ def parse_labels(text: str) -> tuple[Label, ...]:
         A label has no ``=``, no scheme or no value, or a percent sign that encodes nothing.
 
     """
-    return tuple(_parse_label(part.strip()) for part in text.split(";") if part.strip())
+    return tuple(Label(*_parts(part, "labels", "label", LABELS_EXPECTED)) for part in _items(text))
 
 
 def stated_labels(texts: Iterable[str]) -> tuple[Label, ...]:
@@ -186,25 +189,63 @@ def stated_labels(texts: Iterable[str]) -> tuple[Label, ...]:
         raise BadInput(bad.reason, field=bad.field) from bad
 
 
-def _parse_label(text: str) -> Label:
+def _items(text: str) -> Iterator[str]:
+    return (part.strip() for part in text.split(";") if part.strip())
+
+
+def _parts(text: str, field: str, what: str, expected: str) -> tuple[str, str, str]:
+    """Return what stands before the slash, between it and the equals sign, and after that."""
     left, equals, value = text.partition("=")
-    scheme, _, version = left.partition("/")
-    if not equals or not scheme or not value or "=" in value or "/" in version or _ENCODED.search(text):
-        raise BadCell("labels", f"{shown(text)} is no label: {LABELS_EXPECTED}; inside a part write % / = ; as %25 ...")
+    name, _, detail = left.partition("/")
+    if not equals or not name or not value or "=" in value or "/" in detail or _ENCODED.search(text):
+        raise BadCell(field, f"{shown(text)} is no {what}: {expected}; inside a part write % / = ; as %25 ...")
     try:
-        return Label(*(unquote(part, errors="strict") for part in (scheme, version, value)))
+        return unquote(name, errors="strict"), unquote(detail, errors="strict"), unquote(value, errors="strict")
     except UnicodeDecodeError as error:
-        raise BadCell("labels", f"{shown(text)}: the percent-encoded bytes are not UTF-8") from error
+        raise BadCell(field, f"{shown(text)}: the percent-encoded bytes are not UTF-8") from error
 
 
 def format_labels(labels: Iterable[Label]) -> str:
     """Inverse of :func:`parse_labels`."""
-    return ";".join(_format_label(label) for label in labels)
+    return ";".join(_format_parts(label.scheme, label.version, label.value) for label in labels)
 
 
-def _format_label(label: Label) -> str:
-    version = f"/{_encoded(label.version)}" if label.version else ""
-    return f"{_encoded(label.scheme)}{version}={_encoded(label.value)}"
+@functools.lru_cache(maxsize=256)
+def parse_opinions(text: str) -> tuple[Opinion, ...]:
+    """Return the opinions of a text, without reasons and dates.
+
+    Raises
+    ------
+    BadCell
+        An opinion has no ``=``, no party or no stance that there is, or a percent sign that encodes nothing.
+
+    """
+    parts = (_parts(part, "opinions", "opinion", OPINIONS_EXPECTED) for part in _items(text))
+    return tuple(Opinion(who, parse_stance(stance), algorithm=algorithm) for who, algorithm, stance in parts)
+
+
+def parse_stance(text: str, field: str = "opinions") -> Stance:
+    """Return a stance.
+
+    Raises
+    ------
+    BadCell
+        No such stance.
+
+    """
+    stance = _STANCES.get(text.lower())
+    if stance is None:
+        raise BadCell(field, f"{shown(text)} is no stance: expected {', '.join(_STANCES)}")
+    return stance
+
+
+def format_opinions(opinions: Iterable[Opinion]) -> str:
+    """Inverse of :func:`parse_opinions`; reasons and dates are left out."""
+    return ";".join(_format_parts(item.who, item.algorithm, item.stance.value) for item in opinions)
+
+
+def _format_parts(name: str, detail: str, value: str) -> str:
+    return f"{_encoded(name)}{'/' if detail else ''}{_encoded(detail)}={_encoded(value)}"
 
 
 def _encoded(part: str) -> str:
@@ -248,8 +289,8 @@ def spread_view(hashes: Sequence[EntryHash], view: str, exact: frozenset[str]) -
 
 
 @functools.lru_cache(maxsize=1_024)
-def provenance(source: str, list_version: str, external_id: str, received_at: str) -> Provenance:
-    """Return where a row comes from; neighbouring rows get the same object.
+def provenance(*texts: str) -> Provenance:
+    """Return where a row comes from, its texts in the order of ``PROVENANCE``; neighbouring rows get the same object.
 
     Raises
     ------
@@ -257,10 +298,11 @@ def provenance(source: str, list_version: str, external_id: str, received_at: st
         ``received_at`` is not a time.
 
     """
-    return Provenance(source, list_version, external_id, parse_moment(received_at))
+    source, list_version, external_id, received_at, terms, jurisdiction = texts
+    return Provenance(source, list_version, external_id, parse_moment(received_at), terms, jurisdiction)
 
 
-PROVENANCE = ("source", "list_version", "external_id", "received_at")
+PROVENANCE = ("source", "list_version", "external_id", "received_at", "terms", "jurisdiction")
 """Arguments of :func:`provenance`, by the names that they have in files."""
 
 UNSTATED = Provenance()

@@ -150,5 +150,5 @@ def test_digests_alone_need_no_worker(here: Path, capsys: pytest.CaptureFixture[
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row.get("error", row.get("values")) for row in rows] == [1, "not_found"]
     assert (here / "out.csv").read_text(encoding="utf-8").splitlines()[1] == (
-        f"sha256,{SHA256},,sha256:{SHA256},,,,,active,,,"
+        f"sha256,{SHA256},,sha256:{SHA256},,,,,active,,,,,,"
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import io
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from hashmatch.errors import BadFile
 from hashmatch.exchange import delimited
 from hashmatch.exchange.lines import MAX_LINE_BYTES
-from hashmatch.model import Entry, EntryHash, Label, Provenance, Rejected
+from hashmatch.exchange.losses import Losses
+from hashmatch.model import Entry, EntryHash, EntryStatus, Label, Opinion, Provenance, Rejected, Stance
 
 PDQ = "0123456789abcdef" * 4
 MD5 = "0123456789abcdef" * 2
@@ -104,7 +106,7 @@ def test_a_bad_header_is_refused_before_the_first_row_is_asked_for() -> None:
 
 def test_writing_nothing_gives_a_header_that_reads_as_nothing() -> None:
     stream = io.BytesIO()
-    assert delimited.write([], stream) == 0
+    assert delimited.write([], stream, Losses()) == 0
     assert stream.getvalue().decode() == ",".join(delimited.COLUMNS) + "\n"
     assert read(stream.getvalue().decode()) == []
 
@@ -112,8 +114,43 @@ def test_writing_nothing_gives_a_header_that_reads_as_nothing() -> None:
 def test_an_entry_of_several_hashes_is_written_as_several_rows() -> None:
     stream = io.BytesIO()
     entry = Entry("a", (EntryHash("md5", bytes.fromhex(MD5)), EntryHash("pdq", bytes.fromhex(PDQ), 80)))
-    assert delimited.write([entry], stream) == 1
+    assert delimited.write([entry], stream, Losses()) == 1
     assert stream.getvalue().decode().splitlines()[1:] == [
-        f"md5,{MD5},,a,,,,,active,,,",
-        f"pdq,{PDQ},80,a,,,,,active,,,",
+        f"md5,{MD5},,a,,,,,active,,,,,,",
+        f"pdq,{PDQ},80,a,,,,,active,,,,,,",
     ]
+
+
+def test_a_withdrawn_row_without_a_value_is_a_tombstone_in_either_form() -> None:
+    for text in ("algorithm,value,entry_id,status\n,,a,withdrawn\n", "md5,pdq,entry_id,status\n,,a,Withdrawn\n"):
+        assert only_entry(text) == Entry("a", (), status=EntryStatus.WITHDRAWN)
+    for text in ("algorithm,value,entry_id,status\n,,a,disputed\n", "md5,entry_id,status\n,a,\n", "md5,entry_id\n,a\n"):
+        assert isinstance(read(text)[0], Rejected)
+    (half,) = read("algorithm,value,entry_id,status\nmd5,,a,withdrawn\n")
+    assert isinstance(half, Rejected)
+    assert half.field == "value"
+
+
+def test_a_tombstone_is_written_as_a_row_and_reads_back() -> None:
+    stream = io.BytesIO()
+    tombstone = Entry("a", (), status=EntryStatus.WITHDRAWN, status_reason="gone")
+    assert delimited.write([tombstone], stream, Losses()) == 1
+    assert only_entry(stream.getvalue().decode()) == tombstone
+
+
+def test_opinions_are_who_and_stance_and_the_rest_is_said_to_be_lost() -> None:
+    moment = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+    opinions = (Opinion("a; b", Stance.AGREE, "seen", moment), Opinion("c", Stance.DISAGREE, algorithm="md5"))
+    stream, losses = io.BytesIO(), Losses()
+    entries = [
+        Entry(name, (EntryHash("md5", bytes.fromhex(MD5)),), opinions=opinions[at:]) for at, name in enumerate("xyz")
+    ]
+    delimited.write(entries, stream, losses)
+    cells = [line.split(",")[-1] for line in stream.getvalue().decode().splitlines()]
+    assert cells == ["opinions", "a%3B b=agree;c/md5=disagree", "c/md5=disagree", ""]
+    assert [str(loss) for loss in losses] == [
+        "reasons and dates of opinions of 1 entry left out: a cell holds who and the stance (the first is x)"
+    ]
+    read_back = read(stream.getvalue().decode())[0]
+    assert isinstance(read_back, Entry)
+    assert read_back.opinions == (Opinion("a; b", Stance.AGREE), opinions[1])

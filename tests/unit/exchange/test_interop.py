@@ -43,6 +43,9 @@ def test_valid(catalog: SqliteCatalog, name: str) -> None:
     for entry, wanted in zip(found, VALID[name], strict=True):
         if "received_at" not in wanted:
             del entry["received_at"]  # the moment of this test
+        for said, expected in zip(entry.get("opinions", ()), wanted.get("opinions", ()), strict=True):
+            if "at" not in expected:
+                del said["at"]
         assert entry == wanted
     again = catalog.import_entries("list", formats.sniff(name, data).read(io.BytesIO(data)))
     assert (again.unchanged, again.updated, again.rejected) == (len(found), 0, 0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from hashmatch.errors import BadFile
 from hashmatch.exchange import jsonl
-from hashmatch.model import Entry, EntryHash, EntryStatus, Label, Provenance, Rejected
+from hashmatch.model import Entry, EntryHash, EntryStatus, Label, Opinion, Provenance, Rejected, Stance
 
 PDQ = "0123456789abcdef" * 4
 
@@ -119,3 +120,27 @@ def test_what_is_written_leaves_out_what_is_not_said() -> None:
             '"status": "withdrawn", "status_reason": "r"}'
         ),
     ]
+
+
+def test_a_tombstone_is_an_entry_or_a_flat_row_without_hash() -> None:
+    tombstone = Entry("a", (), status=EntryStatus.WITHDRAWN)
+    for text in ('{"entry_id": "a", "status": "withdrawn"}', '{"entry_id": "a", "status": "withdrawn", "hashes": []}'):
+        assert read(text) == [tombstone]
+    stream = io.BytesIO()
+    jsonl.write([tombstone], stream)
+    assert read(stream.getvalue().decode()) == [tombstone]
+    (refused,) = read('{"entry_id": "a", "status": "withdrawn", "algorithm": "md5"}')
+    assert isinstance(refused, Rejected)
+    assert refused.field == "value"
+
+
+def test_opinions_are_objects_or_text() -> None:
+    row = '"algorithm": "md5", "value": "' + "ab" * 16 + '"'
+    at = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+    whole = '[{"who": "o", "stance": "Agree", "reason": "seen", "at": "2026-03-01T01:00:00+01:00", "algorithm": "md5"}]'
+    (of_objects,) = read(f'{{{row}, "opinions": {whole}}}')
+    (of_text,) = read(f'{{{row}, "opinions": "o/md5=agree;p=disagree"}}')
+    assert isinstance(of_objects, Entry)
+    assert isinstance(of_text, Entry)
+    assert of_objects.opinions == (Opinion("o", Stance.AGREE, "seen", at, "md5"),)
+    assert of_text.opinions == (Opinion("o", Stance.AGREE, algorithm="md5"), Opinion("p", Stance.DISAGREE))

@@ -79,3 +79,12 @@ def test_a_strangers_text_is_shown_quoted_and_cut() -> None:
 
 def test_folding() -> None:
     assert {rows.folded(name) for name in ("SHA-1", "sha1", "Sha_1", "sha 1")} == {"sha1"}
+
+
+@pytest.mark.parametrize(
+    "text", ["=agree", "o", "o=", "o=maybe", "o/md5/x=agree", "o=agree=agree", "100%=agree", "%ff=agree"]
+)
+def test_what_is_no_opinion(text: str) -> None:
+    with pytest.raises(BadCell) as caught:
+        rows.parse_opinions(text)
+    assert caught.value.field == "opinions"
