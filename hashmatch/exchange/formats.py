@@ -23,7 +23,7 @@ from pathlib import PurePath
 from typing import BinaryIO, Protocol
 
 from hashmatch.errors import BadFile, BadInput
-from hashmatch.exchange import delimited, icse, jsonl, ncmec, pytx, stopncii, tat, threatexchange
+from hashmatch.exchange import delimited, icse, jsonl, ncmec, pytx, stopncii, tat, threatexchange, vics
 from hashmatch.exchange.heads import Head
 from hashmatch.exchange.losses import Losses
 from hashmatch.model import Entry, HashSet, Rejected
@@ -118,6 +118,23 @@ def _whole(write: Callable[[Iterable[Entry], BinaryIO], int]) -> Writer:
 
 
 _TABLE = (
+    Format(
+        "vics",
+        "Project VIC's VICS 1.3 and 2.0, JSON",
+        (),
+        vics.recognises,
+        vics.read,
+        vics.write,
+        {"categories": "those that are taken, as 1,2 or US:1,2,3;UK:1,2; by default 1 and 2; none for records without"},
+    ),
+    Format(
+        "caid",
+        "NIST's CAID list of known good files, JSON",
+        (),
+        vics.recognises_known_good,
+        vics.read_known_good,
+        known_good=True,
+    ),
     Format("ncmec", "a page of NCMEC hash sharing v2, XML", (".xml",), ncmec.recognises, ncmec.read),
     Format("stopncii", "a page of StopNCII, JSON", (), stopncii.recognises, stopncii.read),
     Format("tat", "a page of Tech Against Terrorism's hash list, JSON", (), tat.recognises, tat.read),

@@ -14,6 +14,7 @@ What this module deliberately does not do: it prints nothing, and it decides not
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,6 +74,31 @@ class Losses:
             return False
         self.entry(entry, f"the format cannot say that an entry is {entry.status}")
         return True
+
+    def compare(self, entry: Entry, said: Entry, reason: str) -> None:
+        """Note what of an entry is not in ``said``, which is how a reader of the file will understand what was written.
+
+        When an entry was received is no part of this: it is received anew.
+        """
+        kept = {(item.algorithm, item.value) for item in said.hashes}
+        bare = {(item.algorithm, item.value) for item in said.hashes if item.quality is None and not item.view}
+        for name in sorted({item.algorithm for item in entry.hashes if (item.algorithm, item.value) not in kept}):
+            self.detail(entry, f"{name} values", reason)
+        origin, told = entry.provenance, said.provenance
+        first = said.hashes[0] if said.hashes else None
+        said_id = said.entry_id or (f"{first.algorithm}:{first.hex}" if first else "")
+        lost = {
+            "the id": entry.entry_id != said_id,
+            "quality or view": any(
+                item.quality is not None or item.view for item in entry.hashes if (item.algorithm, item.value) in bare
+            ),
+            "labels": any(label not in said.labels for label in entry.labels),
+            "provenance": dataclasses.replace(origin, received_at=None) != dataclasses.replace(told, received_at=None),
+            "the status's reason": entry.status_reason != said.status_reason,
+            "opinions": any(opinion not in said.opinions for opinion in entry.opinions),
+        }
+        for what in (what for what, is_lost in lost.items() if is_lost):
+            self.detail(entry, what, reason)
 
     def _add(self, entry: Entry, what: str, reason: str, *, whole: bool) -> None:
         kind = self._kinds.get((what, reason, whole))

@@ -26,13 +26,16 @@ from hashmatch.exchange.heads import Head
 from hashmatch.exchange.lines import numbered_lines
 from hashmatch.exchange.losses import Losses
 from hashmatch.exchange.rows import BadCell
-from hashmatch.model import Algorithm, Entry, EntryHash, HashSet, Label, Provenance, Rejected
+from hashmatch.model import Algorithm, Entry, EntryHash, HashSet, Label, Rejected
 
 EXPECTED = "a python-threatexchange local file: a value a line, or a signal type and a value"
 
 VIDEO_MD5 = "video_md5"
 
 VIDEO_LABEL = Label("pytx:signal", "", VIDEO_MD5)
+
+REASON = "a line holds a signal type and a value"
+"""Why all else is lost."""
 
 BY_LENGTH = {64: "pdq", 32: "md5", 40: "sha1"}
 """What so many hexadecimal digits are, in a line without a signal type."""
@@ -125,7 +128,11 @@ def write(
             losses.entry(entry, "none of its values is a PDQ or the MD5 of a video")
             continue
         stream.write("".join(f"{name} {item.hex}\n" for name, item in named).encode())
-        _note_rest(entry, [item for _, item in named], losses)
+        kept = tuple(EntryHash(item.algorithm, item.value) for _, item in named)
+        labels = tuple(label for label in entry.labels if label == VIDEO_LABEL)
+        losses.compare(entry, Entry("", kept, labels), REASON)
+        if len(kept) > 1:
+            losses.detail(entry, "that values belong together", REASON)
         written += 1
     return written
 
@@ -135,22 +142,3 @@ def _signal_type(entry: Entry, item: EntryHash) -> str:
     if item.algorithm == "md5" and VIDEO_LABEL in entry.labels:
         return VIDEO_MD5
     return "pdq" if item.algorithm == "pdq" else ""
-
-
-def _note_rest(entry: Entry, kept: list[EntryHash], losses: Losses) -> None:
-    """Note what of an entry does not fit into lines of a signal type and a value."""
-    for item in entry.hashes:
-        if item not in kept:
-            losses.detail(entry, f"{item.algorithm} values", "python-threatexchange has no such signal type")
-    origin = entry.provenance
-    lost = {
-        "the id": entry.entry_id != f"{kept[0].algorithm}:{kept[0].hex}",
-        "that values belong together": len(kept) > 1,
-        "quality or view": any(item.quality is not None or item.view for item in kept),
-        "labels": any(label != VIDEO_LABEL for label in entry.labels),
-        "provenance": origin != Provenance(received_at=origin.received_at),
-        "the status's reason": bool(entry.status_reason),
-        "opinions": bool(entry.opinions),
-    }
-    for what in (what for what, is_lost in lost.items() if is_lost):
-        losses.detail(entry, what, "a line holds a signal type and a value")

@@ -158,7 +158,10 @@ class HashSet:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An entry that was not taken in. ``position`` is a line (from 1) of a file or an index (from 0) of a stream."""
+    """What was not taken in: an entry, or the part of one that ``reason`` speaks of.
+
+    ``position`` is a line or record (from 1) of a file or an index (from 0) of a stream.
+    """
 
     position: int
     field: str

@@ -123,8 +123,20 @@ HEADS = {
     "jsonl": b'{"algorithm": "md5", ',
     "icse": b";".join(name.encode() for name in icse.HEADER) + b"\n",
     "pytx": b"pdq ",
+    "vics": b'{"@odata.context": "/DataModels/2.0.xml/US/$metadata#Media", "value": [{"MD5": ',
+    "ncmec": b'<queryResult xmlns="https://hashsharing.ncmec.org/hashsharing/v2"><images><image><id>1</id>',
+    "stopncii": b'{"count": 1, "hashRecords": [{"signalType": "ImagePDQ", "hashValue": ',
+    "tat": b'{"checkpoint": "1,2", "results": [{"algorithm": "PDQ", "hash_digest": ',
+    "threatexchange": b'{"data": [{"id": "1", "type": "HASH_PDQ", "indicator": ',
+    "caid": b'{"odata.metadata": "/DataModels/1.2.xml#Media", "value": [{"MD5": ',
 }
-LINES = st.lists(st.binary(max_size=60) | st.text(max_size=40).map(str.encode), max_size=6).map(b"\n".join)
+BY_LINE = frozenset({"csv", "jsonl", "icse", "pytx"})
+"""Formats whose positions are lines; those of the others are records."""
+
+PIECES = st.sampled_from([b'"', b"{", b"[", b"}", b"]", b",", b":", b'"a"', b"null", b"17", b'"MD5"'])
+LINES = st.lists(st.binary(max_size=60) | st.text(max_size=40).map(str.encode), max_size=6).map(b"\n".join) | st.lists(
+    PIECES, max_size=20
+).map(b"".join)
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
@@ -139,7 +151,7 @@ def test_any_bytes_give_entries_rejections_or_bad_file(name: str, data: bytes, w
         rows = list(FORMATS[name].read(io.BytesIO(whole)))
     except BadFile:
         return
-    lines = whole.count(b"\n") + 1
+    most = whole.count(b"\n") + 1 if name in BY_LINE else len(whole)
     positions = [row.position for row in rows]
-    assert all(position is not None and 1 <= position <= lines for position in positions)
+    assert all(position is not None and 1 <= position <= most for position in positions)
     assert all(row.reason for row in rows if isinstance(row, Rejected))

@@ -88,11 +88,11 @@ def test_what_does_not_fit_into_a_line_is_said() -> None:
     assert stream.getvalue().decode().split("\n") == [f"pdq {PDQ}", f"pdq {PDQ}", f"video_md5 {MD5}", f"pdq {PDQ}", ""]
     assert [(loss.what, loss.count, loss.example, loss.whole) for loss in losses] == [
         ("the id", 2, "a", False),
-        ("that values belong together", 1, "a", False),
         ("quality or view", 1, "a", False),
         ("labels", 1, "a", False),
         ("provenance", 1, "a", False),
         ("opinions", 1, "a", False),
+        ("that values belong together", 1, "a", False),
         ("entry", 1, "b", True),
         ("entry", 1, "c", True),
         ("sha1 values", 1, "d", False),
