@@ -33,7 +33,7 @@ from hashmatch.catalog.store import IMPORT_ACTOR, CatalogCounts, Event
 from hashmatch.catalog.stream import Stream
 from hashmatch.catalog.validate import check_bookmark, check_set, check_stated
 from hashmatch.errors import SetExists
-from hashmatch.model import Change, Entry, HarmDomain, HashSet, ImportResult, Opinion, Rejected, SetMode
+from hashmatch.model import Change, Entry, HarmDomain, HashSet, ImportResult, Opinion, Rejected, Row, SetMode
 from hashmatch.progress import SILENT, Progress
 
 
@@ -170,7 +170,7 @@ class SqliteCatalog:
     def import_entries(
         self,
         name: str,
-        rows: Iterable[Entry | Rejected],
+        rows: Iterable[Row],
         *,
         progress: Progress = SILENT,
         on_rejected: Callable[[Rejected], None] | None = None,
@@ -179,13 +179,14 @@ class SqliteCatalog:
         """Merge entries into a set: all or, when anything raises, nothing.
 
         ``rows`` is read to its end before the write lock is taken, at constant memory whatever its length; rows of one
-        entry_id become one entry (``merge`` has the rules). An import that changes nothing leaves the version alone.
+        entry_id become one entry in the order of their positions (``merge`` has the rules). An import that changes
+        nothing leaves the version alone.
 
         Parameters
         ----------
         name : str
             The set.
-        rows : iterable of Entry or Rejected
+        rows : iterable of Entry, Rejected or EntryBlock
             What a reader of ``exchange`` yields, or entries from the wire.
         progress : Progress
             Watches two pieces of work, reading and storing.

@@ -22,7 +22,7 @@ from typing import Any
 from hashmatch.catalog.rows import labels_to_text, opinions_to_text, to_us
 from hashmatch.catalog.schema import statements
 from hashmatch.catalog.validate import MAX_ID_CHARS, EntryRules
-from hashmatch.model import REJECTIONS_KEPT, Entry, Rejected
+from hashmatch.model import REJECTIONS_KEPT, Entry, Rejected, Row, unfolded
 from hashmatch.progress import Progress
 
 BATCH_ROWS = 2_000
@@ -56,16 +56,14 @@ class Rejections:
             self.on_rejected(rejected)
 
 
-def stage(
-    connection: sqlite3.Connection, rows: Iterable[Entry | Rejected], rejections: Rejections, progress: Progress
-) -> Staged:
+def stage(connection: sqlite3.Connection, rows: Iterable[Row], rejections: Rejections, progress: Progress) -> Staged:
     """Check the rows and put the good ones into the temporary tables.
 
     Parameters
     ----------
     connection : sqlite3.Connection
         The import's own, outside any transaction: the temporary tables live as long as it does.
-    rows : iterable of Entry or Rejected
+    rows : iterable of Entry, Rejected or EntryBlock
         Read once, in batches of ``BATCH_ROWS``.
     rejections : Rejections
         Takes every row that is refused here or was refused by the reader.
@@ -77,7 +75,7 @@ def stage(
     for table in _TABLES:
         connection.execute(sql[table])
     stretch = _Stretch(EntryRules())
-    numbered = enumerate(rows)
+    numbered = enumerate(unfolded(rows))
     staged = 0
     connection.execute("BEGIN DEFERRED")
     while batch := list(itertools.islice(numbered, BATCH_ROWS)):

@@ -25,7 +25,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from hashmatch.model import Change, Entry, EntryStatus, HarmDomain, HashSet, ImportResult, Opinion, Rejected, SetMode
+from hashmatch.model import (
+    Change,
+    Entry,
+    EntryStatus,
+    HarmDomain,
+    HashSet,
+    ImportResult,
+    Opinion,
+    Rejected,
+    Row,
+    SetMode,
+)
 from hashmatch.progress import SILENT, Progress
 
 IMPORT_ACTOR = "import"
@@ -99,13 +110,13 @@ class EntryStore(Protocol):
     def import_entries(
         self,
         name: str,
-        rows: Iterable[Entry | Rejected],
+        rows: Iterable[Row],
         *,
         progress: Progress = SILENT,
         on_rejected: Callable[[Rejected], None] | None = None,
         actor: str = IMPORT_ACTOR,
     ) -> ImportResult:
-        """Merge entries into a set in one transaction; raises SetNotFound."""
+        """Merge entries into a set in one transaction, rows of one entry by position; raises SetNotFound."""
 
     def entries(self, name: str) -> Iterator[Entry]:
         """Every entry of a set, in entry_id order, as of one version; raises SetNotFound at once."""

@@ -32,7 +32,7 @@ from hashmatch.exchange import sealing, signing
 from hashmatch.exchange.checked import Hashed, complete_only
 from hashmatch.exchange.formats import Format
 from hashmatch.exchange.losses import Losses
-from hashmatch.model import Entry, HashSet, Rejected
+from hashmatch.model import Entry, HashSet, Row
 
 if TYPE_CHECKING:
     from hashmatch.catalog.store import Catalog
@@ -178,11 +178,11 @@ def decrypted(stream: io.BufferedReader[Any], identity: Path | None, where: str)
 
 
 def verified_rows(
-    read: Callable[[BinaryIO], Iterator[Entry | Rejected]],
+    read: Callable[[BinaryIO], Iterator[Row]],
     stream: io.BufferedReader[Any],
     found: Verified | None,
     where: str,
-) -> Iterator[Entry | Rejected]:
+) -> Iterator[Row]:
     """Read a list, and with a manifest make sure that it is the one that was signed."""
     if found is None:
         return read(stream)

@@ -209,7 +209,7 @@ def read_into(
         if found is not None:
             found.check(catalog.get_set(target.name))
         progress.start(f"importing {file}", size_bytes, "bytes")
-        rows = signed.verified_rows(lambda source: chosen.read(source, options), stream, found, file)
+        rows = signed.verified_rows(lambda source: chosen.read_rows(source, options), stream, found, file)
         result = catalog.import_entries(target.name, rows, on_rejected=on_rejected)
         if found is not None:
             found.remember(catalog, target.name)

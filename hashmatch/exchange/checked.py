@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from hashmatch.errors import ManifestRefused
 from hashmatch.exchange.manifest import Content
-from hashmatch.model import Entry, Rejected
+from hashmatch.model import Row
 
 _DRAIN_BYTES = 1 << 20
 
@@ -62,13 +62,13 @@ class Hashed(io.RawIOBase):
 
 
 def complete_only(
-    rows: Iterable[Entry | Rejected], stream: BinaryIO, hashed: Hashed, expected: Content, where: str
-) -> Iterator[Entry | Rejected]:
+    rows: Iterable[Row], stream: BinaryIO, hashed: Hashed, expected: Content, where: str
+) -> Iterator[Row]:
     """Yield ``rows``, and end only if everything in ``stream`` was what the manifest says.
 
     Parameters
     ----------
-    rows : iterable of Entry or Rejected
+    rows : iterable of Entry, Rejected or EntryBlock
         Read from ``stream``.
     stream : BinaryIO
         Buffered over ``hashed``; read to its end here.

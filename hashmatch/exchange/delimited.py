@@ -12,7 +12,8 @@ named after a hash that is not installed (``sha512``, ``crc32``): list values mu
 reports and logs, so the column is refused, once, as a rejected row of the header's line.
 
 One line is one row: no field of an entry may hold a line break, so a quote that is left open spoils its own row and not
-the rest of the file. Lines without a quote, nearly all, are split without a parser.
+the rest of the file. Lines without a quote, nearly all, are split without a parser; a file of nothing but algorithms,
+values, qualities and ids can be read in blocks (``blocks``), some twenty times as fast.
 
 A row without a value is a tombstone if it is withdrawn: it names the entry that it withdraws.
 
@@ -31,12 +32,13 @@ from typing import BinaryIO
 
 from hashmatch.errors import BadFile
 from hashmatch.exchange import rows
+from hashmatch.exchange.blocks import BlockReader, Shape
 from hashmatch.exchange.heads import Head
 from hashmatch.exchange.lines import numbered_lines
 from hashmatch.exchange.losses import Losses
 from hashmatch.exchange.rows import BadCell
 from hashmatch.hashing.algorithms import exact_names
-from hashmatch.model import Algorithm, Entry, EntryHash, EntryStatus, HashSet, Label, Rejected
+from hashmatch.model import Algorithm, Entry, EntryHash, EntryStatus, HashSet, Label, Rejected, Row
 
 COLUMNS = (
     "algorithm",
@@ -63,6 +65,9 @@ DELIMITERS = (",", ";", "\t")
 
 LABEL_SCHEME = "csv:"
 """Labels made of a column's cells: this, and the column's name."""
+
+_SHAPE = frozenset({"algorithm", "value", "quality", "entry_id"})
+"""Columns of files that are read in blocks."""
 
 _VALUE = re.compile(r"[0-9A-Fa-f]{16,}")
 """What cannot be the name of a column: the shortest value is 16 digits long."""
@@ -107,18 +112,61 @@ def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
         The file is not CSV, has no header, or the header names no hash.
 
     """
+    lines, number, header = _begun(stream)
+    return itertools.chain(_foreign(number, header), _rows(lines, header))
+
+
+def read_rows(stream: BinaryIO) -> Iterator[Row]:
+    """Read a list as :func:`read` does, long stretches of plain rows as blocks; blocks precede the rows around them.
+
+    Parameters
+    ----------
+    stream : BinaryIO
+        Read once, in blocks of lines, from where it stands.
+
+    Raises
+    ------
+    BadFile
+        As :func:`read` says.
+
+    """
+    lines, number, header = _begun(stream)
+    shape = _shape(header)
+    if shape is None:
+        return itertools.chain(_foreign(number, header), _rows(lines, header))
+    installed = rows.algorithms_by_folded_name()
+    parse = _RowParser(header)
+
+    def resolve(name: str) -> Algorithm | None:
+        try:
+            return rows.parse_algorithm(name, installed)
+        except BadCell:
+            return None
+
+    return BlockReader(shape, resolve, lambda at, line: _row(at, line, header, parse)).read(stream, number + 1)
+
+
+def _begun(stream: BinaryIO) -> tuple[Iterator[tuple[int, str | Rejected]], int, _Header]:
+    """Read as far as the header; return the lines behind it, the header's line number and the header."""
     lines = numbered_lines(stream, EXPECTED)
     for number, line in lines:
         if isinstance(line, Rejected):
             raise BadFile(f"line {number}: {line.reason}; expected {EXPECTED}", field="file")
         if line.strip():
-            header = _header(line)
-            foreign = (
-                Rejected(number, name, "this kind of hash is not installed; the column was left out")
-                for name in header.foreign
-            )
-            return itertools.chain(foreign, _rows(lines, header))
+            return lines, number, _header(line)
     raise BadFile(f"the file is empty; expected {EXPECTED}", field="file")
+
+
+def _foreign(number: int, header: _Header) -> Iterator[Rejected]:
+    for name in header.foreign:
+        yield Rejected(number, name, "this kind of hash is not installed; the column was left out")
+
+
+def _shape(header: _Header) -> Shape | None:
+    """Return the columns of a file that has none but those of a plain row, else None."""
+    if header.hashes or header.others or header.foreign or not header.at.keys() <= _SHAPE:
+        return None
+    return Shape(header.delimiter, header.width, **header.at)
 
 
 def recognises(head: Head) -> bool:
@@ -182,18 +230,20 @@ def cells(line: str, delimiter: str) -> list[str]:
 
 
 def _rows(lines: Iterable[tuple[int, str | Rejected]], header: _Header) -> Iterator[Entry | Rejected]:
-    delimiter, width = header.delimiter, header.width
     parse = _RowParser(header)
     for number, line in lines:
-        if isinstance(line, Rejected):
-            yield line
-            continue
-        if not line or line.isspace():
-            continue
+        yield from _row(number, line, header, parse)
+
+
+def _row(number: int, line: str | Rejected, header: _Header, parse: _RowParser) -> Iterator[Entry | Rejected]:
+    """Yield what one line holds: nothing where it is blank."""
+    if isinstance(line, Rejected):
+        yield line
+    elif line and not line.isspace():
         try:
-            split = cells(line, delimiter)
-            if len(split) != width:
-                yield Rejected(number, "", f"{len(split)} cells where the header has {width}")
+            split = cells(line, header.delimiter)
+            if len(split) != header.width:
+                yield Rejected(number, "", f"{len(split)} cells where the header has {header.width}")
             else:
                 yield parse.entry(number, split)
         except BadCell as bad:

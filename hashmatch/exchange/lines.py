@@ -21,6 +21,9 @@ from hashmatch.model import Rejected
 MAX_LINE_BYTES = 1 << 20
 """An entry of 256 values with 64 labels, all of the greatest length, fits four times."""
 
+BLOCK_BYTES = 4 << 20
+"""Whole lines handed on at once: so many that a call of numpy costs nothing per line, some 50 MB with its arrays."""
+
 BOM = b"\xef\xbb\xbf"
 
 _MAGIC = (
@@ -63,14 +66,46 @@ def numbered_lines(stream: BinaryIO, expected: str) -> Iterator[tuple[int, str |
 def _numbered(first: bytes, stream: BinaryIO) -> Iterator[tuple[int, str | Rejected]]:
     number, raw = 1, first
     while raw:
-        yield number, _text(number, raw)
+        yield number, text_of(number, raw)
         while len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
             raw = stream.readline(MAX_LINE_BYTES + 1)
         raw = stream.readline(MAX_LINE_BYTES + 1)
         number += 1
 
 
-def _text(number: int, raw: bytes) -> str | Rejected:
+def whole_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Return the rest of a stream in blocks of whole lines, none of them empty; only the last may lack its line end.
+
+    Of a line that is too long no more is kept than shows that it is.
+
+    Parameters
+    ----------
+    stream : BinaryIO
+        Read to its end, ``BLOCK_BYTES`` at a time.
+
+    """
+    kept = b""
+    while data := stream.read(BLOCK_BYTES):
+        data = kept + data
+        end = data.rfind(b"\n") + 1
+        if end:
+            yield data[:end]
+        kept = data[end:][: MAX_LINE_BYTES + 1]
+    if kept:
+        yield kept
+
+
+def text_of(number: int, raw: bytes) -> str | Rejected:
+    """Return the text of a line without its end, or why it is refused.
+
+    Parameters
+    ----------
+    number : int
+        The line's, for the refusal.
+    raw : bytes
+        The line with its end, if it has one; of a line that is too long the first ``MAX_LINE_BYTES + 1`` bytes will do.
+
+    """
     if len(raw) > MAX_LINE_BYTES:
         return Rejected(number, "", f"longer than {MAX_LINE_BYTES} bytes; no entry is that long")
     if b"\0" in raw:

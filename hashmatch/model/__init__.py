@@ -24,6 +24,7 @@ from hashmatch.model.answers import (
     SearchResult,
     Verdict,
 )
+from hashmatch.model.blocks import UNSTATED_QUALITY, EntryBlock, Row, unfolded
 from hashmatch.model.entries import (
     REJECTIONS_KEPT,
     Change,
@@ -58,6 +59,7 @@ from hashmatch.model.pictures import (
 __all__ = [
     "MAX_QUALITY",
     "REJECTIONS_KEPT",
+    "UNSTATED_QUALITY",
     "Algorithm",
     "AlgorithmKind",
     "Change",
@@ -65,6 +67,7 @@ __all__ = [
     "Digests",
     "Enrolment",
     "Entry",
+    "EntryBlock",
     "EntryHash",
     "EntryRef",
     "EntryStatus",
@@ -84,9 +87,11 @@ __all__ = [
     "Query",
     "Refusal",
     "Rejected",
+    "Row",
     "SearchResult",
     "SetMode",
     "Stance",
     "Verdict",
     "Views",
+    "unfolded",
 ]

@@ -188,7 +188,8 @@ CREATE TEMP TABLE fresh (
 ) STRICT;
 
 -- name: create_rest
--- Import: staged rows that are not the plain case, all rows of one entry side by side in the order they came.
+-- Import: staged rows that are not the plain case, all rows of one entry side by side in the order of
+-- their positions.
 CREATE TEMP TABLE rest (
   row_number INTEGER PRIMARY KEY,
   entry_id TEXT NOT NULL,
@@ -250,7 +251,7 @@ FROM staged AS s
 WHERE NOT EXISTS (
   SELECT 1 FROM entry AS e WHERE e.set_key = :set_key AND e.entry_id = s.entry_id AND e.sequence > :sequence
 )
-ORDER BY s.entry_id, s.row_number;
+ORDER BY s.entry_id, s.position, s.row_number;
 
 -- name: rest
 -- Import: the rows for `merge`.
