@@ -35,6 +35,7 @@ from hashmatch.cli import (
     list_formats,
     main,
     paths,
+    rescan,
     serve,
     status,
     transfer,
@@ -56,6 +57,11 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
         ("Keys of a line of `--json`: one per file", detect.FIELDS),
         ("Keys of each of the `hits`", detect.HIT_FIELDS),
         ("Values of `rule`", policy.RULES),
+    ),
+    "rescan": (
+        ("Keys of a line of `--json` for a picture that meets a new entry", rescan.FIELDS),
+        ("Keys of a line of `--json` for a line that could not be used", rescan.REJECTED_FIELDS),
+        ("Keys of the last line of `--json`", rescan.SUMMARY_FIELDS),
     ),
     "hashset import": (
         ("Keys of the line that `--json` prints", transfer.IMPORT_FIELDS),

@@ -38,6 +38,7 @@ COMMANDS = {
     "serve": "hashmatch.cli.serve:serve",
     "hash": "hashmatch.cli.hash:hash_",
     "detect": "hashmatch.cli.detect:detect",
+    "rescan": "hashmatch.cli.rescan:rescan",
     "hashset": "hashmatch.cli.hashset:hashset",
     "bench": "hashmatch.cli.bench:bench",
     "status": "hashmatch.cli.status:status",

@@ -22,21 +22,22 @@ from typing import Any, Final, Self, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2
 
+from hashmatch.client.convert import hashed_to_proto, stream_answer
 from hashmatch.client.results import HashedImage, StreamAnswer
 from hashmatch.client.retry import RetryPolicy
 from hashmatch.client.transport import AsyncItems, AsyncServices, Options, async_each, async_sleep
-from hashmatch.client.wire import Outgoing, error_from_rpc, error_from_status, wall
+from hashmatch.client.wire import Outgoing, error_from_rpc, wall
 from hashmatch.errors import DeadlineExceeded, ServiceUnavailable
-from hashmatch.model import Entry, HarmDomain, HashSet, ImportResult, MatchReport, SetMode
+from hashmatch.model import Entry, HarmDomain, HashSet, ImportResult, MatchReport, RescanAnswer, SetMode
 from hashmatch.report.proto import (
     entry_from_proto,
     entry_to_proto,
     hash_set_from_proto,
     hash_set_to_proto,
-    hash_to_proto,
     import_result_from_proto,
     report_from_proto,
 )
+from hashmatch.report.rescan import rescan_from_proto
 from hashmatch.report.status import ServiceStatus, status_from_proto
 from hashmatch.v1 import detection_pb2, hashset_pb2, status_pb2
 
@@ -181,7 +182,7 @@ class AsyncClient:
         try:
             with wall(self._target, outgoing):
                 async for response in call:
-                    yield _stream_answer(response)
+                    yield stream_answer(response)
         finally:
             call.cancel()
 
@@ -198,17 +199,40 @@ class AsyncClient:
             The service could not answer.
 
         """
-        request = detection_pb2.DetectHashesRequest(
-            items=[
-                detection_pb2.HashedItem(
-                    request_id=item.request_id, hashes=[hash_to_proto(value) for value in item.hashes]
-                )
-                for item in items
-            ],
-            sets=sets or (),
-        )
+        request = detection_pb2.DetectHashesRequest(items=map(hashed_to_proto, items), sets=sets or ())
         response = await self._repeatable(self._services.detection.DetectHashes, request, timeout_s)
         return [report_from_proto(report) for report in response.reports]
+
+    async def rescan(
+        self,
+        batches: AsyncItems[Sequence[HashedImage]],
+        *,
+        since: str,
+        sets: Iterable[str] | None = None,
+        timeout_s: float | None = None,
+    ) -> AsyncGenerator[RescanAnswer, None]:
+        """Ask which of the hashes that were kept match entries that changed since a generation.
+
+        ``batches`` may be endless; each is answered, in order, before many more are read. ``since`` is the generation
+        of the last look, as reports name it; ``sets`` and ``timeout_s`` as for :meth:`detect_stream`.
+
+        Raises
+        ------
+        BadInput, SetNotFound, IndexNotLoaded, ServiceUnavailable, DeadlineExceeded
+            The stream broke: ``since`` names no generation, or a batch has more hashes than ``server.max_batch``.
+
+        """
+        outgoing = Outgoing()
+        call = self._services.detection.Rescan(
+            _rescan_requests(batches, since, tuple(sets or ()), outgoing), timeout=timeout_s
+        )
+        self._calls += 1
+        try:
+            with wall(self._target, outgoing):
+                async for response in call:
+                    yield rescan_from_proto(response)
+        finally:
+            call.cancel()
 
     # --- hash sets -----------------------------------------------------------------------------------------------
 
@@ -398,6 +422,15 @@ async def _detect_requests(
             yield detection_pb2.DetectStreamRequest(item_id=item_id, request=request)
 
 
+async def _rescan_requests(
+    batches: AsyncItems[Sequence[HashedImage]], since: str, sets: tuple[str, ...], outgoing: Outgoing
+) -> AsyncIterator[detection_pb2.RescanRequest]:
+    with outgoing.watched():
+        yield detection_pb2.RescanRequest(since=since, sets=sets)
+        async for batch in async_each(batches):
+            yield detection_pb2.RescanRequest(items=map(hashed_to_proto, batch))
+
+
 async def _import_requests(
     name: str, entries: AsyncItems[Entry], outgoing: Outgoing
 ) -> AsyncIterator[hashset_pb2.ImportEntriesRequest]:
@@ -414,9 +447,3 @@ async def _import_requests(
                 size_bytes = 0
     message.last = True
     yield message
-
-
-def _stream_answer(response: detection_pb2.DetectStreamResponse) -> StreamAnswer:
-    if response.HasField("error"):
-        return StreamAnswer(response.item_id, error=error_from_status(response.error))
-    return StreamAnswer(response.item_id, report=report_from_proto(response.report))

@@ -28,7 +28,7 @@ TEXTS = {
     '"""The asynchronous client.': '"""The synchronous client: generated from aio.py by `make client`; do not edit.',
     "The synchronous client is generated from this file: what differs": "What the clients differ in",
     " is in ``transport``.": " is in ``transport``.\n\nOne client may be used by several threads. "
-    "Iterables given to ``detect_stream`` and ``import_entries`` are\nread in a thread of gRPC's.",
+    "Iterables given to ``detect_stream``, ``rescan`` and ``import_entries``\nare read in a thread of gRPC's.",
     "Callable[..., Awaitable[_Response]]": "Callable[..., _Response]",
     "Awaitable, Callable": "Callable",
     "async with": "with",

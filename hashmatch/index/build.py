@@ -96,6 +96,7 @@ class _Columns:
         self.entries = 0
         self.id_bytes = 0
         self._sets, self._statuses, self._label_lists = self._spool("<u4"), self._spool("|u1"), self._spool("<u4")
+        self._sequences = self._spool("<u8")
         self._id_offsets, self._id_text = self._spool("<u8"), self._spool("|u1")
         self._name_keys = self._spool("<u8")
         self._id_offsets.append(np.zeros(1, dtype=np.uint64))
@@ -105,6 +106,7 @@ class _Columns:
         self._sets.append(batch.sets)
         self._statuses.append(batch.statuses)
         self._label_lists.append(batch.label_lists)
+        self._sequences.append(batch.sequences)
         self._id_offsets.append(batch.ids.offsets[1:] + np.uint64(self.id_bytes))
         self._id_text.append(batch.ids.blob)
         self._name_keys.append(text_keys(batch.ids, batch.sets))
@@ -139,6 +141,7 @@ class _Columns:
         yield "entries/set", self._sets.blocks()
         yield "entries/status", self._statuses.blocks()
         yield "entries/label_list", self._label_lists.blocks()
+        yield "entries/sequence", self._sequences.blocks()
         yield "entries/id_offsets", self._id_offsets.blocks()
         yield "entries/id_text", self._id_text.blocks()
         yield from self._name_contents()

@@ -95,6 +95,7 @@ class Delta:
         self._space_rows = {row.space: row for row in algorithms.values()}
         self._encoder = Encoder(algorithms, segment.sets)
         self._sets, self._statuses, self._label_lists = Growing("<u4"), Growing("|u1"), Growing("<u4")
+        self._sequences = Growing("<u8")
         self._ids, self._labels = GrowingTexts(), GrowingTexts()
         self._spaces: dict[str, _GrowingSpace] = {}
         self._rows = {
@@ -143,6 +144,7 @@ class Delta:
                 self._sets.view(),
                 self._statuses.view(),
                 self._label_lists.view(),
+                self._sequences.view(),
                 self._ids.view(),
                 self._labels.view(),
             ),
@@ -188,6 +190,7 @@ class Delta:
         self._sets.append(batch.sets)
         self._statuses.append(batch.statuses)
         self._label_lists.append(batch.label_lists)
+        self._sequences.append(batch.sequences)
         self._ids.append(batch.ids)
         for space, rows in batch.spaces.items():
             if space not in self._spaces:

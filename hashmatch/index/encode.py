@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.errors import BadHash, UnknownAlgorithm
-from hashmatch.index.columns import Bytes, Ordinals, Texts
+from hashmatch.index.columns import Bytes, Keys, Ordinals, Texts
 from hashmatch.index.layout import SetState
 from hashmatch.index.part import STATUSES, labels_text
 from hashmatch.model import Algorithm, Change, Entry, EntryHash, EntryStatus, HashSet, Label
@@ -83,6 +83,7 @@ class Batch:
     sets: Ordinals
     statuses: Bytes
     label_lists: Ordinals
+    sequences: Keys
     ids: Texts
     spaces: Mapping[str, SpaceBatch]
 
@@ -138,18 +139,19 @@ class Encoder:
 
         """
         kept = [
-            (change.hash_set.set_id, change.entry)
+            (change.hash_set.set_id, change.entry, change.sequence)
             for change in changes
             if change.entry is not None and change.entry.status is not EntryStatus.WITHDRAWN
         ]
         n = len(kept)
-        entries = [entry for _, entry in kept]
-        set_ordinals = map(self.sets.ordinal, [set_id for set_id, _ in kept])
+        entries = [entry for _, entry, _ in kept]
+        set_ordinals = map(self.sets.ordinal, [set_id for set_id, _, _ in kept])
         status_codes = map(_STATUS_CODES.__getitem__, [entry.status for entry in entries])
         return Batch(
             sets=np.fromiter(set_ordinals, dtype=np.uint32, count=n),
             statuses=np.fromiter(status_codes, dtype=np.uint8, count=n),
             label_lists=self._label_lists([entry.labels for entry in entries]),
+            sequences=np.fromiter((sequence for _, _, sequence in kept), dtype=np.uint64, count=n),
             ids=Texts.of([entry.entry_id for entry in entries]),
             spaces=self._spaces(entries),
         )

@@ -18,19 +18,20 @@ What this module deliberately does not do: it does not publish, lock or count ge
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.errors import BadHash, SetNotFound, UnknownAlgorithm
+from hashmatch.errors import BadHash, BadInput, SetNotFound, UnknownAlgorithm
 from hashmatch.index.columns import Bytes, Ordinals
 from hashmatch.index.layout import SetState
 from hashmatch.index.part import Part
 from hashmatch.index.segment import Segment
 from hashmatch.index.strategy import RowFilter
-from hashmatch.model import Algorithm, EntryRef, Found, Query, SearchResult
+from hashmatch.model import Algorithm, EntryRef, Found, Query, SearchResult, SetMode
 
 _Mask = npt.NDArray[np.bool_]
 _Ints = npt.NDArray[np.int64]
@@ -81,6 +82,10 @@ class Generation:
         """Names of all sets, with or without entries."""
         return frozenset(state.name for state in self.sets)
 
+    def modes(self) -> dict[str, SetMode]:
+        """Modes of all sets by name, as the catalog has them."""
+        return {state.name: state.mode for state in self.sets}
+
     def spaces(self) -> frozenset[str]:
         """Comparison spaces that hold a value; one whose last value was withdrawn counts until the next snapshot."""
         return frozenset().union(*(layer.part.spaces for layer in self.layers))
@@ -103,6 +108,39 @@ class Generation:
             for name, count in layer.values().items():
                 counts[name] = counts.get(name, 0) + count
         return counts
+
+
+_NAME = re.compile(r"\d{1,19}", re.ASCII)
+_OLD_NAME = re.compile(r"\d{1,19}\.\d{1,19}", re.ASCII)
+"""Reports of before 2026-11-27 named a snapshot and the changes since, which says nothing of the feed."""
+
+
+def position_of(name: str) -> int | None:
+    """Return the position in the change feed that a generation's name means; None where it says nothing of it.
+
+    Raises
+    ------
+    BadInput
+        No generation has such a name.
+
+    """
+    if _NAME.fullmatch(name):
+        return int(name)
+    if _OLD_NAME.fullmatch(name):
+        return None
+    raise BadInput("since: not the name of a generation, as a report gives it: digits, e.g. 30517", field="since")
+
+
+def newer(generation: Generation, sequence: int) -> Generation:
+    """Return the state in which only entries count that changed after ``sequence``; O(entries).
+
+    What else it says of itself stays: its name, its sets, how many values there are.
+    """
+    layers = []
+    for layer in generation.layers:
+        old = np.flatnonzero(layer.part.entries.sequences <= sequence).astype(np.uint32)
+        layers.append(Layer(layer.part, np.union1d(layer.dead, old)))
+    return replace(generation, layers=(layers[0], layers[1]))
 
 
 def rows_by_set(sets: Ordinals, owners: Ordinals) -> _Ints:

@@ -34,8 +34,11 @@ from hashmatch.index.plan import is_indexed, table_shapes
 from hashmatch.model import AlgorithmKind, HarmDomain, HashSet, SetMode
 
 MAGIC = b"\x89HMSEG\r\n"
-VERSION = 2
-"""2 added the view of each value; a snapshot of another version is built anew from the catalog, never converted."""
+VERSION = 3
+"""2 added the view of each value, 3 the sequence of each entry.
+
+A snapshot of another version is built anew from the catalog, never converted.
+"""
 ALIGNMENT_BYTES = 64
 CHECKSUM_BYTES = 32
 MAX_TABLE_BYTES = 64 << 20
@@ -136,6 +139,7 @@ def expected_columns(table: Table, id_bytes: int, label_bytes: int) -> tuple[Col
         Column("entries/set", "<u4", (n,)),
         Column("entries/status", "|u1", (n,)),
         Column("entries/label_list", "<u4", (n,)),
+        Column("entries/sequence", "<u8", (n,)),
         Column("entries/id_offsets", "<u8", (n + 1,)),
         Column("entries/id_text", "|u1", (id_bytes,)),
         Column("entries/name_keys", "<u8", (n,)),

@@ -32,7 +32,7 @@ from __future__ import annotations
 import enum
 import threading
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hashmatch.errors import HashmatchError, IndexNotLoaded, RollbackRefused, SegmentCorrupt
@@ -41,7 +41,7 @@ from hashmatch.index import generation as generations
 from hashmatch.index.delta import Delta
 from hashmatch.index.generation import Generation
 from hashmatch.index.segment import Segment
-from hashmatch.model import Algorithm, Change, Query, SearchResult
+from hashmatch.model import Algorithm, Change, Query, SearchResult, SetMode
 
 
 class State(enum.StrEnum):
@@ -90,6 +90,43 @@ class IndexStatus:
     delta_entries: int = 0
     tombstones: int = 0
     segment_bytes: int = 0
+
+
+class Newer:
+    """What is new in an index since one of its generations, and stays up to date. One thread at a time.
+
+    Every search answers from the generation that is current then: what was withdrawn meanwhile is gone, what was added
+    is there.
+
+    Attributes
+    ----------
+    everything
+        Nothing is known of that generation: it is of another catalog, or its name is of before they were positions. All
+        entries count as new.
+
+    """
+
+    def __init__(
+        self, current: Callable[[], Generation], algorithms: Mapping[str, Algorithm], position: int | None
+    ) -> None:
+        self._current = current
+        self._algorithms = algorithms
+        self._position = position
+        self._seen: Generation | None = None
+        self._narrowed: Generation | None = None
+        self.everything = position is None
+
+    def __repr__(self) -> str:
+        return f"<Newer than {'nothing known' if self.everything else self._position}>"
+
+    def search(self, queries: Sequence[Query], *, sets: frozenset[str] | None, max_hits: int) -> SearchResult:
+        """Find every new entry within reach of each query; as :meth:`LiveIndex.search`, which see for the rest."""
+        current = self._current()
+        if self._position is not None:
+            if self._narrowed is None or self._seen is not current:
+                self._seen, self._narrowed = current, generations.newer(current, self._position)
+            current = self._narrowed
+        return generations.search(current, queries, self._algorithms, sets=sets, max_hits=max_hits)
 
 
 class LiveIndex:
@@ -146,9 +183,26 @@ class LiveIndex:
         """
         return generations.search(self._pinned(), queries, self._algorithms, sets=sets, max_hits=max_hits)
 
-    def set_names(self) -> frozenset[str]:
-        """Names of the sets in the current generation. Raises IndexNotLoaded."""
-        return self._pinned().set_names()
+    def newer(self, since: str) -> Newer:
+        """Return a view of the entries that changed after a generation, by its name; see :class:`Newer`.
+
+        Raises
+        ------
+        IndexNotLoaded
+            There is nothing to search yet.
+        BadInput
+            ``since`` is no name of a generation.
+
+        """
+        current = self._pinned()
+        position = generations.position_of(since)
+        if position is not None and position > current.sequence:
+            position = None
+        return Newer(self._pinned, self._algorithms, position)
+
+    def modes(self) -> dict[str, SetMode]:
+        """Modes of the sets in the current generation, by name. Raises IndexNotLoaded."""
+        return self._pinned().modes()
 
     def algorithms(self) -> frozenset[str]:
         """Names of the algorithms whose space holds a value, so that a query could find something.

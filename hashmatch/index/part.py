@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hashmatch.index.columns import Bytes, Ordinals, Texts
+from hashmatch.index.columns import Bytes, Keys, Ordinals, Texts
 from hashmatch.index.strategy import DigestSearch, HammingSearch, RowFilter, RowHits
 from hashmatch.model import EntryStatus, Label
 
@@ -70,6 +70,7 @@ class EntryTable:
     ``sets`` : uint32, shape (n,), ordinal of the set.
     ``statuses`` : uint8, shape (n,), index into :data:`STATUSES`.
     ``label_lists`` : uint32, shape (n,), index into ``labels``.
+    ``sequences`` : uint64, shape (n,), position in the change feed of the entry's latest change.
     ``ids`` : n texts.
     ``labels`` : distinct lists of labels, each a JSON array of ``[scheme, version, value]``.
     """
@@ -77,6 +78,7 @@ class EntryTable:
     sets: Ordinals
     statuses: Bytes
     label_lists: Ordinals
+    sequences: Keys
     ids: Texts
     labels: Texts
 

@@ -65,6 +65,7 @@ class Segment:
                 sets=columns["entries/set"],
                 statuses=columns["entries/status"],
                 label_lists=columns["entries/label_list"],
+                sequences=columns["entries/sequence"],
                 ids=Texts(columns["entries/id_offsets"], columns["entries/id_text"]),
                 labels=Texts(columns["labels/offsets"], columns["labels/text"]),
             ),

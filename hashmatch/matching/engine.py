@@ -33,33 +33,30 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hashmatch.config import PolicyConfig
-from hashmatch.errors import BadHash, BadInput, DeadlineExceeded, SetNotFound, UnknownAlgorithm
+from hashmatch.errors import DeadlineExceeded, SetNotFound
 from hashmatch.hashing import algorithms
 from hashmatch.hashing.digests import digest
 from hashmatch.matching import policy as rules
 from hashmatch.matching import screening
-from hashmatch.matching.modes import enforced
+from hashmatch.matching.given import HashedItem, check_hashes, quality_of
 from hashmatch.matching.policy import Decision, Evidence
+from hashmatch.matching.rescan import Newer, Rescan
+from hashmatch.matching.searching import Scope, Searches, search
 from hashmatch.model import (
-    MAX_QUALITY,
     Digests,
-    EntryHash,
-    EntryStatus,
     Fidelity,
     HashOptions,
     MatchReport,
     Picture,
     Query,
     SearchResult,
+    SetMode,
     Verdict,
     Views,
 )
 
 _QUALITY_ALGORITHM = "pdq"
 """Always computed: its quality gates every other perceptual hash."""
-
-_MORE = 8
-"""How many times more is asked for where quarantined entries are in the way: three turns see 51,200 of them."""
 
 
 class Hasher(Protocol):
@@ -69,14 +66,14 @@ class Hasher(Protocol):
         """Hash one image. Cancelling stops the work."""
 
 
-class Index(Protocol):
+class Index(Searches, Protocol):
     """Finds known hashes. Every method answers from one whole generation."""
 
-    def search(self, queries: Sequence[Query], *, sets: frozenset[str] | None, max_hits: int) -> SearchResult:
-        """Return what is within reach, nearest first, ``max_hits`` entries per query at most. Raises IndexNotLoaded."""
+    def newer(self, since: str) -> Newer:
+        """Return a view of the entries that changed after a generation. Raises IndexNotLoaded, BadInput."""
 
-    def set_names(self) -> frozenset[str]:
-        """Names of the sets in the current generation."""
+    def modes(self) -> Mapping[str, SetMode]:
+        """Modes of the sets in the current generation, by name."""
 
     def algorithms(self) -> frozenset[str]:
         """Names of the algorithms that could find something: every one whose space holds a value."""
@@ -97,14 +94,6 @@ class Submission:
     def __repr__(self) -> str:
         """Never show the image: a repr may end up in a log."""
         return f"Submission({len(self.image)} bytes, request_id={self.request_id!r}, sets={self.sets})"
-
-
-@dataclass(frozen=True, slots=True)
-class HashedItem:
-    """The hashes of one image, computed by the caller."""
-
-    hashes: tuple[EntryHash, ...]
-    request_id: str = ""
 
 
 class Engine:
@@ -168,8 +157,23 @@ class Engine:
         """
         self._check_sets(sets)
         for number, item in enumerate(items):
-            self._check_hashes(item, f"items[{number}]")
+            check_hashes(item, f"items[{number}]")
         return await asyncio.to_thread(lambda: [self._detect_item(item, sets) for item in items])
+
+    def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
+        """Begin to hold kept hashes against what is new since a generation; its ``answer`` blocks.
+
+        Raises
+        ------
+        BadInput
+            ``since`` is no name of a generation.
+        IndexNotLoaded, SetNotFound
+            As for :meth:`detect`.
+
+        """
+        self._check_sets(sets)
+        newer = self._index.newer(since)
+        return Rescan(newer, self._index, self._policy, sets=sets, max_hits=self._max_hits, now=self._now)
 
     async def _detect(self, submission: Submission) -> MatchReport:
         watch = _Stopwatch()
@@ -222,7 +226,7 @@ class Engine:
         watch.start("search")
         result = self._search(queries, sets)
         watch.start("policy")
-        quality = max((given.quality for given in item.hashes if given.quality is not None), default=None)
+        quality = quality_of(item)
         evidence = Evidence(queries=queries, found=result.found, quality=quality, values=values)
         decision = rules.decide(evidence, self._policy, max_hits=self._max_hits)
         return self._report(item.request_id, evidence, decision, result, None, watch.stop())
@@ -236,46 +240,13 @@ class Engine:
         return bool(self._view_algorithms & self._deciding & self._index.algorithms())
 
     def _search(self, queries: tuple[Query, ...], sets: frozenset[str] | None) -> SearchResult:
-        """Search; when the answer was cut short, make sure that what decides nothing did not crowd out what does.
-
-        Each turn leaves out the sets that were found to decide nothing, or, where quarantined entries are among the
-        others, asks for more.
-        """
-        max_hits = self._max_hits
-        result = latest = self._index.search(queries, sets=sets, max_hits=max_hits)
-        rest = self._index.set_names() if sets is None else sets
-        while latest.truncated:
-            refs = {found.entry.set_name: found.entry.mode for found in latest.found}
-            others = {name for name, mode in refs.items() if not enforced(name, mode, self._policy)}
-            if not others and all(found.entry.status is not EntryStatus.QUARANTINED for found in latest.found):
-                break
-            rest -= others
-            max_hits *= 1 if others else _MORE
-            latest = self._index.search(queries, sets=rest, max_hits=max_hits)
-            result = dataclasses.replace(latest, found=latest.found + result.found, truncated=True)
-        return result
+        """Search; what decides nothing does not crowd out what does."""
+        return search(self._index, queries, Scope(sets, self._index.modes(), self._max_hits), self._policy)
 
     def _check_sets(self, sets: frozenset[str] | None) -> None:
-        unknown = sorted(sets - self._index.set_names()) if sets else []
+        unknown = sorted(sets - self._index.modes().keys()) if sets else []
         if unknown:
             raise SetNotFound(f"no hash set named {unknown[0]!r} is being served", field="sets")
-
-    def _check_hashes(self, item: HashedItem, where: str) -> None:
-        for number, given in enumerate(item.hashes):
-            field = f"{where}.hashes[{number}]"
-            try:
-                row = algorithms.algorithm(given.algorithm)
-            except UnknownAlgorithm as error:
-                raise UnknownAlgorithm(f"{field}.algorithm: {error.message}", field=f"{field}.algorithm") from error
-            if len(given.value) != row.size_bytes:
-                raise BadHash(
-                    f"{field}.value: a {row.name} value has {row.size_bytes} bytes, got {len(given.value)}",
-                    field=f"{field}.value",
-                )
-            if given.quality is not None and given.quality > MAX_QUALITY:
-                raise BadInput(
-                    f"{field}.quality: {given.quality} is out of range; 0 to {MAX_QUALITY}", field=f"{field}.quality"
-                )
 
     def _report(  # noqa: PLR0917  the parts of a report, passed by position from two places
         self,

@@ -21,6 +21,7 @@ from hashmatch.model.answers import (
     Hit,
     MatchReport,
     Query,
+    RescanAnswer,
     SearchResult,
     Verdict,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "Query",
     "Refusal",
     "Rejected",
+    "RescanAnswer",
     "Row",
     "SearchResult",
     "SetMode",

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hashmatch.model.entries import EntryStatus, HarmDomain, Label, SetMode
+from hashmatch.model.entries import EntryStatus, HarmDomain, Label, Rejected, SetMode
 from hashmatch.model.pictures import Digests, MediaInfo, Refusal
 
 
@@ -124,3 +124,19 @@ class MatchReport:
     media: MediaInfo | None = None
     quality: int | None = None
     elapsed_us: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RescanAnswer:
+    """What a rescan says of one batch of kept hashes.
+
+    ``generation`` is what was looked at, and what the next rescan begins with. ``everything`` says that nothing is
+    known of the generation that was given, so that all entries count as new. ``checked`` items were looked at;
+    ``reports`` are of those that meet a new entry; ``rejected`` were not valid, by their position in the stream.
+    """
+
+    generation: str
+    everything: bool
+    checked: int
+    reports: tuple[MatchReport, ...] = ()
+    rejected: tuple[Rejected, ...] = ()

@@ -112,6 +112,10 @@ class Curator:
     ) -> None:
         await asyncio.to_thread(self._short.shutdown)
 
+    async def refresh(self) -> None:
+        """Bring every committed change of the catalog into the index."""
+        await self._publish()
+
     async def create(self, wanted: HashSet) -> HashSet:
         """Add an empty set; what the catalog assigns is ignored in ``wanted``. Raises SetExists, BadInput."""
         create = functools.partial(

@@ -6,16 +6,20 @@ that the service could not answer (DESIGN: "could not look" is never "no match")
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from google.rpc import status_pb2
 
 from hashmatch.errors import BadInput
-from hashmatch.matching.engine import HashedItem, Submission
+from hashmatch.matching.engine import Submission
+from hashmatch.matching.given import HashedItem
+from hashmatch.matching.rescan import Rescan
 from hashmatch.model import MatchReport
 from hashmatch.report.proto import hash_from_proto, report_to_proto
+from hashmatch.report.rescan import rescan_to_proto
 from hashmatch.service import guard
 from hashmatch.service.window import each_in_window
 from hashmatch.v1 import detection_pb2, detection_pb2_grpc
@@ -33,12 +37,18 @@ class Detector(Protocol):
     async def detect_hashes(self, items: Sequence[HashedItem], sets: frozenset[str] | None = None) -> list[MatchReport]:
         """Answer for hashes that the caller computed, in order."""
 
+    def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
+        """Begin to hold kept hashes against what is new."""
+
 
 class DetectionHandlers(detection_pb2_grpc.DetectionServiceServicer):
-    """The three ways to ask."""
+    """The four ways to ask. ``refresh`` brings the catalog's changes into the index."""
 
-    def __init__(self, detector: Detector, *, stream_window: int, max_batch: int) -> None:
+    def __init__(
+        self, detector: Detector, refresh: Callable[[], Awaitable[None]], *, stream_window: int, max_batch: int
+    ) -> None:
         self._detector = detector
+        self._refresh = refresh
         self._stream_window = stream_window
         self._max_batch = max_batch
 
@@ -77,22 +87,54 @@ class DetectionHandlers(detection_pb2_grpc.DetectionServiceServicer):
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> detection_pb2.DetectHashesResponse:
         """Hashes in, one report for each item out, in the request's order."""
-        total = sum(len(item.hashes) for item in request.items)
-        if max(total, len(request.items)) > self._max_batch:
+        reports = await self._detector.detect_hashes(self._items(request.items), _sets(request.sets))
+        return detection_pb2.DetectHashesResponse(reports=[report_to_proto(report) for report in reports])
+
+    async def Rescan(  # noqa: N802  gRPC's name
+        self,
+        request_iterator: Any,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> AsyncIterator[detection_pb2.RescanResponse]:
+        """Answer each batch of kept hashes before the next one is read."""
+        requests = aiter(request_iterator)
+        request = await anext(requests, None)
+        if request is None or not request.since:
+            raise BadInput("since: the first message of a rescan names the generation of the last look", field="since")
+        await self._refresh()
+        rescan = self._detector.rescan(request.since, _sets(request.sets))
+        first = 0
+        while request is not None:
+            items = self._items(request.items, first)
+            first += len(items)
+            yield rescan_to_proto(await asyncio.to_thread(rescan.answer, items))
+            request = await anext(requests, None)
+            if request is not None and (request.since or request.sets):
+                raise BadInput("since: only the first message of a rescan names a generation and sets", field="since")
+
+    def _items(self, untrusted_items: Sequence[detection_pb2.HashedItem], first: int = 0) -> list[HashedItem]:
+        """Return the items of one message, of which the first has this number in its call.
+
+        Raises
+        ------
+        BadInput
+            There are too many, or one has an id that cannot be repeated in a report.
+
+        """
+        total = sum(len(item.hashes) for item in untrusted_items)
+        if max(total, len(untrusted_items)) > self._max_batch:
             raise BadInput(
-                f"items: {len(request.items)} items with {total} hashes are more than one call may carry "
+                f"items: {len(untrusted_items)} items with {total} hashes are more than one call may carry "
                 f"(server.max_batch = {self._max_batch}); split the batch",
                 field="items",
             )
-        items = [
+        return [
             HashedItem(
                 hashes=tuple(hash_from_proto(value) for value in item.hashes),
-                request_id=_checked_id(item.request_id, f"items[{number}].request_id") or f"{guard.call_id()}-{number}",
+                request_id=_checked_id(item.request_id, f"items[{number}].request_id")
+                or f"{guard.call_id()}-{first + number}",
             )
-            for number, item in enumerate(request.items)
+            for number, item in enumerate(untrusted_items)
         ]
-        reports = await self._detector.detect_hashes(items, _sets(request.sets))
-        return detection_pb2.DetectHashesResponse(reports=[report_to_proto(report) for report in reports])
 
     async def _detect_item(self, request: detection_pb2.DetectRequest, context: Any, made_id: str) -> MatchReport:
         return await self._detector.detect(_submission(request, guard.remaining_s(context), made_id))

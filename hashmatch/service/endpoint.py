@@ -93,7 +93,10 @@ class Endpoint:
 
         """
         detection = DetectionHandlers(
-            detector, stream_window=self._config.stream_window, max_batch=self._config.max_batch
+            detector,
+            curator.refresh,
+            stream_window=self._config.stream_window,
+            max_batch=self._config.max_batch,
         )
         detection_pb2_grpc.add_DetectionServiceServicer_to_server(detection, self._grpc)
         hashset_pb2_grpc.add_HashSetServiceServicer_to_server(HashSetHandlers(curator), self._grpc)

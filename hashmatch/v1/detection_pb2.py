@@ -26,7 +26,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from hashmatch.v1 import types_pb2 as hashmatch_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1chashmatch/v1/detection.proto\x12\x0chashmatch.v1\x1a\x17google/rpc/status.proto\x1a\x18hashmatch/v1/types.proto\"@\n\rDetectRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0c\n\x04sets\x18\x03 \x03(\t\";\n\x0e\x44\x65tectResponse\x12)\n\x06report\x18\x01 \x01(\x0b\x32\x19.hashmatch.v1.MatchReport\"T\n\x13\x44\x65tectStreamRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12,\n\x07request\x18\x02 \x01(\x0b\x32\x1b.hashmatch.v1.DetectRequest\"\x83\x01\n\x14\x44\x65tectStreamResponse\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12+\n\x06report\x18\x02 \x01(\x0b\x32\x19.hashmatch.v1.MatchReportH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"D\n\nHashedItem\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\"\n\x06hashes\x18\x02 \x03(\x0b\x32\x12.hashmatch.v1.Hash\"L\n\x13\x44\x65tectHashesRequest\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.hashmatch.v1.HashedItem\x12\x0c\n\x04sets\x18\x02 \x03(\t\"B\n\x14\x44\x65tectHashesResponse\x12*\n\x07reports\x18\x01 \x03(\x0b\x32\x19.hashmatch.v1.MatchReport2\x89\x02\n\x10\x44\x65tectionService\x12\x43\n\x06\x44\x65tect\x12\x1b.hashmatch.v1.DetectRequest\x1a\x1c.hashmatch.v1.DetectResponse\x12Y\n\x0c\x44\x65tectStream\x12!.hashmatch.v1.DetectStreamRequest\x1a\".hashmatch.v1.DetectStreamResponse(\x01\x30\x01\x12U\n\x0c\x44\x65tectHashes\x12!.hashmatch.v1.DetectHashesRequest\x1a\".hashmatch.v1.DetectHashesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1chashmatch/v1/detection.proto\x12\x0chashmatch.v1\x1a\x17google/rpc/status.proto\x1a\x18hashmatch/v1/types.proto\"@\n\rDetectRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0c\n\x04sets\x18\x03 \x03(\t\";\n\x0e\x44\x65tectResponse\x12)\n\x06report\x18\x01 \x01(\x0b\x32\x19.hashmatch.v1.MatchReport\"T\n\x13\x44\x65tectStreamRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12,\n\x07request\x18\x02 \x01(\x0b\x32\x1b.hashmatch.v1.DetectRequest\"\x83\x01\n\x14\x44\x65tectStreamResponse\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12+\n\x06report\x18\x02 \x01(\x0b\x32\x19.hashmatch.v1.MatchReportH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"D\n\nHashedItem\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\"\n\x06hashes\x18\x02 \x03(\x0b\x32\x12.hashmatch.v1.Hash\"L\n\x13\x44\x65tectHashesRequest\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.hashmatch.v1.HashedItem\x12\x0c\n\x04sets\x18\x02 \x03(\t\"B\n\x14\x44\x65tectHashesResponse\x12*\n\x07reports\x18\x01 \x03(\x0b\x32\x19.hashmatch.v1.MatchReport\"U\n\rRescanRequest\x12\r\n\x05since\x18\x01 \x01(\t\x12\x0c\n\x04sets\x18\x02 \x03(\t\x12\'\n\x05items\x18\x03 \x03(\x0b\x32\x18.hashmatch.v1.HashedItem\"?\n\x0cRejectedItem\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xa3\x01\n\x0eRescanResponse\x12\x12\n\ngeneration\x18\x01 \x01(\t\x12\x12\n\neverything\x18\x02 \x01(\x08\x12\x0f\n\x07\x63hecked\x18\x03 \x01(\x04\x12*\n\x07reports\x18\x04 \x03(\x0b\x32\x19.hashmatch.v1.MatchReport\x12,\n\x08rejected\x18\x05 \x03(\x0b\x32\x1a.hashmatch.v1.RejectedItem2\xd2\x02\n\x10\x44\x65tectionService\x12\x43\n\x06\x44\x65tect\x12\x1b.hashmatch.v1.DetectRequest\x1a\x1c.hashmatch.v1.DetectResponse\x12Y\n\x0c\x44\x65tectStream\x12!.hashmatch.v1.DetectStreamRequest\x1a\".hashmatch.v1.DetectStreamResponse(\x01\x30\x01\x12U\n\x0c\x44\x65tectHashes\x12!.hashmatch.v1.DetectHashesRequest\x1a\".hashmatch.v1.DetectHashesResponse\x12G\n\x06Rescan\x12\x1b.hashmatch.v1.RescanRequest\x1a\x1c.hashmatch.v1.RescanResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DETECTHASHESREQUEST']._serialized_end=590
   _globals['_DETECTHASHESRESPONSE']._serialized_start=592
   _globals['_DETECTHASHESRESPONSE']._serialized_end=658
-  _globals['_DETECTIONSERVICE']._serialized_start=661
-  _globals['_DETECTIONSERVICE']._serialized_end=926
+  _globals['_RESCANREQUEST']._serialized_start=660
+  _globals['_RESCANREQUEST']._serialized_end=745
+  _globals['_REJECTEDITEM']._serialized_start=747
+  _globals['_REJECTEDITEM']._serialized_end=810
+  _globals['_RESCANRESPONSE']._serialized_start=813
+  _globals['_RESCANRESPONSE']._serialized_end=976
+  _globals['_DETECTIONSERVICE']._serialized_start=979
+  _globals['_DETECTIONSERVICE']._serialized_end=1317
 # @@protoc_insertion_point(module_scope)

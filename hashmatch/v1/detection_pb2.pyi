@@ -200,3 +200,103 @@ class DetectHashesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DetectHashesResponse: _TypeAlias = DetectHashesResponse  # noqa: Y015
+
+@_typing.final
+class RescanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    SETS_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    since: _builtins.str
+    """On the first message only: the generation of the last look, as a report names it. 0 means from the beginning."""
+    @_builtins.property
+    def sets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """On the first message only: names of the sets to search; empty means all."""
+
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___HashedItem]:
+        """At most server.max_batch hashes in one message."""
+
+    def __init__(
+        self,
+        *,
+        since: _builtins.str = ...,
+        sets: _abc.Iterable[_builtins.str] | None = ...,
+        items: _abc.Iterable[Global___HashedItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "sets", b"sets", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RescanRequest: _TypeAlias = RescanRequest  # noqa: Y015
+
+@_typing.final
+class RejectedItem(_message.Message):
+    """An item that was not looked at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Position in the stream, from 0."""
+    field: _builtins.str
+    """Field at fault."""
+    reason: _builtins.str
+    """What is wrong and what would be right."""
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        field: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "position", b"position", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectedItem: _TypeAlias = RejectedItem  # noqa: Y015
+
+@_typing.final
+class RescanResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    EVERYTHING_FIELD_NUMBER: _builtins.int
+    CHECKED_FIELD_NUMBER: _builtins.int
+    REPORTS_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    generation: _builtins.str
+    """The generation that this was answered from; the smallest of a rescan is what the next one begins with."""
+    everything: _builtins.bool
+    """Nothing is known of the generation that was given: all entries counted as new."""
+    checked: _builtins.int
+    """Items of the request that were looked at."""
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.MatchReport]:
+        """Of those that meet a new entry; they name new entries and what allow sets say, no others."""
+
+    @_builtins.property
+    def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedItem]: ...
+    def __init__(
+        self,
+        *,
+        generation: _builtins.str = ...,
+        everything: _builtins.bool = ...,
+        checked: _builtins.int = ...,
+        reports: _abc.Iterable[_types_pb2.MatchReport] | None = ...,
+        rejected: _abc.Iterable[Global___RejectedItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked", b"checked", "everything", b"everything", "generation", b"generation", "rejected", b"rejected", "reports", b"reports"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RescanResponse: _TypeAlias = RescanResponse  # noqa: Y015

@@ -49,6 +49,11 @@ class DetectionServiceStub:
                 request_serializer=hashmatch_dot_v1_dot_detection__pb2.DetectHashesRequest.SerializeToString,
                 response_deserializer=hashmatch_dot_v1_dot_detection__pb2.DetectHashesResponse.FromString,
                 _registered_method=True)
+        self.Rescan = channel.stream_stream(
+                '/hashmatch.v1.DetectionService/Rescan',
+                request_serializer=hashmatch_dot_v1_dot_detection__pb2.RescanRequest.SerializeToString,
+                response_deserializer=hashmatch_dot_v1_dot_detection__pb2.RescanResponse.FromString,
+                _registered_method=True)
 
 
 class DetectionServiceServicer:
@@ -76,6 +81,15 @@ class DetectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Rescan(self, request_iterator, context):
+        """The other direction: which of the hashes that a caller kept match entries that changed since a generation. One
+        response for each request, in order; the server reads the next one when it has answered, so memory stays bounded
+        on both sides. Withdrawals during a rescan count at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DetectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -93,6 +107,11 @@ def add_DetectionServiceServicer_to_server(servicer, server):
                     servicer.DetectHashes,
                     request_deserializer=hashmatch_dot_v1_dot_detection__pb2.DetectHashesRequest.FromString,
                     response_serializer=hashmatch_dot_v1_dot_detection__pb2.DetectHashesResponse.SerializeToString,
+            ),
+            'Rescan': grpc.stream_stream_rpc_method_handler(
+                    servicer.Rescan,
+                    request_deserializer=hashmatch_dot_v1_dot_detection__pb2.RescanRequest.FromString,
+                    response_serializer=hashmatch_dot_v1_dot_detection__pb2.RescanResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -176,6 +195,33 @@ class DetectionService:
             '/hashmatch.v1.DetectionService/DetectHashes',
             hashmatch_dot_v1_dot_detection__pb2.DetectHashesRequest.SerializeToString,
             hashmatch_dot_v1_dot_detection__pb2.DetectHashesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rescan(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/hashmatch.v1.DetectionService/Rescan',
+            hashmatch_dot_v1_dot_detection__pb2.RescanRequest.SerializeToString,
+            hashmatch_dot_v1_dot_detection__pb2.RescanResponse.FromString,
             options,
             channel_credentials,
             insecure,

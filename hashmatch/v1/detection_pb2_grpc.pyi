@@ -39,6 +39,11 @@ class DetectionServiceStub:
     """
     DetectHashes: _grpc.UnaryUnaryMultiCallable[_detection_pb2.DetectHashesRequest, _detection_pb2.DetectHashesResponse]
     """Callers that hash on their side. At most server.max_batch hashes in one call."""
+    Rescan: _grpc.StreamStreamMultiCallable[_detection_pb2.RescanRequest, _detection_pb2.RescanResponse]
+    """The other direction: which of the hashes that a caller kept match entries that changed since a generation. One
+    response for each request, in order; the server reads the next one when it has answered, so memory stays bounded
+    on both sides. Withdrawals during a rescan count at once.
+    """
 
 @_typing.type_check_only
 class DetectionServiceAsyncStub(DetectionServiceStub):
@@ -51,6 +56,11 @@ class DetectionServiceAsyncStub(DetectionServiceStub):
     """
     DetectHashes: _aio.UnaryUnaryMultiCallable[_detection_pb2.DetectHashesRequest, _detection_pb2.DetectHashesResponse]  # type: ignore[assignment]
     """Callers that hash on their side. At most server.max_batch hashes in one call."""
+    Rescan: _aio.StreamStreamMultiCallable[_detection_pb2.RescanRequest, _detection_pb2.RescanResponse]  # type: ignore[assignment]
+    """The other direction: which of the hashes that a caller kept match entries that changed since a generation. One
+    response for each request, in order; the server reads the next one when it has answered, so memory stays bounded
+    on both sides. Withdrawals during a rescan count at once.
+    """
 
 class DetectionServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -78,5 +88,16 @@ class DetectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_detection_pb2.DetectHashesResponse, _abc.Awaitable[_detection_pb2.DetectHashesResponse]]:
         """Callers that hash on their side. At most server.max_batch hashes in one call."""
+
+    @_abc_1.abstractmethod
+    def Rescan(
+        self,
+        request_iterator: _MaybeAsyncIterator[_detection_pb2.RescanRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_detection_pb2.RescanResponse], _abc.AsyncIterator[_detection_pb2.RescanResponse]]:
+        """The other direction: which of the hashes that a caller kept match entries that changed since a generation. One
+        response for each request, in order; the server reads the next one when it has answered, so memory stays bounded
+        on both sides. Withdrawals during a rescan count at once.
+        """
 
 def add_DetectionServiceServicer_to_server(servicer: DetectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -11,7 +11,8 @@ from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.config import IndexConfig, PolicyConfig
 from hashmatch.exchange import delimited
 from hashmatch.index.live import LiveIndex
-from hashmatch.matching.engine import Engine, HashedItem
+from hashmatch.matching.engine import Engine
+from hashmatch.matching.given import HashedItem
 from hashmatch.model import EntryHash, HarmDomain, MatchReport, SetMode, Verdict
 from hashmatch.publish import Publisher
 from tests.support.catalog import WHY

@@ -178,7 +178,7 @@ class LiveIndexMachine(RuleBasedStateMachine):
                 for hashed in one.hashes if one.status is not EntryStatus.WITHDRAWN else ():
                     counted[hashed.algorithm] = counted.get(hashed.algorithm, 0) + 1
             assert self.index.status().values == counted
-            assert self.index.set_names() == frozenset(SETS)
+            assert self.index.modes().keys() == frozenset(SETS)
 
     def _path(self, generation: int) -> Path:
         return self.directory / f"segment-{generation}"

@@ -108,9 +108,15 @@ class FakeIndex:
         found.sort(key=lambda item: (item.distance, item.entry.set_name, item.entry.entry_id))
         return SearchResult("7.1", tuple(found[:max_hits]), truncated=len(found) > max_hits)
 
-    def set_names(self) -> frozenset[str]:
-        """Names of the sets."""
-        return self.names | {entry.set_name for _, _, entry in self.rows}
+    def newer(self, since: str) -> FakeNewer:
+        """Return the rows behind the first so many; more than there are is a generation that is not known."""
+        position = int(since)
+        known = position <= len(self.rows)
+        return FakeNewer(self.rows[position:] if known else self.rows, names=self.names, everything=not known)
+
+    def modes(self) -> dict[str, SetMode]:
+        """Modes of the sets."""
+        return dict.fromkeys(self.names, SetMode.ENFORCED) | {entry.set_name: entry.mode for _, _, entry in self.rows}
 
     def values(self, sets: frozenset[str] | None) -> dict[str, int]:
         """Count the rows in these sets that share a space with each algorithm."""
@@ -123,3 +129,10 @@ class FakeIndex:
         """Names of the algorithms that share a space with a row."""
         spaces = {algorithms.algorithm(name).space for name, _, _ in self.rows}
         return frozenset(name for name, row in algorithms.searchable().items() if row.space in spaces)
+
+
+@dataclass
+class FakeNewer(FakeIndex):
+    """The rows of an index that are new."""
+
+    everything: bool = False

@@ -59,7 +59,8 @@ def test_an_empty_index_says_so_and_never_no_match() -> None:
     index = LiveIndex(TABLE)
     asked = (
         lambda: index.search([], sets=None, max_hits=1),
-        index.set_names,
+        index.modes,
+        lambda: index.newer("0"),
         index.algorithms,
         lambda: index.values(None),
     )
@@ -201,7 +202,7 @@ def test_a_failed_apply_leaves_no_trace(
     fine = [change for change in feed.changes(index.sequence) if change.entry is None or change.entry.entry_id != "bad"]
     index.apply(fine)
     assert found_ids(index, query("pdq", 0), query("pdq", 200), query("pdq", 300)) == ["good", "later"]
-    assert index.set_names() == {"a", "b", "c"}
+    assert index.modes().keys() == {"a", "b", "c"}
 
 
 def test_a_segment_of_other_algorithms_is_refused(feed: FakeFeed, tmp_path: Path) -> None:

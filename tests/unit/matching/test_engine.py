@@ -20,7 +20,8 @@ from hashmatch.errors import (
     SetNotFound,
     UnknownAlgorithm,
 )
-from hashmatch.matching.engine import Engine, HashedItem, Submission
+from hashmatch.matching.engine import Engine, Submission
+from hashmatch.matching.given import HashedItem
 from hashmatch.model import (
     ComputedHash,
     EntryHash,
