@@ -4,8 +4,8 @@ Theory of operation
 -------------------
 :class:`EntryRules` looks at one entry and returns what is wrong with it, or None; a wrong entry is a result with a
 reason, not an exception. An entry is taken whole or not at all. The guards exist because such values reached the
-production lists of others: the digest of the empty file, PDQ values of all zeros or all ones (what a flat picture
-gives), and PDQ values whose own quality says that they mean nothing (reference formats §3.10).
+production lists of others: the digest of the empty file (``poison`` has more), PDQ values of all zeros or all ones
+(what a flat picture gives), and PDQ values whose own quality says that they mean nothing (reference formats §3.10).
 
 Texts are bounded and hold no control characters, so that an id can be printed, logged and written into a CSV cell as it
 is; none begins or ends with a space, so that readers may strip cells.
@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from hashmatch.catalog import poison
 from hashmatch.catalog.wording import shown
 from hashmatch.errors import BadInput
 from hashmatch.hashing.algorithms import table
@@ -90,18 +90,18 @@ class _ValueRule:
 
 def _value_rule(algorithm: Algorithm) -> _ValueRule:
     size = algorithm.size_bytes
-    refused = {}
+    refused: dict[bytes, str] = {}
     if algorithm.kind is AlgorithmKind.PERCEPTUAL:
         refused[bytes(size)] = "all bits are 0: what a flat picture gives, and it would match every other flat one"
         refused[b"\xff" * size] = "all bits are 1: no real picture gives that, but a broken tool does"
+        refused |= poison.PICTURES.get(algorithm.name, {})
     elif algorithm.kind is AlgorithmKind.OPAQUE:
         refused[bytes(size)] = (
             "all bits are 0: what a blank picture or a broken export gives, and it would match its like"
         )
         refused[b"\xff" * size] = "all bits are 1: no real picture gives that, but a broken export does"
-    elif algorithm.name in {"md5", "sha1", "sha256"}:
-        empty = hashlib.new(algorithm.name, b"", usedforsecurity=False).digest()
-        refused[empty] = "the digest of the empty file: it would match every failed upload"
+    elif algorithm.name in poison.DIGESTS:
+        refused |= poison.refused_digests(algorithm.name)
     views = VIEWS if algorithm.kind is AlgorithmKind.PERCEPTUAL else frozenset()
     return _ValueRule(size, refused, MIN_QUALITY if algorithm.has_quality else 0, views)
 
