@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from hashmatch.cli.files import STANDARD_STREAM, opened_for_reading, opened_for_writing
 from hashmatch.cli.output import Output
 from hashmatch.errors import BadInput, ExitCode, SetNotFound
-from hashmatch.model import HarmDomain, ImportResult, Rejected
+from hashmatch.model import HarmDomain, ImportResult, Rejected, SetMode
 from hashmatch.progress import Progress
 
 if TYPE_CHECKING:
@@ -61,8 +61,10 @@ class Target:
     domain: HarmDomain | None
     make: bool
 
-    def prepare(self, catalog: Catalog, manifest: Manifest | None = None) -> None:
+    def prepare(self, catalog: Catalog, manifest: Manifest | None = None, *, known_good: bool = False) -> None:
         """Make sure that the set exists and is about what the caller thinks it is; a manifest says what a new one is.
+
+        What is ``known_good`` goes into allow sets only: anywhere else its hits would be verdicts.
 
         Raises
         ------
@@ -86,7 +88,7 @@ class Target:
                     field="domain",
                 ) from error
             if manifest is None:
-                catalog.create_set(self.name, domain)
+                catalog.create_set(self.name, domain, mode=SetMode.ALLOW if known_good else SetMode.ENFORCED)
             else:
                 catalog.create_set(
                     self.name,
@@ -102,6 +104,12 @@ class Target:
                 f"the hash set {self.name!r} is about {existing.domain}, not {self.domain}; nothing was imported",
                 field="domain",
             )
+        if known_good and existing.mode is not SetMode.ALLOW:
+            raise BadInput(
+                f"the list is of what is not harmful, and {self.name!r} is {existing.mode}: nothing was imported. "
+                "Import it into a set of the mode allow; --create makes one",
+                field="name",
+            )
 
 
 class _Watched(io.RawIOBase):
@@ -114,6 +122,9 @@ class _Watched(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         try:
@@ -205,7 +216,8 @@ def read_into(
         stream = unpacked(stack.enter_context(signed.decrypted(watched, trust.identity, file)))
         chosen = formats.choose(notation.name, file.removesuffix(".gz"), stream.peek())
         options = notation.stated()
-        target.prepare(catalog, None if found is None else found.manifest)
+        manifest = None if found is None else found.manifest
+        target.prepare(catalog, manifest, known_good=chosen.known_good)
         if found is not None:
             found.check(catalog.get_set(target.name))
         progress.start(f"importing {file}", size_bytes, "bytes")

@@ -23,7 +23,7 @@ from pathlib import PurePath
 from typing import BinaryIO, Protocol
 
 from hashmatch.errors import BadFile, BadInput
-from hashmatch.exchange import delimited, icse, jsonl, ncmec, pytx, stopncii, tat, threatexchange, vics
+from hashmatch.exchange import delimited, icse, jsonl, ncmec, nsrl, pytx, stopncii, tat, threatexchange, vics
 from hashmatch.exchange.heads import Head
 from hashmatch.exchange.losses import Losses
 from hashmatch.model import Entry, HashSet, Rejected, Row
@@ -162,6 +162,15 @@ _TABLE = (
         (),
         threatexchange.recognises,
         threatexchange.read,
+    ),
+    Format("nsrl", "NIST's NSRL, RDS v2: NSRLFile.txt", (), nsrl.recognises, nsrl.read, known_good=True),
+    Format(
+        "nsrl-sqlite",
+        "NIST's NSRL, RDS v3: an SQLite database",
+        (".db",),
+        nsrl.recognises_database,
+        nsrl.read_database,
+        known_good=True,
     ),
     Format("icse", "INTERPOL ICSE export, CSV", (), icse.recognises, icse.read),
     Format(

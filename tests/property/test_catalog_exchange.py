@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.catalog.validate import EntryRules
 from hashmatch.errors import BadFile
-from hashmatch.exchange import icse
+from hashmatch.exchange import icse, nsrl
 from hashmatch.exchange.formats import FORMATS
 from hashmatch.exchange.rows import format_labels, parse_labels
 from hashmatch.hashing.algorithms import table
@@ -123,6 +123,8 @@ HEADS = {
     "jsonl": b'{"algorithm": "md5", ',
     "icse": b";".join(name.encode() for name in icse.HEADER) + b"\n",
     "pytx": b"pdq ",
+    "nsrl": b",".join(name.encode() for name in nsrl.HEADER) + b"\n",
+    "nsrl-sqlite": nsrl.MAGIC,
     "vics": b'{"@odata.context": "/DataModels/2.0.xml/US/$metadata#Media", "value": [{"MD5": ',
     "ncmec": b'<queryResult xmlns="https://hashsharing.ncmec.org/hashsharing/v2"><images><image><id>1</id>',
     "stopncii": b'{"count": 1, "hashRecords": [{"signalType": "ImagePDQ", "hashValue": ',
@@ -130,7 +132,7 @@ HEADS = {
     "threatexchange": b'{"data": [{"id": "1", "type": "HASH_PDQ", "indicator": ',
     "caid": b'{"odata.metadata": "/DataModels/1.2.xml#Media", "value": [{"MD5": ',
 }
-BY_LINE = frozenset({"csv", "jsonl", "icse", "pytx"})
+BY_LINE = frozenset({"csv", "jsonl", "icse", "pytx", "nsrl"})
 """Formats whose positions are lines; those of the others are records."""
 
 PIECES = st.sampled_from([b'"', b"{", b"[", b"}", b"]", b",", b":", b'"a"', b"null", b"17", b'"MD5"'])

@@ -27,8 +27,9 @@ from hashmatch.cli.transfer import (
     import_file,
 )
 from hashmatch.errors import BadInput, SetNotFound
+from hashmatch.exchange import nsrl
 from hashmatch.exchange.formats import FORMATS
-from hashmatch.model import HarmDomain
+from hashmatch.model import HarmDomain, SetMode
 
 GOOD = ["algorithm,value,quality", f"pdq,{'01' * 32},90", f"md5,{'02' * 16},"]
 BAD = "md5,xyz,"
@@ -212,6 +213,23 @@ def test_what_is_only_read_is_not_exported(run: Callable[..., Any], tmp_path: Pa
     run(GOOD, "--create", "--domain", "other")
     assert main(["hashset", "export", "known", "--format", "icse", "--output", str(tmp_path / "x")]) == 2
     assert not (tmp_path / "x").exists()
+
+
+def test_what_is_harmless_goes_into_allow_sets_only(run: Callable[..., Any], tmp_path: Path) -> None:
+    header = ",".join(f'"{name}"' for name in nsrl.HEADER)
+    lines = [header, f'"{"03" * 20}","{"02" * 16}","DB7F1ADB","icon.png",1234,1,"358",""']
+    run(GOOD, "--create", "--domain", "other")
+    code, _, told = run(lines, name="NSRLFile.txt")
+    assert (code, len(told)) == (2, 1)
+    assert told[0].startswith(
+        "error: the list is of what is not harmful, and 'known' is enforced: nothing was imported."
+    )
+    with SqliteCatalog.open(tmp_path / "data" / CATALOG_NAME) as catalog:
+        assert catalog.get_set("known").entries == 2
+    file = str(tmp_path / "NSRLFile.txt")
+    assert main(["hashset", "import", "harmless", file, "--create", "--domain", "other"]) == 0
+    with SqliteCatalog.open(tmp_path / "data" / CATALOG_NAME) as catalog:
+        assert (catalog.get_set("harmless").mode, catalog.get_set("harmless").entries) == (SetMode.ALLOW, 1)
 
 
 def test_the_formats_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
