@@ -1,10 +1,11 @@
-"""JPEG pixels straight into an array: TurboJPEG where it gives exactly what Pillow gives, nothing where it does not.
+"""JPEG pixels straight into an array: a fast decoder where it gives exactly what Pillow gives, nothing where not.
 
 Theory of operation
 -------------------
 Pillow decodes into four bytes per pixel and hands them out again as three; for a 12-megapixel photo these two passes
 cost more than the kernel that hashes it. TurboJPEG is the same libjpeg-turbo with the same arithmetic, writing rows of
-three bytes where they are wanted. :func:`decode` uses it *strictly*: any warning of the library (a missing end, a bad
+three bytes where they are wanted. Ordinary files do not even come to it: our own kernels give the same pixels sooner
+(``baseline``). :func:`decode` uses it *strictly*: any warning of the library (a missing end, a bad
 code, stray bytes between markers), any other colour space than grey, YCbCr and RGB, and any size but the one that was
 let through the gates is answered with None, and Pillow decides what to make of the file. So whatever is refused,
 salvaged or marked degraded is so by one decoder's rules.
@@ -14,7 +15,7 @@ free, and everything else that one does with an image (``resize``, ``convert``) 
 needed, as Pillow's own image files do.
 
 :func:`decode_scaled` leaves out the high frequencies and the colours: a half, a quarter or an eighth of each side, in
-grey, for screening. What remains of the work is mostly Huffman codes. It is as strict.
+grey, for screening. What remains of the work is mostly Huffman codes. It is as strict, and ``baseline`` comes first.
 
 What this module deliberately does not do: no sloppy decoding (``fastdct``, ``fastupsample``), no CMYK, no salvage, and
 it parses no marker: size and orientation are read by Pillow, and which codings may be scaled is ``screening``'s affair.
@@ -33,11 +34,15 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
+from hashmatch.hashing import baseline
+
 Pixels = npt.NDArray[np.uint8]
 
 _MODE_OF: Mapping[str, str] = types.MappingProxyType({"Gray": "L", "YCbCr": "RGB", "RGB": "RGB"})
 """Colour space as TurboJPEG names it, to the mode in which Pillow opens such a file."""
 
+_BLOCK_HALVINGS = 3
+"""From blocks to single pixels."""
 _STRIP_PX = 64
 """Rows that are turned at once: 64 pixels of three bytes are three cache lines, of source and of target."""
 
@@ -95,6 +100,9 @@ def decode(data: bytes, mode: str, size: tuple[int, int]) -> Pixels | None:
         There is not enough memory for the pixels.
 
     """
+    ours = baseline.decode(data, size) if mode == "RGB" else None
+    if ours is not None:
+        return ours
     try:
         height, width, colour_space, _ = simplejpeg.decode_jpeg_header(data)
         if (width, height) != size or _MODE_OF.get(colour_space) != mode:
@@ -129,6 +137,9 @@ def decode_scaled(data: bytes, mode: str, size: tuple[int, int], halvings: int) 
         There is not enough memory for the pixels.
 
     """
+    ours = baseline.decode_means(data, size) if mode == "RGB" and halvings == _BLOCK_HALVINGS else None
+    if ours is not None:
+        return ours
     small_width, small_height = (-(-side >> halvings) for side in size)
     try:
         height, width, colour_space, _ = simplejpeg.decode_jpeg_header(data)

@@ -27,7 +27,8 @@ from numba import types
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 uint8, uint16, uint32, uint64 = types.uint8, types.uint16, types.uint32, types.uint64
-float32, int64, boolean, void = types.float32, types.int64, types.boolean, types.void
+float32, int32, int64 = types.float32, types.int32, types.int64
+boolean, void = types.boolean, types.void
 
 
 def writable(item: types.Type, dimensions: int = 1) -> types.Array:
@@ -45,7 +46,9 @@ def group(*members: types.Type) -> types.Type:
     return types.Tuple(members)  # type: ignore[no-untyped-call]
 
 
-def kernel(returns: types.Type, *arguments: types.Type, counted: bool = True) -> Callable[[Kernel], Kernel]:
+def kernel(
+    returns: types.Type, *arguments: types.Type, counted: bool = True, inlined: bool = False
+) -> Callable[[Kernel], Kernel]:
     """Compile a function for exactly one signature, at once.
 
     Parameters
@@ -54,6 +57,9 @@ def kernel(returns: types.Type, *arguments: types.Type, counted: bool = True) ->
         The signature. Arrays by :func:`readonly` or :func:`writable`.
     counted : bool
         Whether references to arrays are counted.
+    inlined : bool
+        Whether its body stands in for every call from another kernel: for what is called for every few bits. A call
+        hands over seven words for each array.
 
     Returns
     -------
@@ -65,19 +71,20 @@ def kernel(returns: types.Type, *arguments: types.Type, counted: bool = True) ->
 
     def compile_now(function: Kernel) -> Kernel:
         try:
-            return _compiled(function, signature, cache=True, counted=counted)
+            return _compiled(function, signature, cache=True, counted=counted, inlined=inlined)
         except RuntimeError as error:
             # Read-only installation, no writable home, as in a hardened container: a slow start beats none.
             if "no locator available" not in str(error):
                 raise
-            return _compiled(function, signature, cache=False, counted=counted)
+            return _compiled(function, signature, cache=False, counted=counted, inlined=inlined)
 
     return compile_now
 
 
-def _compiled(function: Kernel, signature: object, *, cache: bool, counted: bool) -> Kernel:
+def _compiled(function: Kernel, signature: object, *, cache: bool, counted: bool, inlined: bool) -> Kernel:
     """State the options, once for all kernels."""
     options: dict[str, Any] = {} if counted else {"_nrt": False}
+    options |= {"inline": "always"} if inlined else {}
     compile_one: Any = numba.njit(signature, cache=cache, nogil=True, fastmath=False, error_model="numpy", **options)
     compiled: Kernel = compile_one(function)
     return compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
@@ -10,11 +11,13 @@ import sys
 from typing import Any
 
 import pytest
+import simplejpeg
 from numba.extending import is_jitted
 
+from hashmatch.hashing import baseline
 from hashmatch.hashing.patterns import picture
 from hashmatch.kernels import __main__ as warm_up
-from hashmatch.kernels import _pdq_bits, _pdq_filter, _pdq_fused
+from hashmatch.kernels import _jpeg_codes, _pdq_bits, _pdq_filter, _pdq_fused, jpeg
 from hashmatch.kernels._jit import int64, kernel
 from hashmatch.kernels.pdq import pdq, pdq_nearest512
 
@@ -28,12 +31,28 @@ for recipe in TINY:
     for function in (pdq, pdq_nearest512):
         result = function(picture(*recipe))
         print(result.hashes.tobytes().hex(), result.quality)
+from tests.unit.kernels.test_jit import decoded
+print(decoded())
 """
+
+
+def decoded() -> str:
+    """Return a digest of what our decoder makes of small JPEGs in each kind of subsampling."""
+    digest = hashlib.sha256()
+    for number, kind in enumerate(("444", "422", "420")):
+        data = simplejpeg.encode_jpeg(picture("noise", 33, 35 + number, 3), 70, "RGB", kind)
+        for pixels in (baseline.decode(data, (35 + number, 33)), baseline.decode_means(data, (35 + number, 33))):
+            assert pixels is not None
+            digest.update(pixels.tobytes())
+    return digest.hexdigest()
 
 
 def kernels() -> list[Any]:
     return [
-        item for module in (_pdq_filter, _pdq_fused, _pdq_bits) for item in vars(module).values() if is_jitted(item)
+        item
+        for module in (_pdq_filter, _pdq_fused, _pdq_bits, _jpeg_codes, jpeg)
+        for item in vars(module).values()
+        if is_jitted(item) and item.__module__ == module.__name__
     ]
 
 
@@ -87,4 +106,6 @@ def test_plain_python_gives_the_same_bits() -> None:
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
     )
     compiled = [function(picture(*recipe)) for recipe in TINY for function in (pdq, pdq_nearest512)]
-    assert run.stdout.splitlines() == [f"{result.hashes.tobytes().hex()} {result.quality}" for result in compiled]
+    *hashed, digest = run.stdout.splitlines()
+    assert hashed == [f"{result.hashes.tobytes().hex()} {result.quality}" for result in compiled]
+    assert digest == decoded()
