@@ -28,11 +28,12 @@ from typing import Any
 from hashmatch.errors import BadConfig
 from hashmatch.limits import AlgorithmPolicy, ViewPolicy, default_algorithm_policies, default_view_policies
 from hashmatch.model import Fidelity, SetMode, Views
-from hashmatch.sections import DecodeConfig, IndexConfig, PolicyConfig, SandboxConfig, ServerConfig
+from hashmatch.sections import DecodeConfig, FloodConfig, IndexConfig, PolicyConfig, SandboxConfig, ServerConfig
 
 __all__ = [
     "Config",
     "DecodeConfig",
+    "FloodConfig",
     "IndexConfig",
     "PolicyConfig",
     "SandboxConfig",
@@ -55,6 +56,7 @@ class Config:
     index: IndexConfig = field(default_factory=IndexConfig)
     server: ServerConfig = field(default_factory=ServerConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
+    flood: FloodConfig = field(default_factory=FloodConfig)
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,37 @@ class ServerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FloodConfig:
+    """The guard against an entry that suddenly matches far more than it used to (docs/explain/flood.md)."""
+
+    enabled: bool = setting(default=True, why="count matches per entry, and tell when one floods")
+    quarantine: bool = setting(
+        default=True,
+        why="put an entry that floods into quarantine, where its hits are reported and change no verdict; "
+        "false only tells",
+    )
+    window_s: int = setting(
+        3_600, "matches are counted in windows of an hour: short enough to act, long enough that a burst of uploads "
+        "of one picture is not a flood", unit="s", at_least=1, at_most=604_800,
+    )  # fmt: skip
+    min_matches: int = setting(
+        1_000, "what any entry may match in a window: known pictures that go around are matched by the hundred, a "
+        "blank page by the ten thousand; set it to what your reviewers can look at", unit="matches", at_least=1,
+    )  # fmt: skip
+    factor: float = setting(
+        10.0, "how many times its mean an entry may match in a window: ten times any week before is no accident",
+        unit="times", at_least=1,
+    )  # fmt: skip
+    history_windows: int = setting(
+        168, "windows over which the mean fades: a week of hours", unit="windows", at_least=2, at_most=100_000
+    )
+    max_entries: int = setting(
+        100_000, "entries that are counted at a time, about 250 bytes each; of more, the one that matched longest ago "
+        "is forgotten", unit="entries", at_least=10, at_most=10_000_000,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyConfig:
     """What the verdicts mean (docs/explain/responsible-use.md says what they do not mean)."""
 

@@ -28,7 +28,7 @@ from hashmatch.errors import ExitCode, HashmatchError
 
 if TYPE_CHECKING:
     from hashmatch.config import Config
-    from hashmatch.report.status import Protection, ServiceStatus
+    from hashmatch.report.status import Protection, QuarantinedEntry, ServiceStatus
     from hashmatch.sandbox.posture import Protection as SandboxProtection
 
 FIELDS: Mapping[str, str] = MappingProxyType(
@@ -42,10 +42,11 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "catalog": "`hash_sets`, `entries` (not withdrawn), and without `--server` `withdrawn` and `sequence`",
         "index": "with `--server` what is being searched; without, the newest `snapshot`, its `sequence` and whether "
         "it `verified`",
+        "quarantined": "entries that the flood guard put into quarantine: `set`, `entry_id`, `at`, `reason`",
         "sandbox": "`confined`, and each of the `protections` with `active` and `detail`",
     }
 )
-"""Keys of the one row of ``status --json``; each of the last three may hold an ``error`` instead."""
+"""Keys of the one row of ``status --json``; ``catalog``, ``index``, ``sandbox`` may hold an ``error`` instead."""
 
 Record = dict[str, object]
 
@@ -96,6 +97,7 @@ def of_server(server: str, said: ServiceStatus) -> Record:
         "algorithms": None,
         "catalog": {"hash_sets": said.hash_sets, "entries": said.entries},
         "index": {**index, "values": dict(said.index.values)},
+        "quarantined": [_quarantined(item) for item in said.quarantined],
         "sandbox": {**workers, "protections": _protections(said.workers.protections)},
     }
 
@@ -106,7 +108,7 @@ def _look(options: GlobalOptions) -> tuple[Record, ExitCode]:
     from hashmatch.service.runtime import LIBRARIES
 
     config = options.load_config()
-    catalog, catalog_code = _catalog(options)
+    catalog, in_quarantine, catalog_code = _catalog(options)
     index, index_code = _snapshot(options)
     sandbox, sandbox_code = asyncio.run(_sandbox(config))
     record: Record = {
@@ -118,24 +120,34 @@ def _look(options: GlobalOptions) -> tuple[Record, ExitCode]:
         "algorithms": list(algorithms.table()),
         "catalog": catalog,
         "index": index,
+        "quarantined": in_quarantine,
         "sandbox": sandbox,
     }
     return record, max(catalog_code, index_code, sandbox_code)
 
 
-def _catalog(options: GlobalOptions) -> tuple[Record, ExitCode]:
-    """Open and count the catalog; none yet is no failure, a server makes one."""
+def _catalog(options: GlobalOptions) -> tuple[Record, list[Record], ExitCode]:
+    """Open and count the catalog, with what is in quarantine; none yet is no failure, a server makes one."""
     if not options.catalog_path.exists():
-        return {"exists": False}, ExitCode.CLEAN
+        return {"exists": False}, [], ExitCode.CLEAN
 
     from hashmatch.catalog.sqlite import SqliteCatalog
+    from hashmatch.service.flooding import quarantined
 
     try:
         with SqliteCatalog.open(options.catalog_path) as catalog:
             counts = dataclasses.asdict(catalog.counts())
+            in_quarantine = [_quarantined(item) for item in quarantined(catalog)]
     except HashmatchError as error:
-        return {"exists": True, "error": error.message}, error.exit_code
-    return {"exists": True, **counts}, ExitCode.CLEAN
+        return {"exists": True, "error": error.message}, [], error.exit_code
+    return {"exists": True, **counts}, in_quarantine, ExitCode.CLEAN
+
+
+def _quarantined(item: QuarantinedEntry) -> Record:
+    """Return what is shown of an entry that the flood guard put into quarantine."""
+    from hashmatch.report.json import moment_to_json
+
+    return {"set": item.set_name, "entry_id": item.entry_id, "at": moment_to_json(item.at), "reason": item.reason}
 
 
 def _snapshot(options: GlobalOptions) -> tuple[Record, ExitCode]:
@@ -181,10 +193,13 @@ def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
     for key, value in record.items():
         name = f"{prefix}{key}"
         match value:
-            case None:
+            case None | []:
                 continue
             case Mapping():
                 yield from flat(value, f"{name}.")
+            case [{"entry_id": _}, *_]:
+                for item in value:
+                    yield f"{name}.{item['set']}/{item['entry_id']}", f"{item['at']}: {item['reason']}"
             case [{"name": _}, *_]:
                 for item in value:
                     yield f"{name}.{item['name']}", f"{'active' if item['active'] else 'NOT ACTIVE'}: {item['detail']}"
@@ -198,6 +213,8 @@ def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 
 def _emphasised(name: str, value: str) -> str | Styled:
     """Return the cell, coloured where it tells good from bad."""
+    if name.startswith("quarantined."):
+        return Styled(value, "bold yellow")
     if name.endswith(".error") or value.startswith("NOT ACTIVE"):
         return Styled(value, "bold red")
     if name.endswith((".confined", ".verified")):

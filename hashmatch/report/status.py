@@ -51,8 +51,22 @@ class IndexStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantinedEntry:
+    """An entry that the flood guard put into quarantine: when, and why."""
+
+    set_name: str
+    entry_id: str
+    at: dt.datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """Everything ``GetStatus`` answers. ``libraries`` are those whose version decides what a hash is."""
+    """Everything ``GetStatus`` answers.
+
+    ``libraries`` are those whose version decides what a hash is. ``quarantined`` are entries that the flood guard put
+    into quarantine and nobody has reinstated.
+    """
 
     version: str
     libraries: Mapping[str, str]
@@ -61,17 +75,16 @@ class ServiceStatus:
     workers: WorkersStatus
     hash_sets: int = 0
     entries: int = 0
+    quarantined: tuple[QuarantinedEntry, ...] = ()
 
 
 def status_to_proto(status: ServiceStatus) -> status_pb2.GetStatusResponse:
     """Return the whole status as it goes over the wire."""
-    started_at = Timestamp()
-    started_at.FromDatetime(status.started_at)
     index, workers = status.index, status.workers
     return status_pb2.GetStatusResponse(
         version=status.version,
         libraries=dict(status.libraries),
-        started_at=started_at,
+        started_at=_stamp(status.started_at),
         index=status_pb2.IndexStatus(
             state=index.state,
             generation=index.generation,
@@ -94,6 +107,12 @@ def status_to_proto(status: ServiceStatus) -> status_pb2.GetStatusResponse:
         ),
         hash_sets=status.hash_sets,
         entries=status.entries,
+        quarantined=[
+            status_pb2.QuarantinedEntry(
+                set_name=item.set_name, entry_id=item.entry_id, at=_stamp(item.at), reason=item.reason
+            )
+            for item in status.quarantined
+        ],
     )
 
 
@@ -123,4 +142,14 @@ def status_from_proto(message: status_pb2.GetStatusResponse) -> ServiceStatus:
         ),
         hash_sets=message.hash_sets,
         entries=message.entries,
+        quarantined=tuple(
+            QuarantinedEntry(item.set_name, item.entry_id, item.at.ToDatetime(tzinfo=dt.UTC), item.reason)
+            for item in message.quarantined
+        ),
     )
+
+
+def _stamp(moment: dt.datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp

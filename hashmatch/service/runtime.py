@@ -13,7 +13,7 @@ catalog every ``index.poll_ms`` whether its change feed has grown, so that what 
 shows up here; what this process changes is published before the caller is answered (``curation``). All publishing goes
 through one lock: two builders would do the same work twice.
 
-What this module deliberately does not do: it answers nothing itself. :attr:`Runtime.engine` detects,
+What this module deliberately does not do: it answers nothing itself. :attr:`Runtime.detector` detects,
 :attr:`Runtime.curator` changes sets.
 """
 
@@ -42,6 +42,7 @@ from hashmatch.report.status import IndexStatus, Protection, ServiceStatus, Work
 from hashmatch.sandbox.pool import WorkerPool
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
+from hashmatch.service.flooding import Detector, FloodGuard, Guarded, quarantined
 
 CATALOG: Final = "catalog.sqlite3"
 SEGMENTS: Final = "segments"
@@ -74,6 +75,8 @@ class Runtime:
             fidelity=config.decode.fidelity,
         )
         self.curator: Curator
+        self.detector: Detector = self.engine
+        """The engine, with the flood guard around it once started."""
 
     def __repr__(self) -> str:
         return f"<Runtime on {self._data_dir}: {self._index!r}, {self._pool!r}>"
@@ -113,6 +116,11 @@ class Runtime:
             )
             self._following = asyncio.create_task(self._follow())
             opened.push_async_callback(_ended, self._following)
+            if self._config.flood.enabled:
+                guard = FloodGuard(self._catalog, self.publish, self._config.flood)
+                await guard.start()
+                opened.push_async_callback(guard.close)
+                self.detector = Guarded(self.engine, guard)
             self._opened = opened.pop_all()
 
     async def close(self) -> None:
@@ -135,6 +143,7 @@ class Runtime:
     async def status(self) -> ServiceStatus:
         """Return what is being served, by what, and how well confined. Raises CatalogUnavailable."""
         counts = await asyncio.to_thread(self._catalog.counts)
+        in_quarantine = await asyncio.to_thread(quarantined, self._catalog)
         index, pool = self._index.status(), self._pool.status()
         protections = () if pool.posture is None else pool.posture.protections
         return ServiceStatus(
@@ -160,6 +169,7 @@ class Runtime:
             ),
             hash_sets=counts.hash_sets,
             entries=counts.entries,
+            quarantined=in_quarantine,
         )
 
     async def _follow(self) -> None:

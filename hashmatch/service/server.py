@@ -63,7 +63,7 @@ async def serve(
     hurry = asyncio.Event()
     try:
         async with Runtime(config, data_dir) as runtime:
-            endpoint.offer(runtime.engine, runtime.curator, runtime)
+            endpoint.offer(runtime.detector, runtime.curator, runtime)
             with _stopped_by_signals(hurry) if stop is None else contextlib.nullcontext(stop) as stopping:
                 await endpoint.start(runtime.checks())
                 _log.info("serving on %s", target)

@@ -165,6 +165,38 @@ class IndexStatus(_message.Message):
 Global___IndexStatus: _TypeAlias = IndexStatus  # noqa: Y015
 
 @_typing.final
+class QuarantinedEntry(_message.Message):
+    """An entry that matched far more than it used to: its hits are reported and change no verdict."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SET_NAME_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    set_name: _builtins.str
+    entry_id: _builtins.str
+    reason: _builtins.str
+    """With its numbers."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        set_name: _builtins.str = ...,
+        entry_id: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "entry_id", b"entry_id", "reason", b"reason", "set_name", b"set_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuarantinedEntry: _TypeAlias = QuarantinedEntry  # noqa: Y015
+
+@_typing.final
 class GetStatusResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -195,6 +227,7 @@ class GetStatusResponse(_message.Message):
     WORKERS_FIELD_NUMBER: _builtins.int
     HASH_SETS_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the hashmatch package."""
     hash_sets: _builtins.int
@@ -210,6 +243,10 @@ class GetStatusResponse(_message.Message):
     def index(self) -> Global___IndexStatus: ...
     @_builtins.property
     def workers(self) -> Global___WorkerPoolStatus: ...
+    @_builtins.property
+    def quarantined(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantinedEntry]:
+        """Entries that the flood guard put into quarantine and nobody has reinstated, the latest last."""
+
     def __init__(
         self,
         *,
@@ -220,10 +257,11 @@ class GetStatusResponse(_message.Message):
         workers: Global___WorkerPoolStatus | None = ...,
         hash_sets: _builtins.int = ...,
         entries: _builtins.int = ...,
+        quarantined: _abc.Iterable[Global___QuarantinedEntry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "started_at", b"started_at", "workers", b"workers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "hash_sets", b"hash_sets", "index", b"index", "libraries", b"libraries", "started_at", b"started_at", "version", b"version", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "hash_sets", b"hash_sets", "index", b"index", "libraries", b"libraries", "quarantined", b"quarantined", "started_at", b"started_at", "version", b"version", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

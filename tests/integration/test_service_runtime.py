@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from hashmatch.catalog.sqlite import SqliteCatalog
-from hashmatch.client import AsyncClient, RetryPolicy
-from hashmatch.config import Config, DecodeConfig, IndexConfig
+from hashmatch.client import AsyncClient, HashedImage, RetryPolicy
+from hashmatch.config import Config, DecodeConfig, FloodConfig, IndexConfig
 from hashmatch.errors import BadConfig, HashmatchError
 from hashmatch.hashing.digests import digest
 from hashmatch.matching.engine import Submission
@@ -276,3 +276,36 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         held.set()
         with pytest.raises(HashmatchError):
             await collect(stream)
+
+
+async def test_an_entry_that_floods_is_quarantined_and_reinstated_for_good(tmp_path: Path) -> None:
+    """From reports to the catalog, the index, the status and back, with nothing in between that is not the real one."""
+    asked = [HashedImage((EntryHash("md5", b"\x07" * 16),))]
+    config = dataclasses.replace(CONFIG, flood=FloodConfig(min_matches=4, factor=3.0))
+    async with service(tmp_path, config) as client:
+
+        async def rule() -> str:
+            return (await client.detect_hashes(asked))[0].rule
+
+        async def becomes(wanted: str) -> None:
+            async with asyncio.timeout(60):
+                while await rule() != wanted:  # noqa: ASYNC110  what is waited for is in another thread
+                    await asyncio.sleep(0.01)
+
+        await client.create_hash_set("known", HarmDomain.OTHER)
+        await client.import_entries("known", [Entry("e", (EntryHash("md5", b"\x07" * 16),))])
+        before = (await client.status()).index.generation
+        assert [await rule() for _ in range(5)] == ["digest_equal"] * 5
+        await becomes("entry_quarantined")
+        (listed,) = (await client.status()).quarantined
+        assert (listed.set_name, listed.entry_id) == ("known", "e")
+        assert listed.reason.startswith("5 matches within 3600 s; 0.0 in such a time before, the limit is 4")
+        with SqliteCatalog.open(tmp_path / CATALOG) as catalog:
+            event = catalog.history("known", "e")[-1]
+            assert (event.actor, event.after, event.reason) == ("flood-guard", "quarantined", listed.reason)
+            catalog.reinstate("known", "e", reason="a known picture", actor="ann")
+        await becomes("digest_equal")
+        assert (await client.status()).quarantined == ()
+        assert [await rule() for _ in range(5)] == ["digest_equal"] * 5
+        (_, answer) = await collect(client.rescan([asked], since=before))
+        assert [report.verdict for report in answer.reports] == [Verdict.MATCH], "what was let pass is found"

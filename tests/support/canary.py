@@ -38,6 +38,8 @@ async def call_everything(client: AsyncClient) -> list[str]:
         lambda: client.detect_hashes([HashedImage((EntryHash("pdq", CANARY.encode()),))]),
         lambda: client.detect_hashes([HashedImage((EntryHash(CANARY, b""),))]),
         lambda: collect(client.detect_stream([(CANARY, IMAGE), (CANARY * 20, IMAGE)])),
+        lambda: collect(client.rescan([[HashedImage((HASH,), URL)]], since="0")),
+        lambda: collect(client.rescan([[HashedImage((EntryHash(CANARY, b""),), URL)]], since=CANARY)),
         lambda: client.create_hash_set(CANARY, HarmDomain.OTHER, source=URL),
         lambda: client.import_entries(CANARY, entries()),
         lambda: collect(client.export_entries(CANARY)),

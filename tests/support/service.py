@@ -15,7 +15,7 @@ from hashmatch.config import PolicyConfig, ServerConfig
 from hashmatch.errors import BadInput, EntryNotFound, SetExists, SetNotFound
 from hashmatch.matching.engine import Engine
 from hashmatch.model import Entry, EntryStatus, HarmDomain, HashSet, ImportResult, Rejected
-from hashmatch.report.status import IndexStatus, Protection, ServiceStatus, WorkersStatus
+from hashmatch.report.status import IndexStatus, Protection, QuarantinedEntry, ServiceStatus, WorkersStatus
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
 from hashmatch.service.endpoint import Endpoint
@@ -31,6 +31,7 @@ STATUS = ServiceStatus(
     workers=WorkersStatus(2, 1, 0, 99, 1, confined=True, protections=(Protection("seccomp", active=True),)),
     hash_sets=1,
     entries=3,
+    quarantined=(QuarantinedEntry("known", "e", dt.datetime(2026, 11, 21, tzinfo=dt.UTC), "9 matches within 60 s"),),
 )
 
 

@@ -28,6 +28,9 @@ def test_what_a_server_said_has_every_documented_key() -> None:
         "2026-11-21T00:00:00.000Z",
     )
     assert record["catalog"] == {"hash_sets": 1, "entries": 3}
+    assert record["quarantined"] == [
+        {"set": "known", "entry_id": "e", "at": "2026-11-21T00:00:00.000Z", "reason": "9 matches within 60 s"}
+    ]
 
 
 def test_people_see_what_has_a_value_by_dotted_name() -> None:
@@ -35,6 +38,7 @@ def test_people_see_what_has_a_value_by_dotted_name() -> None:
     assert "data_dir" not in shown
     assert shown["libraries.pillow"] == "13.0.0"
     assert shown["index.values.pdq"] == "3"
+    assert shown["quarantined.known/e"] == "2026-11-21T00:00:00.000Z: 9 matches within 60 s"
     assert shown["sandbox.confined"] == "yes"
     assert shown["sandbox.protections.seccomp"].startswith("active")
     assert dict(flat({"a": ["x", "y"], "b": {"c": False, "d": None}})) == {"a": "x, y", "b.c": "no"}
@@ -47,6 +51,7 @@ def test_people_see_what_has_a_value_by_dotted_name() -> None:
     [
         ("index.generation", "7", "7"),
         ("sandbox.confined", "yes", Styled("yes", "green")),
+        ("quarantined.known/e", "why", Styled("why", "bold yellow")),
         ("index.verified", "no", Styled("no", "bold red")),
         ("catalog.error", "damaged", Styled("damaged", "bold red")),
         ("sandbox.protections.seccomp", "NOT ACTIVE: x", Styled("NOT ACTIVE: x", "bold red")),
@@ -58,7 +63,7 @@ def test_good_and_bad_are_told_apart(name: str, value: str, expected: object) ->
 
 def test_an_empty_data_directory_is_no_failure(tmp_path: Path) -> None:
     options = GlobalOptions(data_dir=tmp_path / "none")
-    assert _catalog(options) == ({"exists": False}, ExitCode.CLEAN)
+    assert _catalog(options) == ({"exists": False}, [], ExitCode.CLEAN)
     assert _snapshot(options) == ({"snapshot": None}, ExitCode.CLEAN)
     assert not (tmp_path / "none").exists()
 
@@ -68,9 +73,9 @@ def test_a_catalog_is_counted_and_a_damaged_one_is_named(tmp_path: Path) -> None
     with SqliteCatalog.open(tmp_path / CATALOG_NAME) as catalog:
         catalog.create_set("known", HarmDomain.OTHER)
     counted = {"exists": True, "hash_sets": 1, "entries": 0, "withdrawn": 0, "sequence": 1}
-    assert _catalog(options) == (counted, ExitCode.CLEAN)
+    assert _catalog(options) == (counted, [], ExitCode.CLEAN)
     (tmp_path / CATALOG_NAME).write_bytes(b"no database" * 100)
-    record, code = _catalog(options)
+    record, _, code = _catalog(options)
     assert code is ExitCode.INTEGRITY
     assert CATALOG_NAME in str(record["error"])
 

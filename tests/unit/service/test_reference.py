@@ -47,7 +47,7 @@ def test_every_health_service_is_named() -> None:
 
 def test_every_example_is_python_and_calls_methods_that_exist() -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", CLIENT, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     called = set()
     for block in blocks:
         tree = compile(block, "client.md", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -55,5 +55,5 @@ def test_every_example_is_python_and_calls_methods_that_exist() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "client":
                 called.add(node.attr)
-    assert called >= {"detect", "detect_stream", "detect_hashes", "import_entries", "withdraw_entry"}
+    assert called >= {"detect", "detect_stream", "detect_hashes", "rescan", "import_entries", "withdraw_entry"}
     assert all(hasattr(AsyncClient, name) for name in called)
