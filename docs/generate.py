@@ -22,7 +22,7 @@ from pathlib import Path
 
 import click
 
-from hashmatch import config, errors, limits, model
+from hashmatch import config, errors, limits, model, sections
 from hashmatch.cli import (
     author,
     bench,
@@ -38,6 +38,7 @@ from hashmatch.cli import (
     rescan,
     serve,
     status,
+    sync,
     transfer,
 )
 from hashmatch.matching import policy
@@ -77,6 +78,11 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     ),
     "hashset show": (("Keys of a line of `--entries N --json`, after that of the set", hashset.ENTRY_FIELDS),),
     "hashset history": (("Keys of a line of `--json`: one per decision", hashset.EVENT_FIELDS),),
+    "hashset sync": (
+        ("Keys of a line of `--json`: one per source", sync.SYNC_FIELDS),
+        ("Keys of a line of `--feedback --json`: one per opinion of ours, after the sources", sync.FEEDBACK_FIELDS),
+        ("Keys of a line of `--status --json`: one per source", sync.STATUS_FIELDS),
+    ),
     "bench hash": (("Keys of a line of `--json`: one per case and source", bench_hash.FIELDS),),
     "bench search": (("Keys of the object that `--json` prints", bench.SEARCH_FIELDS),),
     "bench robustness": (("Keys of the object that `--json` prints", bench.ROBUSTNESS_FIELDS),),
@@ -162,6 +168,14 @@ def config_page() -> Iterator[str]:
         "### policy.sets",
         "",
         "A table of set names with `enforced`, `shadow` or `allow`, whatever the catalog says.",
+    )
+    yield from ("", "### sync.sources.NAME", "", first_line(sections.SourceConfig), "")
+    yield from table(
+        ("setting", "default", "range", "unit", "why"),
+        (
+            (f"`{item.name}`", value(item.default), span(item), item.metadata["unit"], item.metadata["why"])
+            for item in dataclasses.fields(sections.SourceConfig)
+        ),
     )
 
 

@@ -28,7 +28,16 @@ from typing import Any
 from hashmatch.errors import BadConfig
 from hashmatch.limits import AlgorithmPolicy, ViewPolicy, default_algorithm_policies, default_view_policies
 from hashmatch.model import Fidelity, SetMode, Views
-from hashmatch.sections import DecodeConfig, FloodConfig, IndexConfig, PolicyConfig, SandboxConfig, ServerConfig
+from hashmatch.sections import (
+    DecodeConfig,
+    FloodConfig,
+    IndexConfig,
+    PolicyConfig,
+    SandboxConfig,
+    ServerConfig,
+    SourceConfig,
+    SyncConfig,
+)
 
 __all__ = [
     "Config",
@@ -39,6 +48,8 @@ __all__ = [
     "SandboxConfig",
     "ServerConfig",
     "SettingRow",
+    "SourceConfig",
+    "SyncConfig",
     "load",
     "rows",
 ]
@@ -57,6 +68,7 @@ class Config:
     server: ServerConfig = field(default_factory=ServerConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     flood: FloodConfig = field(default_factory=FloodConfig)
+    sync: SyncConfig = field(default_factory=SyncConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +127,24 @@ def rows(config: Config, path: Path | None = None, environ: Mapping[str, str] = 
                 name, getattr(part, item.name), item.default, item.metadata["unit"], item.metadata["why"], origin
             )
     in_policy = from_file.get("policy", {})
-    yield from _limit_rows("algorithms", config.policy.algorithms, default_algorithm_policies(), in_policy)
-    yield from _limit_rows("view_limits", config.policy.view_limits, default_view_policies(), in_policy)
+    yield from _limit_rows("policy.algorithms", config.policy.algorithms, default_algorithm_policies(), in_policy)
+    yield from _limit_rows("policy.view_limits", config.policy.view_limits, default_view_policies(), in_policy)
     for set_name, mode in config.policy.sets.items():
         yield SettingRow(f"policy.sets.{set_name}", mode, "", "", "mode of this set, whatever the catalog says", "file")
+    none: Mapping[str, SourceConfig] = {}
+    yield from _limit_rows("sync.sources", config.sync.sources, none, from_file.get("sync", {}))
 
 
 def _limit_rows(
     table: str, limits: Mapping[str, Any], standard: Mapping[str, Any], in_file: Mapping[str, Any]
 ) -> Iterator[SettingRow]:
-    """Rows of one table of limits, one per algorithm or kind of view and setting."""
-    given = in_file.get(table, {})
+    """Rows of one table of tables, one per algorithm, kind of view or source, and setting."""
+    given = in_file.get(table.rpartition(".")[2], {})
     for key, policy in limits.items():
         for item in dataclasses.fields(policy):
             origin = "file" if item.name in given.get(key, {}) else "default"
             yield SettingRow(
-                f"policy.{table}.{key}.{item.name}",
+                f"{table}.{key}.{item.name}",
                 getattr(policy, item.name),
                 getattr(standard.get(key, type(policy)()), item.name),
                 item.metadata["unit"],
@@ -182,6 +196,8 @@ def _leaf_or_branch(hint: Any, item: Any, raw: object, name: str) -> object:
         return _view_policies(raw, name)
     if name == "policy.sets":
         return _set_modes(raw, name)
+    if name == "sync.sources":
+        return _sources(raw, name)
     value = _choice(hint, raw, name) if hint in {Views, Fidelity} else _scalar(hint, raw, name)
     meta = item.metadata
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -249,6 +265,14 @@ def _set_modes(raw: object, name: str) -> Mapping[str, str]:
         msg = f"{name}: expected set names with one of {', '.join(SetMode)}"
         raise BadConfig(msg, field=name)
     return types.MappingProxyType({str(key): str(mode) for key, mode in raw.items()})
+
+
+def _sources(raw: object, name: str) -> Mapping[str, SourceConfig]:
+    if not isinstance(raw, Mapping):
+        raise BadConfig(f"{name}: expected one table per source, [{name}.NAME]", field=name)
+    return types.MappingProxyType(
+        {str(key): _build(SourceConfig, table, f"{name}.{key}") for key, table in raw.items()}
+    )
 
 
 def _check_across(config: Config) -> None:

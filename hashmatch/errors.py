@@ -164,6 +164,19 @@ class ServiceUnavailable(HashmatchError):
     status = Status.UNAVAILABLE
 
 
+class SourceUnavailable(HashmatchError):
+    """The exchange could not be reached, or kept failing."""
+
+    status = Status.UNAVAILABLE
+
+
+class SourceRefused(HashmatchError):
+    """The exchange refused the credentials, or answered what asking again does not change."""
+
+    status = Status.FAILED_PRECONDITION
+    exit_code = ExitCode.BAD_INPUT
+
+
 class SnapshotFailed(HashmatchError):
     """The next snapshot of the index could not be written; what was being served still is."""
 

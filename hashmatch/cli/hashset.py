@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hashmatch.cli import author, diff, keys, list_formats, transfer
+from hashmatch.cli import author, diff, keys, list_formats, sync, transfer
 from hashmatch.cli.options import GlobalOptions, Group, example, pass_options
 from hashmatch.cli.output import Cell, Output, Results, Styled
 from hashmatch.errors import BadInput, ExitCode
@@ -222,6 +222,7 @@ hashset.add_command(diff.diff)
 hashset.add_command(keys.keygen)
 hashset.add_command(keys.manifest)
 hashset.add_command(list_formats.formats)
+hashset.add_command(sync.sync)
 
 
 @hashset.command(

@@ -1,0 +1,1 @@
+"""Local simulators of the exchanges that a synchronisation fetches from, faults included."""
