@@ -66,7 +66,7 @@ _LONGEST_RUN = 15
 _PARTIAL, _ENDS = 1 << 15, 1 << 12
 
 # fmt: off
-_NATURAL: Final = np.array([
+NATURAL: Final = np.array([
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
     47, 55, 62, 63,
@@ -322,7 +322,8 @@ def read_block(
     Returns
     -------
     tuple of int
-        ``at``, ``window``, ``held``; the first coefficient; the sum of all magnitudes, -1 if there is an objection.
+        ``at``, ``window``, ``held``; the first coefficient; how many there are up to the last that the data has;
+        0 if there is an objection.
 
     """
     at, window, held, advance, value = _next(bits, at, window, held, tables, first, False)  # noqa: FBT003  (same)
@@ -330,18 +331,19 @@ def read_block(
     before += value
     value = before * int(quantisers[kind, 0])
     coefficients[0] = value
-    total, k = abs(value), 0
+    total, k, count = abs(value), 0, 1
     while k < BLOCK - 1 and not objection:
         at, window, held, advance, value = _next(bits, at, window, held, tables, other, True)  # noqa: FBT003  (same)
         k += advance
         if k < BLOCK:
             value *= int(quantisers[kind, k])
-            coefficients[_NATURAL[k]] = value
+            coefficients[NATURAL[k]] = value
             total += abs(value)
+            count = k + 1
         objection = advance == 0
     if BLOCK <= k < _END_OF_BLOCK:
         objection = True
-    return at, window, held, before, -1 if objection or total > LARGEST_SUM else total
+    return at, window, held, before, 0 if objection or total > LARGEST_SUM else count
 
 
 @kernel(

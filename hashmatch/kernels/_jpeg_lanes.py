@@ -46,6 +46,8 @@ MARK: Final = 0xFF
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _BYTES, _HALVES, _LINE = ir.VectorType(_I8, PIXELS), ir.VectorType(_I8, PIXELS // 2), ir.VectorType(_I32, SIDE)
 _CONST_BITS, _PASS_BITS = 13, 2
+_IN_A_CORNER = 10
+"""So many coefficients, the first in the order of the data, lie in the first four rows and columns."""
 
 
 def _fixed(value: float, bits: int = _CONST_BITS) -> int:
@@ -75,19 +77,22 @@ def copied(data: Pixels, at: int, out: Pixels, to: int) -> int:
     return int(found[0]) if found.size else PIXELS
 
 
-def inverse_cosine(coefficients: Whole, out: Pixels, row: int, column: int) -> None:
+def inverse_cosine(coefficients: Whole, count: int, out: Pixels, row: int, column: int) -> None:
     """Write the pixels of one block, and zeros over its coefficients.
 
     Parameters
     ----------
     coefficients : int32, shape (64,), C order, changed
         Row by row, multiplied by the quantisers; their magnitudes add up to at most 5,800.
+    count : int
+        How many of them, in the order of the data, may differ from zero.
     out : uint8, shape (h, w), C order, written
         Of which 8 x 8 are written.
     row, column : int
         Where the block begins.
 
     """
+    del count
     first = _steps(list(coefficients.reshape(SIDE, SIDE).astype(np.int64)), _NUMBERS, _CONST_BITS - _PASS_BITS)
     second = _steps(list(np.array(first).T), _NUMBERS, _CONST_BITS + _PASS_BITS + 3)
     out[row : row + SIDE, column : column + SIDE] = np.clip(np.array(second).T + 128, 0, 255)
@@ -278,31 +283,41 @@ def _copied(_typing: Any, data: Any, at: Any, out: Any, to: Any) -> Any:
     return types.int64(data, types.int64, out, types.int64), codegen
 
 
-def _inverse_cosine(_typing: Any, coefficients: Any, out: Any, row: Any, column: Any) -> Any:
-    """Build the instructions of :func:`inverse_cosine`."""
-    del row, column
+def _inverse_cosine(_typing: Any, coefficients: Any, count: Any, out: Any, row: Any, column: Any) -> Any:
+    """Build the instructions of :func:`inverse_cosine`: twice, as half of the work is with zeros in most blocks."""
+    del count, row, column
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source, target = (array_of(context, builder, signature, args, at) for at in (0, 1))
-        places = [
-            builder.bitcast(builder.gep(source.data, [_I64(SIDE * line)]), _LINE.as_pointer()) for line in range(SIDE)
-        ]
-        lines = [builder.load(place) for place in places]
-        for item, place in zip(lines, places, strict=True):
-            item.align = 4
-            builder.store(_all(_LINE, 0), place).align = 4
-        on = _Lanes(builder)
-        lines = _turned(builder, _steps(lines, on, _CONST_BITS - _PASS_BITS))
-        lines = _turned(builder, _steps(lines, on, _CONST_BITS + _PASS_BITS + 3))
-        pitch = builder.extract_value(target.shape, 1)
-        start = builder.add(builder.mul(args[2], pitch), args[3])
-        for line, values in enumerate(lines):
-            place = builder.gep(target.data, [builder.add(start, builder.mul(pitch, _I64(line)))])
-            items = _clamped(builder, builder.add(values, _all(_LINE, 128)))
-            builder.store(items, builder.bitcast(place, items.type.as_pointer())).align = 1
+        source, target = (array_of(context, builder, signature, args, at) for at in (0, 2))
+        few = builder.icmp_signed("<=", args[1], _I64(_IN_A_CORNER))
+        with builder.if_else(few) as (then, otherwise):
+            with then:
+                _transform(builder, source, target, args[3:], SIDE // 2)
+            with otherwise:
+                _transform(builder, source, target, args[3:], SIDE)
         return context.get_dummy_value()
 
-    return types.void(coefficients, out, types.int64, types.int64), codegen
+    return types.void(coefficients, types.int64, out, types.int64, types.int64), codegen
+
+
+def _transform(builder: Any, source: Any, target: Any, at: Any, count: int) -> None:
+    """Transform a block whose rows and columns are zero from number ``count`` on, and write it to row and column."""
+    places = [
+        builder.bitcast(builder.gep(source.data, [_I64(SIDE * line)]), _LINE.as_pointer()) for line in range(count)
+    ]
+    nothing, on = _all(_LINE, 0), _Lanes(builder)
+    lines = [builder.load(place) for place in places]
+    for item, place in zip(lines, places, strict=True):
+        item.align = 4
+        builder.store(nothing, place).align = 4
+    lines = _turned(builder, _steps(lines + [nothing] * (SIDE - count), on, _CONST_BITS - _PASS_BITS))
+    lines = _steps(lines[:count] + [nothing] * (SIDE - count), on, _CONST_BITS + _PASS_BITS + 3)
+    pitch = builder.extract_value(target.shape, 1)
+    start = builder.add(builder.mul(at[0], pitch), at[1])
+    for line, values in enumerate(_turned(builder, lines)):
+        place = builder.gep(target.data, [builder.add(start, builder.mul(pitch, _I64(line)))])
+        items = _clamped(builder, builder.add(values, _all(_LINE, 128)))
+        builder.store(items, builder.bitcast(place, items.type.as_pointer())).align = 1
 
 
 def _wide(builder: Any, value: Any, bits: Any = _I16) -> Any:
@@ -410,10 +425,10 @@ def _compiled_copied(data: Any, at: Any, out: Any, to: Any) -> Callable[..., Any
 
 
 @overload(inverse_cosine, strict=False, inline="always")
-def _compiled_inverse_cosine(coefficients: Any, out: Any, row: Any, column: Any) -> Callable[..., Any]:
+def _compiled_inverse_cosine(coefficients: Any, count: Any, out: Any, row: Any, column: Any) -> Callable[..., Any]:
     """Give kernels :func:`inverse_cosine`."""
-    del coefficients, out, row, column
-    return lambda coefficients, out, row, column: _inverse_cosine_lanes(coefficients, out, row, column)  # noqa: PLW0108  (same)
+    del coefficients, count, out, row, column
+    return lambda coefficients, count, out, row, column: _inverse_cosine_lanes(coefficients, count, out, row, column)  # noqa: PLW0108  (same)
 
 
 @overload(colours, strict=False, inline="always")

@@ -168,11 +168,11 @@ def _decode_unit(
         left_edge = MARGIN + SIDE * place * plan[component, 0]
         for top in range(LAG, LAG + SIDE * plan[component, 1], SIDE):
             for column in range(left_edge, left_edge + SIDE * plan[component, 0], SIDE):
-                at, window, held, before, total = read_block(
+                at, window, held, before, count = read_block(
                     bits, at, window, held, tables, first, other, quantisers, kind, before, coefficients
                 )
-                fine = fine and total >= 0
-                inverse_cosine(coefficients, channel, top, column)
+                fine = fine and count > 0
+                inverse_cosine(coefficients, count, channel, top, column)
         befores[component] = before
     return at, window, held, fine
 

@@ -7,7 +7,7 @@ import pytest
 
 from hashmatch.kernels import _jpeg_lanes as lanes
 from hashmatch.kernels._jit import group, int32, int64, kernel, readonly, uint8, uint64, void, writable
-from hashmatch.kernels._jpeg_codes import LARGEST_SUM
+from hashmatch.kernels._jpeg_codes import LARGEST_SUM, NATURAL
 
 Pixels = lanes.Pixels
 
@@ -22,9 +22,9 @@ def copied(data: Pixels, at: int, out: Pixels, to: int) -> int:
     return lanes.copied(data, at, out, to)
 
 
-@kernel(void, writable(int32), writable(uint8, 2), int64, int64)
-def inverse(coefficients: lanes.Whole, out: Pixels, row: int, column: int) -> None:
-    lanes.inverse_cosine(coefficients, out, row, column)
+@kernel(void, writable(int32), int64, writable(uint8, 2), int64, int64)
+def inverse(coefficients: lanes.Whole, count: int, out: Pixels, row: int, column: int) -> None:
+    lanes.inverse_cosine(coefficients, count, out, row, column)
 
 
 @kernel(void, *[readonly(uint8, 2)] * 3, group(int64, int64, int64), group(int64, int64), int64, writable(uint8), int64)
@@ -49,17 +49,17 @@ def test_bytes_are_loaded_and_copied_up_to_a_marker() -> None:
         assert np.array_equal(fast[20:52], marked[10:42])
 
 
-@pytest.mark.parametrize("kinds", [1, 5, 64])
-def test_blocks_are_transformed_alike(kinds: int) -> None:
+@pytest.mark.parametrize(("kinds", "count"), [(1, 1), (1, 64), (3, 10), (10, 10), (11, 11), (5, 64), (64, 64)])
+def test_blocks_are_transformed_alike(kinds: int, count: int) -> None:
     rng = np.random.default_rng(kinds)
     for _ in range(200):
         coefficients = np.zeros(64, np.int32)
-        some = rng.choice(64, kinds, replace=False)
+        some = NATURAL[rng.choice(count, kinds, replace=False)]
         coefficients[some] = rng.integers(-LARGEST_SUM // kinds, LARGEST_SUM // kinds + 1, kinds)
         other = coefficients.copy()
         fast, slow = np.full((2, 20, 30), 7, np.uint8)
-        inverse(coefficients, fast, 9, 11)
-        lanes.inverse_cosine(other, slow, 9, 11)
+        inverse(coefficients, count, fast, 9, 11)
+        lanes.inverse_cosine(other, count, slow, 9, 11)
         assert np.array_equal(fast, slow)
         assert not coefficients.any()
         assert not other.any()
