@@ -21,10 +21,12 @@ Source: ITU-T T.81 Annex B; ITU-T T.871 (JFIF); libjpeg 6b, ``jdapimin.c``, for 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,23 +41,25 @@ KEPT_BYTES = 48 << 20
 """Largest buffer that is kept: 16 megapixels."""
 
 _SOF, _DHT, _SOS, _DQT, _DRI, _JFIF, _ADOBE = 0xC0, 0xC4, 0xDA, 0xDB, 0xDD, 0xE0, 0xEE
-_IGNORED = frozenset({*range(0xE0, 0xF0), 0xFE})
-"""Of applications, and comments."""
+_DEFINITIONS = frozenset({_DHT, _DQT})
+_IGNORED = frozenset({*range(0xE0, 0xF0), 0xFE, _SOS})
+"""Of applications, comments, and the start of the scan, which ends the header."""
 _START = b"\xff\xd8"
 _SUBSAMPLINGS = frozenset({(1, 1), (2, 1), (2, 2)})
-_ADOBE_YCBCR = 1
+_YCBCR, _NOT_SAID = 1, -1
+"""Colours as Adobe numbers them, and where nobody does."""
 _USUAL_NUMBERS = (1, 2, 3)
 """Of the channels Y, Cb and Cr."""
 _TABLES = 4
 """Of each kind that a file may have."""
 _SYMBOLS = 256
-_CODES_KEPT = 16
-"""Tables of 5 KiB each."""
+_CODINGS_KEPT = 16
+"""Of 42 KiB each."""
 _COEFFICIENTS = 16
 """Added to the number of a Huffman table that is for all but a block's first coefficient."""
 _BITS = 8
-_FRAME_BYTES, _SCAN_BYTES, _DRI_BYTES, _JFIF_BYTES, _ADOBE_BYTES = 15, 10, 2, 14, 12
-"""Of the contents of segments: with three channels, or at least."""
+_FRAME_BYTES, _SCAN_BYTES, _DRI_BYTES, _JFIF_BYTES, _ADOBE_BYTES = 11, 10, 2, 14, 12
+"""Of the contents of segments: with three channels and without the size of the picture, or at least."""
 _WHOLE_SCAN = b"\x00\x3f\x00"
 """All coefficients, all bits."""
 
@@ -197,113 +201,115 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
         at = end
 
 
-@dataclass(slots=True)
-class _Header:
-    """What the segments before the picture say, as they are read."""
-
-    quantisers: npt.NDArray[np.int32]
-    known: set[int] = field(default_factory=set)
-    codes: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
-    frame: bytes = b""
-    interval: int = 0
-    jfif: bool = False
-    adobe: int | None = None
-
-    def take(self, marker: int, content: bytes) -> None:
-        """Take notice of one segment."""
-        if marker == _DQT:
-            for at in range(0, len(content), 1 + jpeg.BLOCK):
-                self._quantise(content[at : at + 1 + jpeg.BLOCK])
-        elif marker == _DHT:
-            while content:
-                content = self._code(content)
-        elif marker == _SOF and not self.frame:
-            self.frame = content
-        elif marker == _DRI and len(content) == _DRI_BYTES:
-            self.interval = int.from_bytes(content, "big")
-        elif marker == _JFIF:
-            self.jfif = self.jfif or (content.startswith(b"JFIF\0") and len(content) >= _JFIF_BYTES)
-        elif marker == _ADOBE:
-            self.adobe = content[-1 + _ADOBE_BYTES] if _is_adobe(content) else self.adobe
-        elif marker not in _IGNORED:
-            raise _Unusual
-
-    def _quantise(self, table: bytes) -> None:
-        if len(table) <= jpeg.BLOCK or table[0] >= _TABLES:  # the upper half of the byte: two bytes for each quantiser
-            raise _Unusual
-        self.quantisers[table[0]] = np.frombuffer(table, np.uint8, offset=1)
-        self.known.add(table[0])
-
-    def _code(self, content: bytes) -> bytes:
-        """Note one Huffman code; return what follows."""
-        lengths = content[1 : 1 + jpeg.LENGTHS]
-        end = 1 + jpeg.LENGTHS + sum(lengths)
-        symbols = content[1 + jpeg.LENGTHS : end]
-        if len(lengths) < jpeg.LENGTHS or len(symbols) != sum(lengths) or len(symbols) > _SYMBOLS:
-            raise _Unusual
-        self.codes[content[0]] = lengths, symbols
-        return content[end:]
-
-    def parts(self) -> list[tuple[int, int, int, int]]:
-        """Return number, factors across and down, and quantiser of each channel, where they are of a usual kind."""
-        frame = self.frame
-        if len(frame) != _FRAME_BYTES or frame[0] != _BITS or frame[5] != jpeg.COMPONENTS:
-            raise _Unusual
-        parts = [(frame[at], frame[at + 1] >> 4, frame[at + 1] & 15, frame[at + 2]) for at in range(6, _FRAME_BYTES, 3)]
-        (_, *factors, _), *others = parts
-        if tuple(factors) not in _SUBSAMPLINGS or any(part[1:3] != (1, 1) for part in others):
-            raise _Unusual
-        ids = tuple(part[0] for part in parts)
-        ycbcr = self.jfif or (ids == _USUAL_NUMBERS if self.adobe is None else self.adobe == _ADOBE_YCBCR)
-        if not ycbcr or not self.known.issuperset(part[3] for part in parts):
-            raise _Unusual
-        return parts
-
-    def tables(self, plan: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-        """Return the tables that ``plan`` names, in their rows."""
-        tables = np.zeros((2 * _TABLES, jpeg.TABLE), np.int32)
-        for row in sorted({int(row) for row in plan[:, 2:4].ravel()}):
-            coefficients = row >= _TABLES
-            code = self.codes.get(row - _TABLES + _COEFFICIENTS if coefficients else row)
-            table = None if code is None else _table(*code, coefficients=coefficients)
-            if table is None:
-                raise _Unusual
-            tables[row] = table
-        return tables
-
-
-@functools.lru_cache(maxsize=_CODES_KEPT)
-def _table(lengths: bytes, symbols: bytes, *, coefficients: bool) -> npt.NDArray[np.int32] | None:
-    """Return the table of a Huffman code, None if there is no such code; most files have the same four."""
-    table = np.zeros(jpeg.TABLE, np.int32)
-    padded = np.frombuffer(symbols.ljust(_SYMBOLS, b"\0"), np.uint8)
-    return table if jpeg.fill_table(np.frombuffer(lengths, np.uint8), padded, coefficients, table) else None
-
-
-def _is_adobe(content: bytes) -> bool:
-    return content.startswith(b"Adobe") and len(content) >= _ADOBE_BYTES
-
-
 def _parsed(data: bytes) -> Baseline:
     """Read the header of a JPEG file, or raise."""
-    header = _Header(np.zeros((_TABLES, jpeg.BLOCK), np.int32))
-    scan, begin = b"", 0
+    frame, jfif, adobe, interval, begin = b"", False, _NOT_SAID, 0, 0
+    definitions: list[tuple[int, bytes]] = []
     for marker, content, end in _segments(data):
-        if marker == _SOS:
-            scan, begin = content, end
+        begin = end
+        if marker in _DEFINITIONS:
+            definitions.append((marker, content))
+        elif marker == _SOF and not frame:
+            frame = content
+        elif marker == _DRI and len(content) == _DRI_BYTES:
+            interval = int.from_bytes(content, "big")
+        elif marker == _JFIF:
+            jfif = jfif or (content.startswith(b"JFIF\0") and len(content) >= _JFIF_BYTES)
+        elif marker == _ADOBE and content.startswith(b"Adobe") and len(content) >= _ADOBE_BYTES:
+            adobe = content[_ADOBE_BYTES - 1]
+        elif marker not in _IGNORED:
+            raise _Unusual
+    coding = _coding(frame[:1] + frame[5:], content, _YCBCR if jfif else adobe, tuple(definitions))  # the last one: SOS
+    height, width = (int.from_bytes(frame[at : at + 2], "big") for at in (1, 3))
+    found = Baseline(width, height, begin, interval, coding.plan, coding.tables, coding.quantisers)
+    return found if interval else dataclasses.replace(found, interval=max(1, found.units[0] * found.units[1]))
+
+
+class _Coding(NamedTuple):
+    """What does not depend on the size of the picture: arguments of ``kernels.jpeg``."""
+
+    plan: npt.NDArray[np.int64]
+    tables: npt.NDArray[np.int32]
+    quantisers: npt.NDArray[np.int32]
+
+
+@functools.lru_cache(maxsize=_CODINGS_KEPT)
+def _coding(frame: bytes, scan: bytes, colours: int, definitions: tuple[tuple[int, bytes], ...]) -> _Coding:
+    """Return how the picture is coded, or raise; all files of one encoder with one quality are coded alike.
+
+    Parameters
+    ----------
+    frame, scan : bytes
+        Contents of the frame's header, without the size of the picture, and of the scan's.
+    colours : int
+        What applications say of them, as Adobe does.
+    definitions : tuple
+        Marker and content of each segment with quantisers or Huffman codes.
+
+    """
+    quantisers = np.zeros((_TABLES, jpeg.BLOCK), np.int32)
+    known: set[int] = set()
+    codes: dict[int, tuple[bytes, bytes]] = {}
+    for marker, content in definitions:
+        if marker == _DHT:
+            _add_codes(content, codes)
         else:
-            header.take(marker, content)
-    parts = header.parts()
+            known.update(_quantised(content, quantisers))
+    parts = _parts(frame, colours)
     if len(scan) != _SCAN_BYTES or scan[0] != jpeg.COMPONENTS or scan[-len(_WHOLE_SCAN) :] != _WHOLE_SCAN:
         raise _Unusual
     plan = np.empty((jpeg.COMPONENTS, 5), np.int64)
     for n, (number, across, down, kind) in enumerate(parts):
         first, other = scan[2 + 2 * n] >> 4, scan[2 + 2 * n] & 15
-        if scan[1 + 2 * n] != number or max(first, other) >= _TABLES:
+        if scan[1 + 2 * n] != number or max(first, other) >= _TABLES or kind not in known:
             raise _Unusual
         plan[n] = across, down, first, _TABLES + other, kind
-    height, width = (int.from_bytes(header.frame[at : at + 2], "big") for at in (1, 3))
-    units = -(-width // (8 * int(plan[0, 0]))) * -(-height // (8 * int(plan[0, 1])))
-    return Baseline(
-        width, height, begin, header.interval or max(1, units), plan, header.tables(plan), header.quantisers
-    )
+    return _Coding(plan, _tables(codes, plan), quantisers)
+
+
+def _parts(frame: bytes, colours: int) -> list[tuple[int, int, int, int]]:
+    """Return number, factors across and down, and quantiser of each channel, where they are of a usual kind."""
+    if len(frame) != _FRAME_BYTES or frame[0] != _BITS or frame[1] != jpeg.COMPONENTS:
+        raise _Unusual
+    parts = [(frame[at], frame[at + 1] >> 4, frame[at + 1] & 15, frame[at + 2]) for at in range(2, _FRAME_BYTES, 3)]
+    (_, *factors, _), *others = parts
+    ids = tuple(part[0] for part in parts)
+    if tuple(factors) not in _SUBSAMPLINGS or any(part[1:3] != (1, 1) for part in others):
+        raise _Unusual
+    if colours != _YCBCR and (colours != _NOT_SAID or ids != _USUAL_NUMBERS):
+        raise _Unusual
+    return parts
+
+
+def _quantised(content: bytes, quantisers: npt.NDArray[np.int32]) -> Iterator[int]:
+    """Set rows of the quantisers and yield their numbers."""
+    for at in range(0, len(content), 1 + jpeg.BLOCK):
+        table = content[at : at + 1 + jpeg.BLOCK]
+        if len(table) <= jpeg.BLOCK or table[0] >= _TABLES:  # the upper half of the byte: two bytes for each quantiser
+            raise _Unusual
+        quantisers[table[0]] = np.frombuffer(table, np.uint8, offset=1)
+        yield table[0]
+
+
+def _add_codes(content: bytes, codes: dict[int, tuple[bytes, bytes]]) -> None:
+    """Note lengths and symbols of Huffman codes."""
+    while content:
+        lengths = content[1 : 1 + jpeg.LENGTHS]
+        end = 1 + jpeg.LENGTHS + sum(lengths)
+        symbols = content[1 + jpeg.LENGTHS : end]
+        if len(lengths) < jpeg.LENGTHS or len(symbols) != sum(lengths) or len(symbols) > _SYMBOLS:
+            raise _Unusual
+        codes[content[0]] = lengths, symbols
+        content = content[end:]
+
+
+def _tables(codes: dict[int, tuple[bytes, bytes]], plan: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    """Return the tables that ``plan`` names, in their rows."""
+    tables = np.zeros((2 * _TABLES, jpeg.TABLE), np.int32)
+    for row in {int(row) for row in plan[:, 2:4].ravel()}:
+        coefficients = row >= _TABLES
+        lengths, symbols = codes.get(row - _TABLES + _COEFFICIENTS if coefficients else row, (b"", b""))
+        padded = np.frombuffer(symbols.ljust(_SYMBOLS, b"\0"), np.uint8)
+        if not lengths or not jpeg.fill_table(np.frombuffer(lengths, np.uint8), padded, coefficients, tables[row]):
+            raise _Unusual
+    return tables
