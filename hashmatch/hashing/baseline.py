@@ -174,9 +174,8 @@ def _array(name: str, length: int) -> Pixels:
     """Return an array of bytes, with whatever was in them, in a buffer that nobody else has an array in."""
     kept: bytearray = getattr(_KEPT, name)
     try:
-        kept.append(0)
-        kept.pop()
-    except BufferError:
+        kept.append(kept.pop())  # in this order nothing is moved
+    except (BufferError, IndexError):
         kept = bytearray()
     if len(kept) < length:
         kept = bytearray(length)
