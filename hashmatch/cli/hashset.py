@@ -244,7 +244,7 @@ hashset.add_command(sync.sync)
 def export(options: GlobalOptions, /, name: str, format_name: str, file: str, **seal: Any) -> ExitCode:
     """Write every entry of a set, withdrawn ones included, as of one version.
 
-    csv and jsonl carry an entry whole. Of any other format it is said what could not be carried, by kind and number;
+    jsonl, stix and misp carry an entry whole. Of any other format it is said what could not be carried, and how often;
     withdrawn and disputed entries are left out where the format cannot call them so. `hashset formats` lists them. A
     file appears under its name only when it is complete. With --sign a manifest is written beside it: which set and
     version, which one came before, how much is in it, and the digest of the list.

@@ -23,7 +23,20 @@ from pathlib import PurePath
 from typing import BinaryIO, Protocol
 
 from hashmatch.errors import BadFile, BadInput
-from hashmatch.exchange import delimited, icse, jsonl, ncmec, nsrl, pytx, stopncii, tat, threatexchange, vics
+from hashmatch.exchange import (
+    delimited,
+    icse,
+    jsonl,
+    misp,
+    ncmec,
+    nsrl,
+    pytx,
+    stix,
+    stopncii,
+    tat,
+    threatexchange,
+    vics,
+)
 from hashmatch.exchange.heads import Head
 from hashmatch.exchange.losses import Losses
 from hashmatch.model import Entry, HashSet, Rejected, Row
@@ -163,6 +176,8 @@ _TABLE = (
         threatexchange.recognises,
         threatexchange.read,
     ),
+    Format("stix", "STIX 2.1 bundle, JSON", (), stix.recognises, stix.read, stix.write),
+    Format("misp", "MISP event, JSON", (), misp.recognises, misp.read, misp.write),
     Format("nsrl", "NIST's NSRL, RDS v2: NSRLFile.txt", (), nsrl.recognises, nsrl.read, known_good=True),
     Format(
         "nsrl-sqlite",

@@ -129,7 +129,7 @@ def _located(lines: Iterable[tuple[int, str | Rejected]]) -> Iterator[tuple[str 
                 found = _object(line)
                 if isinstance(found.get("path"), str) and not found.get("entry_id"):
                     path = found["path"]
-                yield path, _entry(number, found, installed)
+                yield path, entry_of(number, found, installed)
             except BadCell as bad:
                 yield path, Rejected(number, bad.field, bad.reason)
 
@@ -160,7 +160,15 @@ def _object(line: str) -> dict[str, Any]:
     return found
 
 
-def _entry(number: int, found: dict[str, Any], installed: Mapping[str, Algorithm]) -> Entry:
+def entry_of(number: int, found: dict[str, Any], installed: Mapping[str, Algorithm]) -> Entry:
+    """Return the entry of a line's object; other formats of JSON carry such objects, too.
+
+    Raises
+    ------
+    BadCell
+        It is none.
+
+    """
     if "error" in found:
         detail = found.get("detail") or "no detail"
         raise BadCell("error", f"there is no hash of this file: {rows.shown(found['error'])}, {rows.shown(detail)}")
@@ -258,12 +266,13 @@ def write(entries: Iterable[Entry], stream: BinaryIO) -> int:
     """Write a list, one entry per line, keys without a value left out; return the number of entries."""
     written = 0
     for number, entry in enumerate(entries, 1):
-        stream.write(json.dumps(_line(entry), ensure_ascii=False).encode() + b"\n")
+        stream.write(json.dumps(object_of(entry), ensure_ascii=False).encode() + b"\n")
         written = number
     return written
 
 
-def _line(entry: Entry) -> dict[str, Any]:
+def object_of(entry: Entry) -> dict[str, Any]:
+    """Inverse of :func:`entry_of`."""
     origin = entry.provenance
     facts = {
         "labels": [{"scheme": label.scheme, "version": label.version, "value": label.value} for label in entry.labels],

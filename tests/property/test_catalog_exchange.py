@@ -86,7 +86,7 @@ def without_what_csv_leaves_out(entry: Entry) -> Entry:
     return dataclasses.replace(entry, opinions=tuple(opinions))
 
 
-WHOLE = ("csv", "jsonl")
+WHOLE = ("csv", "jsonl", "misp", "stix")
 """Formats that carry an entry whole; csv but for why and since when of opinions."""
 
 
@@ -123,6 +123,8 @@ HEADS = {
     "jsonl": b'{"algorithm": "md5", ',
     "icse": b";".join(name.encode() for name in icse.HEADER) + b"\n",
     "pytx": b"pdq ",
+    "stix": b'{"type": "bundle", "objects": [{"type": "indicator", "pattern": ',
+    "misp": b'{"Event": {"Object": [{"name": "file", "Attribute": [',
     "nsrl": b",".join(name.encode() for name in nsrl.HEADER) + b"\n",
     "nsrl-sqlite": nsrl.MAGIC,
     "vics": b'{"@odata.context": "/DataModels/2.0.xml/US/$metadata#Media", "value": [{"MD5": ',
