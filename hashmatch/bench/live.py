@@ -5,11 +5,15 @@ Theory of operation
 A segment is built from a change feed, opened with and without verification, and served. Then entries are added and
 withdrawn one by one; what is timed is the change together with the search that sees it.
 
-What this module deliberately does not do: no catalog, so no disk write is part of a change.
+:func:`withdrawals` does the same with everything that a service does between being told and answering: the catalog's
+transaction, on disk, then the publisher, then a search.
+
+What this module deliberately does not do: no gRPC and no thread is part of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import tempfile
 import time
@@ -20,6 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from hashmatch.bench.codes import uniform
+from hashmatch.catalog.sqlite import SqliteCatalog
+from hashmatch.config import IndexConfig
 from hashmatch.errors import IntegrityError
 from hashmatch.hashing import algorithms
 from hashmatch.index.build import build
@@ -28,6 +34,7 @@ from hashmatch.index.live import LiveIndex
 from hashmatch.index.segment import Segment
 from hashmatch.model import Change, Entry, EntryHash, EntryStatus, HarmDomain, HashSet, Query
 from hashmatch.progress import SILENT, Progress
+from hashmatch.publish import Publisher
 
 CHANGES = 200
 OPENINGS = 9
@@ -76,6 +83,61 @@ def measure(codes: Bytes, progress: Progress = SILENT) -> Mapping[str, object]:
             "add_visible_ms": _summary(added),
             "withdraw_gone_ms": _summary(gone),
         }
+
+
+def withdrawals(codes: Bytes, progress: Progress = SILENT) -> Mapping[str, object]:
+    """Withdraw entries of a catalog one by one; time each until a search that began after it finds nothing.
+
+    Parameters
+    ----------
+    codes : uint8, shape (n, 32)
+        The list, of more than ``CHANGES`` codes.
+    progress
+        Told how many are withdrawn.
+
+    Returns
+    -------
+    Mapping
+        ``entries``, and median and 99th percentile of ``withdraw_gone_ms``: the catalog's transaction
+        (``committed_ms``), and what comes after it (``after_commit_ms``).
+
+    Raises
+    ------
+    IntegrityError
+        A withdrawn entry was still found.
+
+    """
+    committed: list[float] = []
+    gone: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="hashmatch-bench-") as scratch, contextlib.ExitStack() as closing:
+        catalog = closing.enter_context(SqliteCatalog.open(Path(scratch) / "catalog.sqlite3"))
+        catalog.create_set(_SET.name, _SET.domain)
+        listed = (Entry(f"entry-{at}", (EntryHash("pdq", code.tobytes()),)) for at, code in enumerate(codes))
+        catalog.import_entries(_SET.name, listed)
+        index = LiveIndex()
+        publisher = Publisher(catalog, index, Path(scratch) / "segments", IndexConfig())
+        closing.callback(publisher.close)
+        publisher.start()
+        progress.start("withdrawing", CHANGES, "entries")
+        for at in range(CHANGES):
+            query = [Query("pdq", codes[at].tobytes(), 0)]
+            begin = time.perf_counter()
+            catalog.withdraw(_SET.name, f"entry-{at}", reason="measured", actor="bench")
+            committed.append(time.perf_counter() - begin)
+            publisher.sync()
+            found = index.search(query, sets=None, max_hits=10).found
+            gone.append(time.perf_counter() - begin)
+            if found:
+                raise IntegrityError(f"entry-{at} was found after it was withdrawn")
+            progress.advance(1)
+        progress.finish()
+    after = [whole - part for whole, part in zip(gone, committed, strict=True)]
+    return {
+        "entries": len(codes),
+        "committed_ms": _summary(committed),
+        "after_commit_ms": _summary(after),
+        "withdraw_gone_ms": _summary(gone),
+    }
 
 
 def _feed(codes: Bytes) -> Iterator[Change]:

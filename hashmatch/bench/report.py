@@ -61,6 +61,7 @@ def page(results: Results) -> str:
         _memory(results),
         _building(results),
         _live(results.get("live")),
+        _withdrawals(results.get("withdrawals")),
     ]
     return "\n".join(part.strip("\n") + "\n" for part in parts if part)
 
@@ -276,6 +277,18 @@ def _live(row: _ROW | None) -> str:
         ("withdrawn entry gone, median and 99th percentile", _both(row["withdraw_gone_ms"])),
     ]
     return f"## Segment and live index, {row['entries']:,} entries\n\n" + table(("", ""), lines)
+
+
+def _withdrawals(row: _ROW | None) -> str:
+    if row is None:
+        return ""
+    lines = [
+        ("the catalog's transaction, on disk", _both(row["committed_ms"])),
+        ("after it, until a search finds nothing", _both(row["after_commit_ms"])),
+        ("both", _both(row["withdraw_gone_ms"])),
+    ]
+    head = f"## Withdrawing through the catalog, {row['entries']:,} entries, median and 99th percentile\n\n"
+    return head + table(("", ""), lines)
 
 
 def _both(said: _ROW) -> str:

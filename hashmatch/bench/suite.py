@@ -37,6 +37,8 @@ LARGE = 5_000_000
 LARGE_FAMILIES = ("ours", "faiss_flat", "c_probe", "c_scan")
 RADIUS_FAMILIES = ("ours", "faiss_flat", "faiss_multihash", "c_probe")
 CROWDED = ("shared", "identical", "zero")
+WITHDRAWN_FROM = 100_000
+"""Length of the list of which entries are withdrawn: no step of that depends on it, and a catalog has to be filled."""
 VIEW_BATCHES = 68
 
 
@@ -89,6 +91,7 @@ def run(scale: Scale, progress: Progress = SILENT) -> Iterator[tuple[str, Result
             yield "views", _views(bench, scale)
             yield "threads", _threads(bench, progress)
             yield "live", live.measure(bench.codes, progress)
+            yield "withdrawals", live.withdrawals(bench.codes[:WITHDRAWN_FROM], progress)
         del bench
     yield "distributions", {"lists": list(_distributions(scale, progress))}
     yield "hostile", {"lists": list(_hostile(scale, progress))}

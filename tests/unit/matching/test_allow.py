@@ -166,12 +166,29 @@ def test_a_review_for_one_harm_says_nothing_of_another(
     assert decision.verdict is (Verdict.NO_MATCH if suppressed else Verdict.MATCH)
 
 
-@pytest.mark.parametrize("status", [EntryStatus.ACTIVE, EntryStatus.DISPUTED])
+@pytest.mark.parametrize("status", [EntryStatus.ACTIVE, EntryStatus.DISPUTED, EntryStatus.QUARANTINED])
 def test_a_shadow_hit_stays_a_shadow_hit_beside_an_allowed_entry(status: EntryStatus) -> None:
     shadow = entry_ref("listed", set_name="trial", mode=SetMode.SHADOW, status=status)
     decision = says((FILE, 0, ALLOWED), (ORIG, FAR, shadow))
     assert (decision.verdict, decision.rule) == (Verdict.NO_MATCH, "entry_allowed")
     assert listed(decision) == (Verdict.NO_MATCH, "set_in_shadow", "")
+
+
+@pytest.mark.parametrize("mode", SetMode)
+@pytest.mark.parametrize("status", [status for status in EntryStatus if status is not EntryStatus.WITHDRAWN])
+def test_only_an_enforced_set_gives_a_verdict_whatever_the_status(mode: SetMode, status: EntryStatus) -> None:
+    decision = says((FILE, 0, entry_ref("listed", mode=mode, status=status)))
+    given = {EntryStatus.ACTIVE: Verdict.MATCH, EntryStatus.DISPUTED: Verdict.POSSIBLE_MATCH}
+    assert decision.verdict is (given.get(status, Verdict.NO_MATCH) if mode is SetMode.ENFORCED else Verdict.NO_MATCH)
+    assert len(decision.hits) == 1, "reported in any case"
+
+
+def test_a_quarantined_hit_is_neither_suppressed_nor_does_it_contradict() -> None:
+    quarantined = dataclasses.replace(LISTED, status=EntryStatus.QUARANTINED)
+    for query, bits in ((FILE, 0), (ORIG, FAR)):
+        assert listed(says((FILE, 0, ALLOWED), (query, bits, quarantined))) == (
+            Verdict.NO_MATCH, "entry_quarantined", ""
+        )  # fmt: skip
 
 
 def test_a_disputed_hit_is_suppressed_like_any_other_and_conflicts_like_any_other() -> None:
