@@ -76,8 +76,8 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     "hashset list": (
         ("Keys of a line of `--json`: one per set; the same wherever a set is printed", hashset.SET_FIELDS),
     ),
-    "hashset show": (("Keys of a line of `--entries N --json`, after that of the set", hashset.ENTRY_FIELDS),),
-    "hashset history": (("Keys of a line of `--json`: one per decision", hashset.EVENT_FIELDS),),
+    "hashset show": (("Keys of a line of `--json` of an entry, after that of the set", hashset.ENTRY_FIELDS),),
+    "hashset history": (("Keys of a line of `--json`: one per decision or vote", hashset.EVENT_FIELDS),),
     "hashset sync": (
         ("Keys of a line of `--json`: one per source", sync.SYNC_FIELDS),
         ("Keys of a line of `--feedback --json`: one per opinion of ours, after the sources", sync.FEEDBACK_FIELDS),

@@ -29,9 +29,8 @@ from hashmatch.catalog.merge import ACTIVE, WITHDRAWN, Facts, Merged, Stated, Va
 from hashmatch.catalog.rows import event_row, from_us, labels_from_text, now_us, opinions_from_text, set_of
 from hashmatch.catalog.schema import statements
 from hashmatch.catalog.staging import BATCH_ROWS, Staged
-from hashmatch.catalog.store import Event
 from hashmatch.catalog.validate import MAX_HASHES, MAX_LABELS, MAX_OPINIONS
-from hashmatch.model import HashSet, Rejected
+from hashmatch.model import Event, HashSet, Rejected
 from hashmatch.progress import Progress
 
 COPY_ROWS = 50_000

@@ -18,11 +18,11 @@ from typing import NamedTuple
 from hashmatch.catalog.lookups import entry_row, next_sequence, set_row
 from hashmatch.catalog.rows import event_of, event_row, from_us, now_us, opinions_from_text, opinions_to_text, set_of
 from hashmatch.catalog.schema import statements
-from hashmatch.catalog.store import TRANSITIONS, Event
+from hashmatch.catalog.store import TRANSITIONS
 from hashmatch.catalog.validate import MAX_OPINIONS, check_mode_change, check_opinion
 from hashmatch.catalog.wording import shown
 from hashmatch.errors import BadInput
-from hashmatch.model import EntryStatus, HashSet, Opinion, SetMode
+from hashmatch.model import EntryStatus, Event, HashSet, Opinion, SetMode
 
 
 class Target(NamedTuple):

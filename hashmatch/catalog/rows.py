@@ -20,12 +20,12 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from hashmatch.catalog.store import Event
 from hashmatch.errors import CatalogCorrupt
 from hashmatch.model import (
     Entry,
     EntryHash,
     EntryStatus,
+    Event,
     HarmDomain,
     HashSet,
     Label,

@@ -29,11 +29,11 @@ from hashmatch.catalog.deciding import Stated, Target
 from hashmatch.catalog.lookups import entry_row, next_sequence, set_row
 from hashmatch.catalog.rows import entries_of, now_us, set_of
 from hashmatch.catalog.schema import migrate, statements
-from hashmatch.catalog.store import IMPORT_ACTOR, CatalogCounts, Event
+from hashmatch.catalog.store import IMPORT_ACTOR, CatalogCounts
 from hashmatch.catalog.stream import Stream
 from hashmatch.catalog.validate import check_bookmark, check_set, check_stated
 from hashmatch.errors import SetExists
-from hashmatch.model import Change, Entry, HarmDomain, HashSet, ImportResult, Opinion, Rejected, Row, SetMode
+from hashmatch.model import Change, Entry, Event, HarmDomain, HashSet, ImportResult, Opinion, Rejected, Row, SetMode
 from hashmatch.progress import SILENT, Progress
 
 

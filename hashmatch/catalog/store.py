@@ -20,7 +20,6 @@ What this module deliberately does not do: it names no backend.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,6 +28,7 @@ from hashmatch.model import (
     Change,
     Entry,
     EntryStatus,
+    Event,
     HarmDomain,
     HashSet,
     ImportResult,
@@ -41,27 +41,6 @@ from hashmatch.progress import SILENT, Progress
 
 IMPORT_ACTOR = "import"
 """Actor of an event that came with an imported row rather than from a person."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One decision or opinion: who moved what from which state to which, when and why.
-
-    ``before`` and ``after`` are entry statuses, or set modes where the event concerns the whole set, or stances where
-    it is an opinion; ``before`` is empty for the first state of anything. ``set_version`` is the version of the set
-    that it made. Of an opinion, and of nothing else, ``who`` says whose it is (``actor`` recorded it), ``algorithm``
-    which hash is meant where it is not the whole entry, and ``said_at`` when it was given (``at`` is when it came).
-    """
-
-    at: dt.datetime
-    actor: str
-    reason: str
-    before: str
-    after: str
-    set_version: int
-    who: str = ""
-    algorithm: str = ""
-    said_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import getpass
 import itertools
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -23,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hashmatch.cli import author, diff, keys, list_formats, sync, transfer
+from hashmatch.cli import author, diff, keys, list_formats, sync, transfer, vote
 from hashmatch.cli.options import GlobalOptions, Group, example, pass_options
 from hashmatch.cli.output import Cell, Output, Results, Styled
 from hashmatch.errors import BadInput, ExitCode
-from hashmatch.model import Entry, EntryStatus, HarmDomain, HashSet, SetMode
+from hashmatch.model import Entry, EntryStatus, HarmDomain, HashSet, Opinion, SetMode
 
 if TYPE_CHECKING:
     from hashmatch.catalog.sqlite import SqliteCatalog
@@ -88,6 +89,7 @@ EVENT_FIELDS: Mapping[str, str] = MappingProxyType(
 
 MODES = "enforced (default): hits give verdicts; shadow: they are reported; allow: they suppress other hits."
 _SET_COLUMNS = ("name", "domain", "mode", "version", "entries", "withdrawn", "owner", "source")
+_ENTRY_COLUMNS = ("entry", "status", "hashes", "labels", "source", "terms", "opinions")
 _STATUS_STYLES = MappingProxyType(
     {
         EntryStatus.ACTIVE: "green",
@@ -156,7 +158,7 @@ def create(
     output = Output(options)
     chosen = SetMode.SHADOW if shadow else SetMode(mode or SetMode.ENFORCED)
     with open_catalog(options, make=True) as catalog:
-        _print_sets(output, catalog.create_set(name, HarmDomain(domain), mode=chosen, **details))
+        print_sets(output, catalog.create_set(name, HarmDomain(domain), mode=chosen, **details))
     return ExitCode.CLEAN
 
 
@@ -223,6 +225,7 @@ hashset.add_command(keys.keygen)
 hashset.add_command(keys.manifest)
 hashset.add_command(list_formats.formats)
 hashset.add_command(sync.sync)
+hashset.add_command(vote.vote)
 
 
 @hashset.command(
@@ -264,26 +267,36 @@ def list_(options: GlobalOptions) -> ExitCode:
     output = Output(options)
     with open_catalog(options) as catalog:
         sets = catalog.sets()
-    _print_sets(output, *sets)
+    print_sets(output, *sets)
     if not sets:
         output.remark("no hash sets yet; `hashmatch hashset create NAME --domain DOMAIN` makes one")
     return ExitCode.CLEAN
 
 
-@hashset.command("show", epilog=example("hashmatch hashset show known --entries 20"))
+@hashset.command(
+    "show", epilog=example("hashmatch hashset show known --entries 20", "hashmatch hashset show known a1b2")
+)
 @click.argument("name")
+@click.argument("entry", required=False)
 @click.option("--entries", default=0, type=click.IntRange(min=0), metavar="N", help="Also print the first N entries.")
 @pass_options
-def show(options: GlobalOptions, name: str, entries: int) -> ExitCode:
-    """Print a set, and with --entries the first of its entries."""
+def show(options: GlobalOptions, name: str, entry: str | None, entries: int) -> ExitCode:
+    """Print a set, and of its entries the one named ENTRY or, with --entries, the first."""
+    if entry is not None and entries:
+        raise click.UsageError("give either ENTRY or --entries")
     output = Output(options)
     with open_catalog(options) as catalog:
-        _print_sets(output, catalog.get_set(name))
-        if entries:
-            columns = ("entry", "status", "hashes", "labels", "source")
-            with catalog.entries(name) as stream, output.results(*columns) as results:
-                for entry in itertools.islice(stream, entries):
-                    _print_entry(results, entry)
+        print_sets(output, catalog.get_set(name))
+        if entry is not None:
+            found = catalog.get_entry(name, entry)
+            with output.results(*_ENTRY_COLUMNS) as results:
+                _print_entry(results, found)
+            for opinion in found.opinions:
+                output.remark(_in_words(opinion))
+        elif entries:
+            with catalog.entries(name) as stream, output.results(*_ENTRY_COLUMNS) as results:
+                for item in itertools.islice(stream, entries):
+                    _print_entry(results, item)
     return ExitCode.CLEAN
 
 
@@ -300,7 +313,7 @@ def mode_(options: GlobalOptions, name: str, mode: str, reason: str, actor: str 
     """
     with open_catalog(options) as catalog:
         changed = catalog.set_mode(name, SetMode(mode), reason=reason, actor=actor or login_name())
-    _print_sets(Output(options), changed)
+    print_sets(Output(options), changed)
     return ExitCode.CLEAN
 
 
@@ -346,7 +359,7 @@ def _add_decision(decision: str, explained: str) -> None:
         with open_catalog(options) as catalog:
             method: Callable[..., HashSet] = getattr(catalog, decision)
             changed = method(name, entry, reason=reason, actor=actor or login_name())
-        _print_sets(Output(options), changed)
+        print_sets(Output(options), changed)
         return ExitCode.CLEAN
 
 
@@ -356,7 +369,8 @@ _add_decision("quarantine", "Have an entry reported without changing a verdict, 
 _add_decision("reinstate", "Take a dispute, a quarantine or a withdrawal back.")
 
 
-def _print_sets(output: Output, *sets: HashSet) -> None:
+def print_sets(output: Output, *sets: HashSet) -> None:
+    """Print sets, one per line."""
     from hashmatch.report.json import hash_set_to_json
 
     with output.results(*_SET_COLUMNS) as results:
@@ -371,4 +385,14 @@ def _print_entry(results: Results, entry: Entry) -> None:
     hashes = ", ".join(f"{item.algorithm} {item.hex}" for item in entry.hashes)
     labels = ", ".join(f"{label.scheme}/{label.version}/{label.value}" for label in entry.labels)
     status = Styled(entry.status.value, _STATUS_STYLES[entry.status])
-    results.add(entry_to_json(entry), entry.entry_id, status, hashes, labels, entry.provenance.source)
+    stances = Counter(item.stance.value for item in entry.opinions)
+    opinions = ", ".join(f"{count} {stance}" for stance, count in sorted(stances.items()))
+    origin = entry.provenance
+    cells = (entry.entry_id, status, hashes, labels, origin.source, origin.terms, opinions)
+    results.add(entry_to_json(entry), *cells)
+
+
+def _in_words(opinion: Opinion) -> str:
+    what = f"its {opinion.algorithm}" if opinion.algorithm else "it"
+    since = f" since {opinion.at.date().isoformat()}" if opinion.at else ""
+    return f"{opinion.who} {opinion.stance}s with {what}{since}: {opinion.reason or 'no reason was given'}"

@@ -1,7 +1,9 @@
-"""Write ``sync.py`` from ``aio.py`` (``make client``), or compare the two (``--check``).
+"""Write the synchronous client from the asynchronous one (``make client``), or compare the two (``--check``).
+
+``sync.py`` is made of ``aio.py``, ``sync_sets.py`` of ``aio_sets.py``.
 
 unasync replaces ``async`` and ``await`` and the names below, token by token; prose in docstrings is replaced as text.
-The result is committed, so that installing hashmatch needs no generator, and compared in ``make check`` so that it
+The results are committed, so that installing hashmatch needs no generator, and compared in ``make check`` so that they
 cannot drift.
 """
 
@@ -10,12 +12,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
 NAMES = {
     "AsyncClient": "Client",
+    "AsyncHashSets": "HashSets",
     "AsyncItems": "Items",
     "AsyncServices": "Services",
     "AsyncGenerator": "Generator",
@@ -24,33 +28,54 @@ NAMES = {
 }
 """Asynchronous name to its twin in ``transport.py`` or ``collections.abc``."""
 
-TEXTS = {
-    '"""The asynchronous client.': '"""The synchronous client: generated from aio.py by `make client`; do not edit.',
-    "The synchronous client is generated from this file: what differs": "What the clients differ in",
-    " is in ``transport``.": " is in ``transport``.\n\nOne client may be used by several threads. "
-    "Iterables given to ``detect_stream``, ``rescan`` and ``import_entries``\nare read in a thread of gRPC's.",
+_SHARED_TEXTS = {
     "Callable[..., Awaitable[_Response]]": "Callable[..., _Response]",
     "Awaitable, Callable": "Callable",
-    "async with": "with",
-    "with AsyncClient": "with Client",
-    "= await client": "= client",
 }
-"""What tokens cannot express: prose, and types that lose their wrapper."""
+
+FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "aio.py": (
+        "sync.py",
+        _SHARED_TEXTS
+        | {
+            '"""The asynchronous client.': '"""The synchronous client: generated from aio.py by '
+            "`make client`; do not edit.",
+            "The synchronous client is generated from this file: what differs": "What the clients differ in",
+            " is in ``transport``.": " is in ``transport``.\n\nOne client may be used by several threads. "
+            "Iterables given to ``detect_stream``, ``rescan`` and ``import_entries``\nare read in a thread of gRPC's.",
+            "aio_sets": "sync_sets",
+            "async with": "with",
+            "with AsyncClient": "with Client",
+            "= await client": "= client",
+        },
+    ),
+    "aio_sets.py": (
+        "sync_sets.py",
+        _SHARED_TEXTS
+        | {
+            '"""The asynchronous client\'s calls about hash sets.': '"""The synchronous client\'s calls about hash '
+            "sets: generated from aio_sets.py by `make client`; do not edit.",
+            ":class:`AsyncHashSets`": ":class:`HashSets`",
+            "(``aio``)": "(``sync``)",
+        },
+    ),
+}
+"""Each file, what is made of it, and what tokens cannot express: prose, and types that lose their wrapper."""
 
 
-def generate() -> str:
-    """Return the text of ``sync.py``."""
+def generate(name: str) -> str:
+    """Return the text of the file that is made of ``name``."""
     import unasync
 
     with tempfile.TemporaryDirectory() as scratch:
         source, result = Path(scratch) / "aio" / "client.py", Path(scratch) / "sync" / "client.py"
         source.parent.mkdir()
-        source.write_text((HERE / "aio.py").read_text(encoding="utf-8"), encoding="utf-8")
+        source.write_text((HERE / name).read_text(encoding="utf-8"), encoding="utf-8")
         unasync.unasync_files([str(source)], [unasync.Rule("/aio/", "/sync/", additional_replacements=NAMES)])
         text = result.read_text(encoding="utf-8")
-    for before, after in TEXTS.items():
+    for before, after in FILES[name][1].items():
         if before not in text:
-            message = f"generate.py replaces {before!r}, which aio.py no longer contains"
+            message = f"generate.py replaces {before!r}, which {name} no longer contains"
             raise SystemExit(message)
         text = text.replace(before, after)
     return _formatted(text)
@@ -66,15 +91,15 @@ def _formatted(text: str) -> str:
 
 def main() -> int:
     """Generate, or with ``--check`` compare."""
-    path = HERE / "sync.py"
-    text = generate()
-    if sys.argv[1:] != ["--check"]:
-        path.write_text(text, encoding="utf-8")
-        return 0
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return 0
-    sys.stderr.write("hashmatch/client/sync.py differs from aio.py; run `make client`\n")
-    return 1
+    stale = 0
+    for name, (made, _) in FILES.items():
+        path, text = HERE / made, generate(name)
+        if sys.argv[1:] != ["--check"]:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            sys.stderr.write(f"hashmatch/client/{made} differs from {name}; run `make client`\n")
+            stale = 1
+    return stale
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ Theory of operation
 One method for each thing the service does, with the model's types in and out. A client is opened by ``with``; it
 holds one channel, which connects when first used and again after the connection was lost. Every failure is one of
 ``hashmatch.errors`` (``wire`` maps them). Calls that change nothing are tried again within their deadline as ``retry``
-says; creating, importing and withdrawing never are, because nobody could tell whether they had happened.
+says; what changes a set never is, because nobody could tell whether it had happened. ``sync_sets`` has the calls about
+sets.
 
 What the clients differ in beyond ``async`` and ``await`` is in ``transport``.
 
@@ -28,35 +29,25 @@ from grpc_health.v1 import health_pb2
 from hashmatch.client.convert import hashed_to_proto, stream_answer
 from hashmatch.client.results import HashedImage, StreamAnswer
 from hashmatch.client.retry import RetryPolicy
+from hashmatch.client.sync_sets import HashSets
 from hashmatch.client.transport import Items, Options, Services, each, sleep
 from hashmatch.client.wire import Outgoing, error_from_rpc, wall
 from hashmatch.errors import DeadlineExceeded, ServiceUnavailable
-from hashmatch.model import Entry, HarmDomain, HashSet, ImportResult, MatchReport, RescanAnswer, SetMode
-from hashmatch.report.proto import (
-    entry_from_proto,
-    entry_to_proto,
-    hash_set_from_proto,
-    hash_set_to_proto,
-    import_result_from_proto,
-    report_from_proto,
-)
+from hashmatch.model import MatchReport, RescanAnswer
+from hashmatch.report.proto import report_from_proto
 from hashmatch.report.rescan import rescan_from_proto
 from hashmatch.report.status import ServiceStatus, status_from_proto
-from hashmatch.v1 import detection_pb2, hashset_pb2, status_pb2
+from hashmatch.v1 import detection_pb2, status_pb2
 
 DEFAULT_TIMEOUT_S: Final = 30.0
 """For one answer; three times the longest that the service's default gives to decoding one image."""
-
-IMPORT_MESSAGE_ENTRIES: Final = 1_000
-IMPORT_MESSAGE_BYTES: Final = 1 << 20
-"""An import's messages are closed at either: large enough to be cheap, small enough to overlap with storing."""
 
 _DETECTION: Final = "hashmatch.v1.DetectionService"
 _READY_POLL_S: Final = 0.1
 _Response = TypeVar("_Response")
 
 
-class Client:
+class Client(HashSets):
     """A client of one hashmatch service.
 
     Parameters
@@ -237,113 +228,6 @@ class Client:
         finally:
             call.cancel()
 
-    # --- hash sets -----------------------------------------------------------------------------------------------
-
-    def create_hash_set(
-        self,
-        name: str,
-        domain: HarmDomain,
-        *,
-        owner: str = "",
-        source: str = "",
-        jurisdiction: str = "",
-        terms: str = "",
-        description: str = "",
-        mode: SetMode = SetMode.ENFORCED,
-        timeout_s: float | None = None,
-    ) -> HashSet:
-        """Add an empty set.
-
-        Raises
-        ------
-        SetExists
-            There is one of that name.
-        BadInput
-            The name is not valid.
-        ServiceUnavailable, DeadlineExceeded
-            It is not known whether the set was added.
-
-        """
-        wanted = HashSet("", name, domain, owner, source, jurisdiction, terms, description, mode)
-        request = hashset_pb2.CreateHashSetRequest(hash_set=hash_set_to_proto(wanted))
-        return hash_set_from_proto(self._once(self._services.hash_sets.CreateHashSet, request, timeout_s))
-
-    def hash_sets(self, *, timeout_s: float | None = None) -> list[HashSet]:
-        """Every set, in name order. Raises ServiceUnavailable, DeadlineExceeded."""
-        request = hashset_pb2.ListHashSetsRequest()
-        response = self._repeatable(self._services.hash_sets.ListHashSets, request, timeout_s)
-        return [hash_set_from_proto(item) for item in response.hash_sets]
-
-    def hash_set(self, name: str, *, timeout_s: float | None = None) -> HashSet:
-        """One set. Raises SetNotFound, ServiceUnavailable, DeadlineExceeded."""
-        request = hashset_pb2.GetHashSetRequest(name=name)
-        return hash_set_from_proto(self._repeatable(self._services.hash_sets.GetHashSet, request, timeout_s))
-
-    def import_entries(self, name: str, entries: Items[Entry], *, timeout_s: float | None = None) -> ImportResult:
-        """Add or replace entries in one transaction, searchable when this returns.
-
-        Parameters
-        ----------
-        name : str
-            The set, which must exist.
-        entries : iterable of Entry
-            Read once and never held at once. What it raises is raised here, and nothing was imported.
-        timeout_s : float, optional
-            For the whole import; none by default.
-
-        Returns
-        -------
-        ImportResult
-            Entries that were refused are listed with position and reason; the others were imported.
-
-        Raises
-        ------
-        SetNotFound, ServiceUnavailable, DeadlineExceeded, ImportAborted
-            Nothing was imported, except that after losing the connection at the very end it is not known.
-
-        """
-        outgoing = Outgoing()
-        requests = _import_requests(name, entries, outgoing)
-        self._calls += 1
-        with wall(self._target, outgoing):
-            response = self._services.hash_sets.ImportEntries(requests, timeout=timeout_s)
-        return import_result_from_proto(response)
-
-    def export_entries(self, name: str, *, timeout_s: float | None = None) -> Generator[Entry, None]:
-        """Every entry of a set, withdrawn ones included, in entry_id order, as of one version.
-
-        Raises
-        ------
-        SetNotFound, ServiceUnavailable, DeadlineExceeded
-            After an error the export is not complete.
-
-        """
-        call = self._services.hash_sets.ExportEntries(hashset_pb2.ExportEntriesRequest(name=name), timeout=timeout_s)
-        self._calls += 1
-        try:
-            with wall(self._target):
-                for response in call:
-                    for entry in response.entries:
-                        yield entry_from_proto(entry)
-        finally:
-            call.cancel()
-
-    def withdraw_entry(
-        self, name: str, entry_id: str, *, reason: str, actor: str, timeout_s: float | None = None
-    ) -> HashSet:
-        """Stop an entry from matching, before this returns; reason and actor are kept with it.
-
-        Raises
-        ------
-        SetNotFound, EntryNotFound, BadInput
-            Nothing was changed.
-        ServiceUnavailable, DeadlineExceeded
-            It is not known whether the entry was withdrawn; doing it again is harmless.
-
-        """
-        request = hashset_pb2.WithdrawEntryRequest(set_name=name, entry_id=entry_id, reason=reason, actor=actor)
-        return hash_set_from_proto(self._once(self._services.hash_sets.WithdrawEntry, request, timeout_s))
-
     # --- the service itself --------------------------------------------------------------------------------------
 
     def status(self, *, timeout_s: float | None = None) -> ServiceStatus:
@@ -426,21 +310,3 @@ def _rescan_requests(
         yield detection_pb2.RescanRequest(since=since, sets=sets)
         for batch in each(batches):
             yield detection_pb2.RescanRequest(items=map(hashed_to_proto, batch))
-
-
-def _import_requests(
-    name: str, entries: Items[Entry], outgoing: Outgoing
-) -> Iterator[hashset_pb2.ImportEntriesRequest]:
-    message = hashset_pb2.ImportEntriesRequest(set_name=name)
-    size_bytes = 0
-    with outgoing.watched():
-        for entry in each(entries):
-            converted = entry_to_proto(entry)
-            message.entries.append(converted)
-            size_bytes += converted.ByteSize()
-            if len(message.entries) >= IMPORT_MESSAGE_ENTRIES or size_bytes >= IMPORT_MESSAGE_BYTES:
-                yield message
-                message = hashset_pb2.ImportEntriesRequest()
-                size_bytes = 0
-    message.last = True
-    yield message

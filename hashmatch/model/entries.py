@@ -195,3 +195,24 @@ class Change:
     sequence: int
     hash_set: HashSet
     entry: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One decision or opinion: who moved what from which state to which, when and why.
+
+    ``before`` and ``after`` are entry statuses, or set modes where the event concerns the whole set, or stances where
+    it is an opinion; ``before`` is empty for the first state of anything. ``set_version`` is the version of the set
+    that it made. Of an opinion, and of nothing else, ``who`` says whose it is (``actor`` recorded it), ``algorithm``
+    which hash is meant where it is not the whole entry, and ``said_at`` when it was given (``at`` is when it came).
+    """
+
+    at: dt.datetime
+    actor: str
+    reason: str
+    before: str
+    after: str
+    set_version: int
+    who: str = ""
+    algorithm: str = ""
+    said_at: dt.datetime | None = None

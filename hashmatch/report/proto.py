@@ -1,8 +1,7 @@
 """Protocol buffers to and from the model's types, in both directions, for the service and the SDK alike.
 
 Every ``X_to_proto`` has an ``X_from_proto`` and the round trip is the identity (tests/property/test_report_proto.py).
-Enumerations are mapped by name: ``Verdict.MATCH`` is ``VERDICT_MATCH``. An enumeration number that this version does
-not know, as a newer peer may send it, is refused with the field's name rather than guessed at.
+``scalars`` has enumerations and times, ``opinions`` what people said of an entry.
 
 What this module deliberately does not do: it checks no semantics (that a set exists, that a hash has the right length);
 those who use the values do.
@@ -11,13 +10,7 @@ those who use the values do.
 from __future__ import annotations
 
 import datetime as dt
-import enum
-import functools
-from typing import TYPE_CHECKING, Any, TypeVar
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from hashmatch.errors import BadInput
 from hashmatch.model import (
     Digests,
     Entry,
@@ -38,67 +31,23 @@ from hashmatch.model import (
     SetMode,
     Verdict,
 )
+from hashmatch.report.opinions import opinion_from_proto, opinion_to_proto
+from hashmatch.report.scalars import from_number, moment, timestamp, to_number
 from hashmatch.v1 import hashset_pb2, types_pb2
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper
-
-_E = TypeVar("_E", bound=enum.Enum)
-
 
 # --- scalars -----------------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def _numbers(wrapper: _EnumTypeWrapper[Any], prefix: str, cls: type[enum.Enum]) -> Mapping[enum.Enum, int]:
-    """Map every member to its number; one that the .proto lacks is an error at first use, not a wrong answer."""
-    return {member: wrapper.Value(prefix + member.name) for member in cls}
-
-
-def _to_number(wrapper: _EnumTypeWrapper[Any], prefix: str, member: enum.Enum) -> Any:
-    return _numbers(wrapper, prefix, type(member))[member]
-
-
-def _from_number(wrapper: _EnumTypeWrapper[Any], prefix: str, cls: type[_E], number: int, field: str) -> _E:
-    """Return the member of ``number``.
-
-    Raises
-    ------
-    BadInput
-        The number is 0 (unspecified) or from a newer protocol.
-
-    """
-    for member, known in _numbers(wrapper, prefix, cls).items():
-        if known == number:
-            return cls(member.value)
-    choices = ", ".join(prefix + member.name for member in cls)
-    raise BadInput(f"{field}: {number} is not one of {choices}", field=field)
-
-
-def _timestamp(moment: dt.datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
-
-
-def _moment(message: Any, field: str) -> dt.datetime | None:
-    return getattr(message, field).ToDatetime(tzinfo=dt.UTC) if message.HasField(field) else None
-
-
 def domain_from_proto(number: int, field: str = "harm_domain") -> HarmDomain:
     """Harm domain of a wire number; raises BadInput naming ``field``."""
-    return _from_number(types_pb2.HarmDomain, "HARM_DOMAIN_", HarmDomain, number, field)
+    return from_number(types_pb2.HarmDomain, "HARM_DOMAIN_", HarmDomain, number, field)
 
 
 def mode_from_proto(number: int, field: str = "mode") -> SetMode:
     """Set mode of a wire number, ``enforced`` when unspecified; raises BadInput naming ``field``."""
     if number == types_pb2.SET_MODE_UNSPECIFIED:
         return SetMode.ENFORCED
-    return _from_number(types_pb2.SetMode, "SET_MODE_", SetMode, number, field)
+    return from_number(types_pb2.SetMode, "SET_MODE_", SetMode, number, field)
 
 
 # --- hashes, labels, entries -------------------------------------------------------------------------------------
@@ -134,26 +83,44 @@ def entry_to_proto(entry: Entry) -> hashset_pb2.Entry:
             source=source.source,
             list_version=source.list_version,
             external_id=source.external_id,
-            received_at=_timestamp(source.received_at),
+            received_at=timestamp(source.received_at),
+            terms=source.terms,
+            jurisdiction=source.jurisdiction,
         ),
-        status=_to_number(types_pb2.EntryStatus, "ENTRY_STATUS_", entry.status),
+        status=to_number(types_pb2.EntryStatus, "ENTRY_STATUS_", entry.status),
         status_reason=entry.status_reason,
+        opinions=[opinion_to_proto(item) for item in entry.opinions],
     )
 
 
 def entry_from_proto(message: hashset_pb2.Entry) -> Entry:
-    """Inverse of :func:`entry_to_proto`; an unspecified status is active. Raises BadInput on an unknown status."""
+    """Inverse of :func:`entry_to_proto`; an unspecified status is active.
+
+    Raises
+    ------
+    BadInput
+        A status or stance that does not exist, or a time outside the calendar.
+
+    """
     status = EntryStatus.ACTIVE
     if message.status != types_pb2.ENTRY_STATUS_UNSPECIFIED:
-        status = _from_number(types_pb2.EntryStatus, "ENTRY_STATUS_", EntryStatus, message.status, "status")
+        status = from_number(types_pb2.EntryStatus, "ENTRY_STATUS_", EntryStatus, message.status, "status")
     source = message.provenance
     return Entry(
         entry_id=message.entry_id,
         hashes=tuple(hash_from_proto(item) for item in message.hashes),
         labels=tuple(_label_from_proto(label) for label in message.labels),
-        provenance=Provenance(source.source, source.list_version, source.external_id, _moment(source, "received_at")),
+        provenance=Provenance(
+            source.source,
+            source.list_version,
+            source.external_id,
+            moment(source, "received_at"),
+            source.terms,
+            source.jurisdiction,
+        ),
         status=status,
         status_reason=message.status_reason,
+        opinions=tuple(opinion_from_proto(item) for item in message.opinions),
     )
 
 
@@ -162,17 +129,19 @@ def hash_set_to_proto(item: HashSet) -> hashset_pb2.HashSet:
     return hashset_pb2.HashSet(
         set_id=item.set_id,
         name=item.name,
-        harm_domain=_to_number(types_pb2.HarmDomain, "HARM_DOMAIN_", item.domain),
+        harm_domain=to_number(types_pb2.HarmDomain, "HARM_DOMAIN_", item.domain),
         owner=item.owner,
         source=item.source,
         jurisdiction=item.jurisdiction,
         terms=item.terms,
         description=item.description,
-        mode=_to_number(types_pb2.SetMode, "SET_MODE_", item.mode),
+        mode=to_number(types_pb2.SetMode, "SET_MODE_", item.mode),
         version=item.version,
         entries=item.entries,
         withdrawn=item.withdrawn,
-        created_at=_timestamp(item.created_at),
+        created_at=timestamp(item.created_at),
+        list_version=item.list_version,
+        received_at=timestamp(item.received_at),
     )
 
 
@@ -191,7 +160,9 @@ def hash_set_from_proto(message: hashset_pb2.HashSet) -> HashSet:
         version=message.version,
         entries=message.entries,
         withdrawn=message.withdrawn,
-        created_at=_moment(message, "created_at"),
+        created_at=moment(message, "created_at"),
+        list_version=message.list_version,
+        received_at=moment(message, "received_at"),
     )
 
 
@@ -228,15 +199,15 @@ def import_result_from_proto(message: hashset_pb2.ImportEntriesResponse) -> Impo
 def _hit_to_proto(hit: Hit) -> types_pb2.Hit:
     entry = hit.entry
     return types_pb2.Hit(
-        verdict=_to_number(types_pb2.Verdict, "VERDICT_", hit.verdict),
+        verdict=to_number(types_pb2.Verdict, "VERDICT_", hit.verdict),
         rule=hit.rule,
         set_id=entry.set_id,
         set_name=entry.set_name,
         set_version=entry.set_version,
-        set_mode=_to_number(types_pb2.SetMode, "SET_MODE_", entry.mode),
-        harm_domain=_to_number(types_pb2.HarmDomain, "HARM_DOMAIN_", entry.domain),
+        set_mode=to_number(types_pb2.SetMode, "SET_MODE_", entry.mode),
+        harm_domain=to_number(types_pb2.HarmDomain, "HARM_DOMAIN_", entry.domain),
         entry_id=entry.entry_id,
-        entry_status=_to_number(types_pb2.EntryStatus, "ENTRY_STATUS_", entry.status),
+        entry_status=to_number(types_pb2.EntryStatus, "ENTRY_STATUS_", entry.status),
         labels=[_label_to_proto(label) for label in entry.labels],
         algorithm=hit.algorithm,
         query_algorithm=hit.query_algorithm,
@@ -258,13 +229,13 @@ def _hit_from_proto(message: types_pb2.Hit) -> Hit:
         domain=domain_from_proto(message.harm_domain, "hits.harm_domain"),
         mode=mode_from_proto(message.set_mode, "hits.set_mode"),
         entry_id=message.entry_id,
-        status=_from_number(
+        status=from_number(
             types_pb2.EntryStatus, "ENTRY_STATUS_", EntryStatus, message.entry_status, "hits.entry_status"
         ),
         labels=tuple(_label_from_proto(label) for label in message.labels),
     )
     return Hit(
-        verdict=_from_number(types_pb2.Verdict, "VERDICT_", Verdict, message.verdict, "hits.verdict"),
+        verdict=from_number(types_pb2.Verdict, "VERDICT_", Verdict, message.verdict, "hits.verdict"),
         rule=message.rule,
         entry=entry,
         algorithm=message.algorithm,
@@ -291,14 +262,14 @@ def _media_to_proto(media: MediaInfo) -> types_pb2.Media:
         frames=media.frames,
         frames_hashed=media.frames_hashed,
         degraded=media.degraded,
-        fidelity=_to_number(types_pb2.Fidelity, "FIDELITY_", media.fidelity),
+        fidelity=to_number(types_pb2.Fidelity, "FIDELITY_", media.fidelity),
     )
 
 
 def _media_from_proto(message: types_pb2.Media) -> MediaInfo:
     fidelity = Fidelity.EXACT
     if message.fidelity != types_pb2.FIDELITY_UNSPECIFIED:
-        fidelity = _from_number(types_pb2.Fidelity, "FIDELITY_", Fidelity, message.fidelity, "media.fidelity")
+        fidelity = from_number(types_pb2.Fidelity, "FIDELITY_", Fidelity, message.fidelity, "media.fidelity")
     return MediaInfo(
         format=message.format,
         width=message.width_px,
@@ -314,13 +285,13 @@ def report_to_proto(report: MatchReport) -> types_pb2.MatchReport:
     """Return the whole report as it goes over the wire."""
     reason = types_pb2.REASON_UNSPECIFIED
     if report.reason is not None:
-        reason = _to_number(types_pb2.Reason, "REASON_", report.reason)
+        reason = to_number(types_pb2.Reason, "REASON_", report.reason)
     return types_pb2.MatchReport(
         request_id=report.request_id,
-        verdict=_to_number(types_pb2.Verdict, "VERDICT_", report.verdict),
+        verdict=to_number(types_pb2.Verdict, "VERDICT_", report.verdict),
         rule=report.rule,
         generation=report.generation,
-        created_at=_timestamp(report.created_at),
+        created_at=timestamp(report.created_at),
         reason=reason,
         detail=report.detail,
         hits=[_hit_to_proto(hit) for hit in report.hits],
@@ -343,11 +314,11 @@ def report_from_proto(message: types_pb2.MatchReport) -> MatchReport:
     """
     reason = None
     if message.reason != types_pb2.REASON_UNSPECIFIED:
-        reason = _from_number(types_pb2.Reason, "REASON_", Refusal, message.reason, "reason")
+        reason = from_number(types_pb2.Reason, "REASON_", Refusal, message.reason, "reason")
     digests = message.digests
     return MatchReport(
         request_id=message.request_id,
-        verdict=_from_number(types_pb2.Verdict, "VERDICT_", Verdict, message.verdict, "verdict"),
+        verdict=from_number(types_pb2.Verdict, "VERDICT_", Verdict, message.verdict, "verdict"),
         rule=message.rule,
         generation=message.generation,
         created_at=message.created_at.ToDatetime(tzinfo=dt.UTC),

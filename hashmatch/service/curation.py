@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
 from hashmatch.errors import DeadlineExceeded, ImportAborted
-from hashmatch.model import Entry, HarmDomain, HashSet, ImportResult, Rejected, SetMode
+from hashmatch.model import Entry, Event, HarmDomain, HashSet, ImportResult, Opinion, Rejected, SetMode
 
 EXPORT_BATCH: Final = 1_000
 """Entries fetched from the catalog at a time, and the most in one message of an export."""
@@ -86,8 +86,23 @@ class Catalog(Protocol):
     def entries(self, name: str) -> Rows:
         """Every entry, in entry_id order, as of one version."""
 
+    def get_entry(self, name: str, entry_id: str) -> Entry:
+        """One entry. Raises SetNotFound, EntryNotFound."""
+
     def withdraw(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
         """Stop an entry from matching. Raises SetNotFound, EntryNotFound, BadInput."""
+
+    def dispute(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Let an entry match for review only. Raises SetNotFound, EntryNotFound, BadInput."""
+
+    def reinstate(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Let an entry match again. Raises SetNotFound, EntryNotFound, BadInput."""
+
+    def vote(self, name: str, entry_id: str, opinion: Opinion, *, actor: str) -> HashSet:
+        """Record an opinion. Raises SetNotFound, EntryNotFound, BadInput."""
+
+    def history(self, name: str, entry_id: str | None = None) -> tuple[Event, ...]:
+        """Events of an entry, or of the set itself. Raises SetNotFound, EntryNotFound."""
 
 
 class Curator:
@@ -129,9 +144,7 @@ class Curator:
             description=wanted.description,
             mode=wanted.mode,
         )
-        created = await self._call(create)
-        await self._publish()
-        return created
+        return await self._change(create)
 
     async def sets(self) -> Sequence[HashSet]:
         """Every set, in name order."""
@@ -143,9 +156,27 @@ class Curator:
 
     async def withdraw(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
         """Stop an entry from matching, before returning. Raises SetNotFound, EntryNotFound, BadInput."""
-        changed = await self._call(lambda: self._catalog.withdraw(name, entry_id, reason=reason, actor=actor))
-        await self._publish()
-        return changed
+        return await self._change(lambda: self._catalog.withdraw(name, entry_id, reason=reason, actor=actor))
+
+    async def dispute(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Let an entry match for review only, before returning. Raises SetNotFound, EntryNotFound, BadInput."""
+        return await self._change(lambda: self._catalog.dispute(name, entry_id, reason=reason, actor=actor))
+
+    async def reinstate(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Let an entry match again, before returning. Raises SetNotFound, EntryNotFound, BadInput."""
+        return await self._change(lambda: self._catalog.reinstate(name, entry_id, reason=reason, actor=actor))
+
+    async def vote(self, name: str, entry_id: str, opinion: Opinion, *, actor: str) -> HashSet:
+        """Record an opinion, in reports before returning. Raises SetNotFound, EntryNotFound, BadInput."""
+        return await self._change(lambda: self._catalog.vote(name, entry_id, opinion, actor=actor))
+
+    async def entry(self, name: str, entry_id: str) -> Entry:
+        """One entry. Raises SetNotFound, EntryNotFound."""
+        return await self._call(self._catalog.get_entry, name, entry_id)
+
+    async def history(self, name: str, entry_id: str | None) -> tuple[Event, ...]:
+        """Events of an entry, or of the set itself, oldest first. Raises SetNotFound, EntryNotFound."""
+        return await self._call(self._catalog.history, name, entry_id)
 
     async def import_entries(self, name: str, batches: AsyncIterator[Iterable[Entry | Rejected]]) -> ImportResult:
         """Add or replace the entries of ``batches`` in one transaction, visible to searches when this returns.
@@ -196,6 +227,12 @@ class Curator:
             if self._catalog.get_set(name).version == before.version:
                 return before, rows
             rows.close()
+
+    async def _change(self, decide: Callable[[], HashSet]) -> HashSet:
+        """Run a call that changes the catalog, and make the change visible to searches."""
+        changed = await self._call(decide)
+        await self._publish()
+        return changed
 
     async def _call(self, function: Callable[..., _T], *args: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._short, function, *args)

@@ -13,6 +13,7 @@ from typing import Any
 
 from hashmatch.errors import BadInput, HashmatchError
 from hashmatch.model import Entry, Rejected
+from hashmatch.report.opinions import event_to_proto, opinion_from_proto
 from hashmatch.report.proto import (
     entry_from_proto,
     entry_to_proto,
@@ -25,7 +26,7 @@ from hashmatch.v1 import hashset_pb2, hashset_pb2_grpc
 
 
 class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
-    """Create, list, show, import, export, withdraw."""
+    """Create, list, show, import, export; decide about entries and vote on them."""
 
     def __init__(self, curator: Curator) -> None:
         self._curator = curator
@@ -97,6 +98,60 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
                 request.set_name, request.entry_id, reason=request.reason, actor=request.actor
             )
         return hash_set_to_proto(changed)
+
+    async def DisputeEntry(  # noqa: N802  gRPC's name
+        self,
+        request: hashset_pb2.DisputeEntryRequest,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> hashset_pb2.HashSet:
+        """Let an entry's hits be possible matches at most, before the call returns."""
+        with _fields(name="set_name"):
+            changed = await self._curator.dispute(
+                request.set_name, request.entry_id, reason=request.reason, actor=request.actor
+            )
+        return hash_set_to_proto(changed)
+
+    async def ReinstateEntry(  # noqa: N802  gRPC's name
+        self,
+        request: hashset_pb2.ReinstateEntryRequest,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> hashset_pb2.HashSet:
+        """Let an entry match again, before the call returns."""
+        with _fields(name="set_name"):
+            changed = await self._curator.reinstate(
+                request.set_name, request.entry_id, reason=request.reason, actor=request.actor
+            )
+        return hash_set_to_proto(changed)
+
+    async def VoteEntry(  # noqa: N802  gRPC's name
+        self,
+        request: hashset_pb2.VoteEntryRequest,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> hashset_pb2.HashSet:
+        """Record an opinion."""
+        with _fields(name="set_name", who="opinion.who", algorithm="opinion.algorithm", at="opinion.at"):
+            opinion = opinion_from_proto(request.opinion)
+            changed = await self._curator.vote(request.set_name, request.entry_id, opinion, actor=request.actor)
+        return hash_set_to_proto(changed)
+
+    async def GetEntry(  # noqa: N802  gRPC's name
+        self,
+        request: hashset_pb2.GetEntryRequest,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> hashset_pb2.Entry:
+        """One entry, with the opinions that hold."""
+        with _fields(name="set_name"):
+            return entry_to_proto(await self._curator.entry(request.set_name, request.entry_id))
+
+    async def GetHistory(  # noqa: N802  gRPC's name
+        self,
+        request: hashset_pb2.GetHistoryRequest,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> hashset_pb2.GetHistoryResponse:
+        """Return what was decided and thought of an entry, or of the set itself."""
+        with _fields(name="set_name"):
+            events = await self._curator.history(request.set_name, request.entry_id or None)
+        return hashset_pb2.GetHistoryResponse(events=[event_to_proto(event) for event in events])
 
 
 async def _batches(

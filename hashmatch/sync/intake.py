@@ -32,11 +32,10 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from hashmatch.catalog.store import Event
 from hashmatch.catalog.validate import EntryRules
 from hashmatch.errors import EntryNotFound
 from hashmatch.exchange.installed import LEFT_OUT
-from hashmatch.model import Entry, EntryStatus, HashSet, ImportResult, Rejected
+from hashmatch.model import Entry, EntryStatus, Event, HashSet, ImportResult, Rejected
 
 VANISHED: Final = "no longer in the source's list"
 """Reason of the withdrawal of what a full run did not see."""

@@ -26,39 +26,57 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hashmatch.v1 import types_pb2 as hashmatch_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahashmatch/v1/hashset.proto\x12\x0chashmatch.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hashmatch/v1/types.proto\"\xb9\x02\n\x07HashSet\x12\x0e\n\x06set_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12-\n\x0bharm_domain\x18\x03 \x01(\x0e\x32\x18.hashmatch.v1.HarmDomain\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x14\n\x0cjurisdiction\x18\x06 \x01(\t\x12\r\n\x05terms\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\x12#\n\x04mode\x18\t \x01(\x0e\x32\x15.hashmatch.v1.SetMode\x12\x0f\n\x07version\x18\n \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x0b \x01(\x04\x12\x11\n\twithdrawn\x18\x0c \x01(\x04\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"x\n\nProvenance\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x14\n\x0clist_version\x18\x02 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x03 \x01(\t\x12/\n\x0breceived_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd2\x01\n\x05\x45ntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\"\n\x06hashes\x18\x02 \x03(\x0b\x32\x12.hashmatch.v1.Hash\x12#\n\x06labels\x18\x03 \x03(\x0b\x32\x13.hashmatch.v1.Label\x12,\n\nprovenance\x18\x04 \x01(\x0b\x32\x18.hashmatch.v1.Provenance\x12)\n\x06status\x18\x05 \x01(\x0e\x32\x19.hashmatch.v1.EntryStatus\x12\x15\n\rstatus_reason\x18\x06 \x01(\t\"?\n\x14\x43reateHashSetRequest\x12\'\n\x08hash_set\x18\x01 \x01(\x0b\x32\x15.hashmatch.v1.HashSet\"\x15\n\x13ListHashSetsRequest\"@\n\x14ListHashSetsResponse\x12(\n\thash_sets\x18\x01 \x03(\x0b\x32\x15.hashmatch.v1.HashSet\"!\n\x11GetHashSetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\\\n\x14ImportEntriesRequest\x12\x10\n\x08set_name\x18\x01 \x01(\t\x12$\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x13.hashmatch.v1.Entry\x12\x0c\n\x04last\x18\x03 \x01(\x08\"@\n\rRejectedEntry\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xb6\x01\n\x15ImportEntriesResponse\x12\'\n\x08hash_set\x18\x01 \x01(\x0b\x32\x15.hashmatch.v1.HashSet\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x02 \x01(\x04\x12\x0f\n\x07updated\x18\x03 \x01(\x04\x12\x11\n\tunchanged\x18\x04 \x01(\x04\x12\x10\n\x08rejected\x18\x05 \x01(\x04\x12/\n\nrejections\x18\x06 \x03(\x0b\x32\x1b.hashmatch.v1.RejectedEntry\"$\n\x14\x45xportEntriesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"f\n\x15\x45xportEntriesResponse\x12\'\n\x08hash_set\x18\x01 \x01(\x0b\x32\x15.hashmatch.v1.HashSet\x12$\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x13.hashmatch.v1.Entry\"Y\n\x14WithdrawEntryRequest\x12\x10\n\x08set_name\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t2\xfd\x03\n\x0eHashSetService\x12J\n\rCreateHashSet\x12\".hashmatch.v1.CreateHashSetRequest\x1a\x15.hashmatch.v1.HashSet\x12U\n\x0cListHashSets\x12!.hashmatch.v1.ListHashSetsRequest\x1a\".hashmatch.v1.ListHashSetsResponse\x12\x44\n\nGetHashSet\x12\x1f.hashmatch.v1.GetHashSetRequest\x1a\x15.hashmatch.v1.HashSet\x12Z\n\rImportEntries\x12\".hashmatch.v1.ImportEntriesRequest\x1a#.hashmatch.v1.ImportEntriesResponse(\x01\x12Z\n\rExportEntries\x12\".hashmatch.v1.ExportEntriesRequest\x1a#.hashmatch.v1.ExportEntriesResponse0\x01\x12J\n\rWithdrawEntry\x12\".hashmatch.v1.WithdrawEntryRequest\x1a\x15.hashmatch.v1.HashSetb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahashmatch/v1/hashset.proto\x12\x0chashmatch.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hashmatch/v1/types.proto\"\x80\x03\n\x07HashSet\x12\x0e\n\x06set_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12-\n\x0bharm_domain\x18\x03 \x01(\x0e\x32\x18.hashmatch.v1.HarmDomain\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x14\n\x0cjurisdiction\x18\x06 \x01(\t\x12\r\n\x05terms\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\x12#\n\x04mode\x18\t \x01(\x0e\x32\x15.hashmatch.v1.SetMode\x12\x0f\n\x07version\x18\n \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x0b \x01(\x04\x12\x11\n\twithdrawn\x18\x0c \x01(\x04\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0clist_version\x18\x0e \x01(\t\x12/\n\x0breceived_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9d\x01\n\nProvenance\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x14\n\x0clist_version\x18\x02 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x03 \x01(\t\x12/\n\x0breceived_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05terms\x18\x05 \x01(\t\x12\x14\n\x0cjurisdiction\x18\x06 \x01(\t\"\x87\x01\n\x07Opinion\x12\x0b\n\x03who\x18\x01 \x01(\t\x12$\n\x06stance\x18\x02 \x01(\x0e\x32\x14.hashmatch.v1.Stance\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\talgorithm\x18\x05 \x01(\t\"\xfb\x01\n\x05\x45ntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\"\n\x06hashes\x18\x02 \x03(\x0b\x32\x12.hashmatch.v1.Hash\x12#\n\x06labels\x18\x03 \x03(\x0b\x32\x13.hashmatch.v1.Label\x12,\n\nprovenance\x18\x04 \x01(\x0b\x32\x18.hashmatch.v1.Provenance\x12)\n\x06status\x18\x05 \x01(\x0e\x32\x19.hashmatch.v1.EntryStatus\x12\x15\n\rstatus_reason\x18\x06 \x01(\t\x12\'\n\x08opinions\x18\x07 \x03(\x0b\x32\x15.hashmatch.v1.Opinion\"?\n\x14\x43reateHashSetRequest\x12\'\n\x08hash_set\x18\x01 \x01(\x0b\x32\x15.hashmatch.v1.HashSet\"\x15\n\x13ListHashSetsRequest\"@\n\x14ListHashSetsResponse\x12(\n\thash_sets\x18\x01 \x03(\x0b\x32\x15.hashmatch.v1.HashSet\"!\n\x11GetHashSetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\\\n\x14ImportEntriesRequest\x12\x10\n\x08set_name\x18\x01 \x01(\t\x12$\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x13.hashmatch.v1.Entry\x12\x0c\n\x04last\x18\x03 \x01(\x08\"@\n\rRejectedEntry\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xb6\x01\n\x15ImportEntriesResponse\x12\'\n\x08hash_set\x18\x01 \x01(\x0b\x32\x15.hashmatch.v1.HashSet\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x02 \x01(\x04\x12\x0f\n\x07updated\x18\x03 \x01(\x04\x12\x11\n\tunchanged\x18\x04 \x01(\x04\x12\x10\n\x08rejected\x18\x05 \x01(\x04\x12/\n\nrejections\x18\x06 \x03(\x0b\x32\x1b.hashmatch.v1.RejectedEntry\"$\n\x14\x45xportEntriesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"f\n\x15\x45xportEntriesResponse\x12\'\n\x08hash_set\x18\x01 \x01(\x0b\x32\x15.hashmatch.v1.HashSet\x12$\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x13.hashmatch.v1.Entry\"Y\n\x14WithdrawEntryRequest\x12\x10\n\x08set_name\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"5\n\x0fGetEntryRequest\x12\x10\n\x08set_name\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\"X\n\x13\x44isputeEntryRequest\x12\x10\n\x08set_name\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"Z\n\x15ReinstateEntryRequest\x12\x10\n\x08set_name\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"m\n\x10VoteEntryRequest\x12\x10\n\x08set_name\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12&\n\x07opinion\x18\x03 \x01(\x0b\x32\x15.hashmatch.v1.Opinion\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"7\n\x11GetHistoryRequest\x12\x10\n\x08set_name\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\"\xcf\x01\n\x05\x45vent\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x04 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x05 \x01(\t\x12\x13\n\x0bset_version\x18\x06 \x01(\x04\x12\x0b\n\x03who\x18\x07 \x01(\t\x12\x11\n\talgorithm\x18\x08 \x01(\t\x12+\n\x07said_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"9\n\x12GetHistoryResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.hashmatch.v1.Event*G\n\x06Stance\x12\x16\n\x12STANCE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTANCE_AGREE\x10\x01\x12\x13\n\x0fSTANCE_DISAGREE\x10\x02\x32\xea\x06\n\x0eHashSetService\x12J\n\rCreateHashSet\x12\".hashmatch.v1.CreateHashSetRequest\x1a\x15.hashmatch.v1.HashSet\x12U\n\x0cListHashSets\x12!.hashmatch.v1.ListHashSetsRequest\x1a\".hashmatch.v1.ListHashSetsResponse\x12\x44\n\nGetHashSet\x12\x1f.hashmatch.v1.GetHashSetRequest\x1a\x15.hashmatch.v1.HashSet\x12Z\n\rImportEntries\x12\".hashmatch.v1.ImportEntriesRequest\x1a#.hashmatch.v1.ImportEntriesResponse(\x01\x12Z\n\rExportEntries\x12\".hashmatch.v1.ExportEntriesRequest\x1a#.hashmatch.v1.ExportEntriesResponse0\x01\x12>\n\x08GetEntry\x12\x1d.hashmatch.v1.GetEntryRequest\x1a\x13.hashmatch.v1.Entry\x12J\n\rWithdrawEntry\x12\".hashmatch.v1.WithdrawEntryRequest\x1a\x15.hashmatch.v1.HashSet\x12H\n\x0c\x44isputeEntry\x12!.hashmatch.v1.DisputeEntryRequest\x1a\x15.hashmatch.v1.HashSet\x12L\n\x0eReinstateEntry\x12#.hashmatch.v1.ReinstateEntryRequest\x1a\x15.hashmatch.v1.HashSet\x12\x42\n\tVoteEntry\x12\x1e.hashmatch.v1.VoteEntryRequest\x1a\x15.hashmatch.v1.HashSet\x12O\n\nGetHistory\x12\x1f.hashmatch.v1.GetHistoryRequest\x1a .hashmatch.v1.GetHistoryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hashmatch.v1.hashset_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_STANCE']._serialized_start=2483
+  _globals['_STANCE']._serialized_end=2554
   _globals['_HASHSET']._serialized_start=104
-  _globals['_HASHSET']._serialized_end=417
-  _globals['_PROVENANCE']._serialized_start=419
-  _globals['_PROVENANCE']._serialized_end=539
-  _globals['_ENTRY']._serialized_start=542
-  _globals['_ENTRY']._serialized_end=752
-  _globals['_CREATEHASHSETREQUEST']._serialized_start=754
-  _globals['_CREATEHASHSETREQUEST']._serialized_end=817
-  _globals['_LISTHASHSETSREQUEST']._serialized_start=819
-  _globals['_LISTHASHSETSREQUEST']._serialized_end=840
-  _globals['_LISTHASHSETSRESPONSE']._serialized_start=842
-  _globals['_LISTHASHSETSRESPONSE']._serialized_end=906
-  _globals['_GETHASHSETREQUEST']._serialized_start=908
-  _globals['_GETHASHSETREQUEST']._serialized_end=941
-  _globals['_IMPORTENTRIESREQUEST']._serialized_start=943
-  _globals['_IMPORTENTRIESREQUEST']._serialized_end=1035
-  _globals['_REJECTEDENTRY']._serialized_start=1037
-  _globals['_REJECTEDENTRY']._serialized_end=1101
-  _globals['_IMPORTENTRIESRESPONSE']._serialized_start=1104
-  _globals['_IMPORTENTRIESRESPONSE']._serialized_end=1286
-  _globals['_EXPORTENTRIESREQUEST']._serialized_start=1288
-  _globals['_EXPORTENTRIESREQUEST']._serialized_end=1324
-  _globals['_EXPORTENTRIESRESPONSE']._serialized_start=1326
-  _globals['_EXPORTENTRIESRESPONSE']._serialized_end=1428
-  _globals['_WITHDRAWENTRYREQUEST']._serialized_start=1430
-  _globals['_WITHDRAWENTRYREQUEST']._serialized_end=1519
-  _globals['_HASHSETSERVICE']._serialized_start=1522
-  _globals['_HASHSETSERVICE']._serialized_end=2031
+  _globals['_HASHSET']._serialized_end=488
+  _globals['_PROVENANCE']._serialized_start=491
+  _globals['_PROVENANCE']._serialized_end=648
+  _globals['_OPINION']._serialized_start=651
+  _globals['_OPINION']._serialized_end=786
+  _globals['_ENTRY']._serialized_start=789
+  _globals['_ENTRY']._serialized_end=1040
+  _globals['_CREATEHASHSETREQUEST']._serialized_start=1042
+  _globals['_CREATEHASHSETREQUEST']._serialized_end=1105
+  _globals['_LISTHASHSETSREQUEST']._serialized_start=1107
+  _globals['_LISTHASHSETSREQUEST']._serialized_end=1128
+  _globals['_LISTHASHSETSRESPONSE']._serialized_start=1130
+  _globals['_LISTHASHSETSRESPONSE']._serialized_end=1194
+  _globals['_GETHASHSETREQUEST']._serialized_start=1196
+  _globals['_GETHASHSETREQUEST']._serialized_end=1229
+  _globals['_IMPORTENTRIESREQUEST']._serialized_start=1231
+  _globals['_IMPORTENTRIESREQUEST']._serialized_end=1323
+  _globals['_REJECTEDENTRY']._serialized_start=1325
+  _globals['_REJECTEDENTRY']._serialized_end=1389
+  _globals['_IMPORTENTRIESRESPONSE']._serialized_start=1392
+  _globals['_IMPORTENTRIESRESPONSE']._serialized_end=1574
+  _globals['_EXPORTENTRIESREQUEST']._serialized_start=1576
+  _globals['_EXPORTENTRIESREQUEST']._serialized_end=1612
+  _globals['_EXPORTENTRIESRESPONSE']._serialized_start=1614
+  _globals['_EXPORTENTRIESRESPONSE']._serialized_end=1716
+  _globals['_WITHDRAWENTRYREQUEST']._serialized_start=1718
+  _globals['_WITHDRAWENTRYREQUEST']._serialized_end=1807
+  _globals['_GETENTRYREQUEST']._serialized_start=1809
+  _globals['_GETENTRYREQUEST']._serialized_end=1862
+  _globals['_DISPUTEENTRYREQUEST']._serialized_start=1864
+  _globals['_DISPUTEENTRYREQUEST']._serialized_end=1952
+  _globals['_REINSTATEENTRYREQUEST']._serialized_start=1954
+  _globals['_REINSTATEENTRYREQUEST']._serialized_end=2044
+  _globals['_VOTEENTRYREQUEST']._serialized_start=2046
+  _globals['_VOTEENTRYREQUEST']._serialized_end=2155
+  _globals['_GETHISTORYREQUEST']._serialized_start=2157
+  _globals['_GETHISTORYREQUEST']._serialized_end=2212
+  _globals['_EVENT']._serialized_start=2215
+  _globals['_EVENT']._serialized_end=2422
+  _globals['_GETHISTORYRESPONSE']._serialized_start=2424
+  _globals['_GETHISTORYRESPONSE']._serialized_end=2481
+  _globals['_HASHSETSERVICE']._serialized_start=2557
+  _globals['_HASHSETSERVICE']._serialized_end=3431
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hashmatch.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +20,24 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Stance:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StanceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Stance.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STANCE_UNSPECIFIED: _Stance.ValueType  # 0
+    STANCE_AGREE: _Stance.ValueType  # 1
+    STANCE_DISAGREE: _Stance.ValueType  # 2
+
+class Stance(_Stance, metaclass=_StanceEnumTypeWrapper):
+    """Which way an opinion goes."""
+
+STANCE_UNSPECIFIED: Stance.ValueType  # 0
+STANCE_AGREE: Stance.ValueType  # 1
+STANCE_DISAGREE: Stance.ValueType  # 2
+Global___Stance: _TypeAlias = Stance  # noqa: Y015
 
 @_typing.final
 class HashSet(_message.Message):
@@ -37,6 +56,8 @@ class HashSet(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     WITHDRAWN_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    LIST_VERSION_FIELD_NUMBER: _builtins.int
+    RECEIVED_AT_FIELD_NUMBER: _builtins.int
     set_id: _builtins.str
     """Assigned by the catalog, never reused."""
     name: _builtins.str
@@ -55,8 +76,12 @@ class HashSet(_message.Message):
     entries: _builtins.int
     """Entries that are not withdrawn."""
     withdrawn: _builtins.int
+    list_version: _builtins.str
+    """What the last import that changed the set said of the version of its list, and when that was."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def received_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -73,10 +98,12 @@ class HashSet(_message.Message):
         entries: _builtins.int = ...,
         withdrawn: _builtins.int = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        list_version: _builtins.str = ...,
+        received_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "received_at", b"received_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "description", b"description", "entries", b"entries", "harm_domain", b"harm_domain", "jurisdiction", b"jurisdiction", "mode", b"mode", "name", b"name", "owner", b"owner", "set_id", b"set_id", "source", b"source", "terms", b"terms", "version", b"version", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "description", b"description", "entries", b"entries", "harm_domain", b"harm_domain", "jurisdiction", b"jurisdiction", "list_version", b"list_version", "mode", b"mode", "name", b"name", "owner", b"owner", "received_at", b"received_at", "set_id", b"set_id", "source", b"source", "terms", b"terms", "version", b"version", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -92,9 +119,14 @@ class Provenance(_message.Message):
     LIST_VERSION_FIELD_NUMBER: _builtins.int
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
     RECEIVED_AT_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    JURISDICTION_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     list_version: _builtins.str
     external_id: _builtins.str
+    terms: _builtins.str
+    """Conditions of use and jurisdiction of this entry; empty where those of the set hold."""
+    jurisdiction: _builtins.str
     @_builtins.property
     def received_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -104,14 +136,54 @@ class Provenance(_message.Message):
         list_version: _builtins.str = ...,
         external_id: _builtins.str = ...,
         received_at: _timestamp_pb2.Timestamp | None = ...,
+        terms: _builtins.str = ...,
+        jurisdiction: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["received_at", b"received_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "list_version", b"list_version", "received_at", b"received_at", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "jurisdiction", b"jurisdiction", "list_version", b"list_version", "received_at", b"received_at", "source", b"source", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
+
+@_typing.final
+class Opinion(_message.Message):
+    """What one party thinks of an entry. A party has one opinion of the entry, and one of each of its algorithms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHO_FIELD_NUMBER: _builtins.int
+    STANCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    who: _builtins.str
+    """Organisation or person."""
+    stance: Global___Stance.ValueType
+    reason: _builtins.str
+    algorithm: _builtins.str
+    """The one hash that is meant; empty for the whole entry."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When it was given; the moment of its arrival when absent on the way in."""
+
+    def __init__(
+        self,
+        *,
+        who: _builtins.str = ...,
+        stance: Global___Stance.ValueType = ...,
+        reason: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        algorithm: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "at", b"at", "reason", b"reason", "stance", b"stance", "who", b"who"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Opinion: _TypeAlias = Opinion  # noqa: Y015
 
 @_typing.final
 class Entry(_message.Message):
@@ -125,16 +197,23 @@ class Entry(_message.Message):
     PROVENANCE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     STATUS_REASON_FIELD_NUMBER: _builtins.int
+    OPINIONS_FIELD_NUMBER: _builtins.int
     entry_id: _builtins.str
     """Unique within the set, 1..256 characters; made from the first hash when empty on import."""
     status: _types_pb2.EntryStatus.ValueType
     status_reason: _builtins.str
     @_builtins.property
-    def hashes(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Hash]: ...
+    def hashes(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Hash]:
+        """None only of an entry that is imported withdrawn: a tombstone, which withdraws the entry of that id if there is one."""
+
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Label]: ...
     @_builtins.property
     def provenance(self) -> Global___Provenance: ...
+    @_builtins.property
+    def opinions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Opinion]:
+        """Those that hold, in the order of who and algorithm."""
+
     def __init__(
         self,
         *,
@@ -144,10 +223,11 @@ class Entry(_message.Message):
         provenance: Global___Provenance | None = ...,
         status: _types_pb2.EntryStatus.ValueType = ...,
         status_reason: _builtins.str = ...,
+        opinions: _abc.Iterable[Global___Opinion] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_id", b"entry_id", "hashes", b"hashes", "labels", b"labels", "provenance", b"provenance", "status", b"status", "status_reason", b"status_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_id", b"entry_id", "hashes", b"hashes", "labels", b"labels", "opinions", b"opinions", "provenance", b"provenance", "status", b"status", "status_reason", b"status_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -405,3 +485,212 @@ class WithdrawEntryRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WithdrawEntryRequest: _TypeAlias = WithdrawEntryRequest  # noqa: Y015
+
+@_typing.final
+class GetEntryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SET_NAME_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    set_name: _builtins.str
+    entry_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        set_name: _builtins.str = ...,
+        entry_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_id", b"entry_id", "set_name", b"set_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEntryRequest: _TypeAlias = GetEntryRequest  # noqa: Y015
+
+@_typing.final
+class DisputeEntryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SET_NAME_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    set_name: _builtins.str
+    entry_id: _builtins.str
+    reason: _builtins.str
+    """Why; required, kept with the entry."""
+    actor: _builtins.str
+    """Who; required, kept with the entry."""
+    def __init__(
+        self,
+        *,
+        set_name: _builtins.str = ...,
+        entry_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "entry_id", b"entry_id", "reason", b"reason", "set_name", b"set_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DisputeEntryRequest: _TypeAlias = DisputeEntryRequest  # noqa: Y015
+
+@_typing.final
+class ReinstateEntryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SET_NAME_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    set_name: _builtins.str
+    entry_id: _builtins.str
+    reason: _builtins.str
+    """Why; required, kept with the entry."""
+    actor: _builtins.str
+    """Who; required, kept with the entry."""
+    def __init__(
+        self,
+        *,
+        set_name: _builtins.str = ...,
+        entry_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "entry_id", b"entry_id", "reason", b"reason", "set_name", b"set_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReinstateEntryRequest: _TypeAlias = ReinstateEntryRequest  # noqa: Y015
+
+@_typing.final
+class VoteEntryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SET_NAME_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    OPINION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    set_name: _builtins.str
+    entry_id: _builtins.str
+    actor: _builtins.str
+    """Who records it; required."""
+    @_builtins.property
+    def opinion(self) -> Global___Opinion:
+        """Its reason is required."""
+
+    def __init__(
+        self,
+        *,
+        set_name: _builtins.str = ...,
+        entry_id: _builtins.str = ...,
+        opinion: Global___Opinion | None = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["opinion", b"opinion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "entry_id", b"entry_id", "opinion", b"opinion", "set_name", b"set_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoteEntryRequest: _TypeAlias = VoteEntryRequest  # noqa: Y015
+
+@_typing.final
+class GetHistoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SET_NAME_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    set_name: _builtins.str
+    entry_id: _builtins.str
+    """Empty for what concerns the set itself."""
+    def __init__(
+        self,
+        *,
+        set_name: _builtins.str = ...,
+        entry_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_id", b"entry_id", "set_name", b"set_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHistoryRequest: _TypeAlias = GetHistoryRequest  # noqa: Y015
+
+@_typing.final
+class Event(_message.Message):
+    """One decision or opinion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    SET_VERSION_FIELD_NUMBER: _builtins.int
+    WHO_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    SAID_AT_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
+    reason: _builtins.str
+    before: _builtins.str
+    """Statuses of an entry, modes of a set or stances, by the names that reports use; before is empty for the first."""
+    after: _builtins.str
+    set_version: _builtins.int
+    """Version of the set that this made."""
+    who: _builtins.str
+    """Of an opinion only: whose it is, of which algorithm where not of the whole entry, and when it was given."""
+    algorithm: _builtins.str
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def said_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+        set_version: _builtins.int = ...,
+        who: _builtins.str = ...,
+        algorithm: _builtins.str = ...,
+        said_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "said_at", b"said_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "after", b"after", "algorithm", b"algorithm", "at", b"at", "before", b"before", "reason", b"reason", "said_at", b"said_at", "set_version", b"set_version", "who", b"who"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Event: _TypeAlias = Event  # noqa: Y015
+
+@_typing.final
+class GetHistoryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """Oldest first."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___Event] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHistoryResponse: _TypeAlias = GetHistoryResponse  # noqa: Y015

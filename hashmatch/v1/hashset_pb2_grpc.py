@@ -59,10 +59,35 @@ class HashSetServiceStub:
                 request_serializer=hashmatch_dot_v1_dot_hashset__pb2.ExportEntriesRequest.SerializeToString,
                 response_deserializer=hashmatch_dot_v1_dot_hashset__pb2.ExportEntriesResponse.FromString,
                 _registered_method=True)
+        self.GetEntry = channel.unary_unary(
+                '/hashmatch.v1.HashSetService/GetEntry',
+                request_serializer=hashmatch_dot_v1_dot_hashset__pb2.GetEntryRequest.SerializeToString,
+                response_deserializer=hashmatch_dot_v1_dot_hashset__pb2.Entry.FromString,
+                _registered_method=True)
         self.WithdrawEntry = channel.unary_unary(
                 '/hashmatch.v1.HashSetService/WithdrawEntry',
                 request_serializer=hashmatch_dot_v1_dot_hashset__pb2.WithdrawEntryRequest.SerializeToString,
                 response_deserializer=hashmatch_dot_v1_dot_hashset__pb2.HashSet.FromString,
+                _registered_method=True)
+        self.DisputeEntry = channel.unary_unary(
+                '/hashmatch.v1.HashSetService/DisputeEntry',
+                request_serializer=hashmatch_dot_v1_dot_hashset__pb2.DisputeEntryRequest.SerializeToString,
+                response_deserializer=hashmatch_dot_v1_dot_hashset__pb2.HashSet.FromString,
+                _registered_method=True)
+        self.ReinstateEntry = channel.unary_unary(
+                '/hashmatch.v1.HashSetService/ReinstateEntry',
+                request_serializer=hashmatch_dot_v1_dot_hashset__pb2.ReinstateEntryRequest.SerializeToString,
+                response_deserializer=hashmatch_dot_v1_dot_hashset__pb2.HashSet.FromString,
+                _registered_method=True)
+        self.VoteEntry = channel.unary_unary(
+                '/hashmatch.v1.HashSetService/VoteEntry',
+                request_serializer=hashmatch_dot_v1_dot_hashset__pb2.VoteEntryRequest.SerializeToString,
+                response_deserializer=hashmatch_dot_v1_dot_hashset__pb2.HashSet.FromString,
+                _registered_method=True)
+        self.GetHistory = channel.unary_unary(
+                '/hashmatch.v1.HashSetService/GetHistory',
+                request_serializer=hashmatch_dot_v1_dot_hashset__pb2.GetHistoryRequest.SerializeToString,
+                response_deserializer=hashmatch_dot_v1_dot_hashset__pb2.GetHistoryResponse.FromString,
                 _registered_method=True)
 
 
@@ -104,8 +129,43 @@ class HashSetServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetEntry(self, request, context):
+        """One entry, withdrawn or not, with the opinions that hold.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WithdrawEntry(self, request, context):
         """Stops an entry from matching before the call returns. The row remains with the reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisputeEntry(self, request, context):
+        """Objects to an entry: its hits are possible_match at most before the call returns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReinstateEntry(self, request, context):
+        """Takes a dispute, a quarantine or a withdrawal back, before the call returns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VoteEntry(self, request, context):
+        """Records what a party thinks of an entry, in place of what it thought before. Moves nothing by itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHistory(self, request, context):
+        """Who decided and thought what, when and why.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,10 +199,35 @@ def add_HashSetServiceServicer_to_server(servicer, server):
                     request_deserializer=hashmatch_dot_v1_dot_hashset__pb2.ExportEntriesRequest.FromString,
                     response_serializer=hashmatch_dot_v1_dot_hashset__pb2.ExportEntriesResponse.SerializeToString,
             ),
+            'GetEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEntry,
+                    request_deserializer=hashmatch_dot_v1_dot_hashset__pb2.GetEntryRequest.FromString,
+                    response_serializer=hashmatch_dot_v1_dot_hashset__pb2.Entry.SerializeToString,
+            ),
             'WithdrawEntry': grpc.unary_unary_rpc_method_handler(
                     servicer.WithdrawEntry,
                     request_deserializer=hashmatch_dot_v1_dot_hashset__pb2.WithdrawEntryRequest.FromString,
                     response_serializer=hashmatch_dot_v1_dot_hashset__pb2.HashSet.SerializeToString,
+            ),
+            'DisputeEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisputeEntry,
+                    request_deserializer=hashmatch_dot_v1_dot_hashset__pb2.DisputeEntryRequest.FromString,
+                    response_serializer=hashmatch_dot_v1_dot_hashset__pb2.HashSet.SerializeToString,
+            ),
+            'ReinstateEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReinstateEntry,
+                    request_deserializer=hashmatch_dot_v1_dot_hashset__pb2.ReinstateEntryRequest.FromString,
+                    response_serializer=hashmatch_dot_v1_dot_hashset__pb2.HashSet.SerializeToString,
+            ),
+            'VoteEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoteEntry,
+                    request_deserializer=hashmatch_dot_v1_dot_hashset__pb2.VoteEntryRequest.FromString,
+                    response_serializer=hashmatch_dot_v1_dot_hashset__pb2.HashSet.SerializeToString,
+            ),
+            'GetHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHistory,
+                    request_deserializer=hashmatch_dot_v1_dot_hashset__pb2.GetHistoryRequest.FromString,
+                    response_serializer=hashmatch_dot_v1_dot_hashset__pb2.GetHistoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -291,6 +376,33 @@ class HashSetService:
             _registered_method=True)
 
     @staticmethod
+    def GetEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashmatch.v1.HashSetService/GetEntry',
+            hashmatch_dot_v1_dot_hashset__pb2.GetEntryRequest.SerializeToString,
+            hashmatch_dot_v1_dot_hashset__pb2.Entry.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def WithdrawEntry(request,
             target,
             options=(),
@@ -307,6 +419,114 @@ class HashSetService:
             '/hashmatch.v1.HashSetService/WithdrawEntry',
             hashmatch_dot_v1_dot_hashset__pb2.WithdrawEntryRequest.SerializeToString,
             hashmatch_dot_v1_dot_hashset__pb2.HashSet.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisputeEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashmatch.v1.HashSetService/DisputeEntry',
+            hashmatch_dot_v1_dot_hashset__pb2.DisputeEntryRequest.SerializeToString,
+            hashmatch_dot_v1_dot_hashset__pb2.HashSet.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReinstateEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashmatch.v1.HashSetService/ReinstateEntry',
+            hashmatch_dot_v1_dot_hashset__pb2.ReinstateEntryRequest.SerializeToString,
+            hashmatch_dot_v1_dot_hashset__pb2.HashSet.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoteEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashmatch.v1.HashSetService/VoteEntry',
+            hashmatch_dot_v1_dot_hashset__pb2.VoteEntryRequest.SerializeToString,
+            hashmatch_dot_v1_dot_hashset__pb2.HashSet.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashmatch.v1.HashSetService/GetHistory',
+            hashmatch_dot_v1_dot_hashset__pb2.GetHistoryRequest.SerializeToString,
+            hashmatch_dot_v1_dot_hashset__pb2.GetHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

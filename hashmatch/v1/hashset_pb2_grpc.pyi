@@ -42,8 +42,18 @@ class HashSetServiceStub:
     """
     ExportEntries: _grpc.UnaryStreamMultiCallable[_hashset_pb2.ExportEntriesRequest, _hashset_pb2.ExportEntriesResponse]
     """Every entry of a set, withdrawn ones included, in entry_id order, as of one version."""
+    GetEntry: _grpc.UnaryUnaryMultiCallable[_hashset_pb2.GetEntryRequest, _hashset_pb2.Entry]
+    """One entry, withdrawn or not, with the opinions that hold."""
     WithdrawEntry: _grpc.UnaryUnaryMultiCallable[_hashset_pb2.WithdrawEntryRequest, _hashset_pb2.HashSet]
     """Stops an entry from matching before the call returns. The row remains with the reason."""
+    DisputeEntry: _grpc.UnaryUnaryMultiCallable[_hashset_pb2.DisputeEntryRequest, _hashset_pb2.HashSet]
+    """Objects to an entry: its hits are possible_match at most before the call returns."""
+    ReinstateEntry: _grpc.UnaryUnaryMultiCallable[_hashset_pb2.ReinstateEntryRequest, _hashset_pb2.HashSet]
+    """Takes a dispute, a quarantine or a withdrawal back, before the call returns."""
+    VoteEntry: _grpc.UnaryUnaryMultiCallable[_hashset_pb2.VoteEntryRequest, _hashset_pb2.HashSet]
+    """Records what a party thinks of an entry, in place of what it thought before. Moves nothing by itself."""
+    GetHistory: _grpc.UnaryUnaryMultiCallable[_hashset_pb2.GetHistoryRequest, _hashset_pb2.GetHistoryResponse]
+    """Who decided and thought what, when and why."""
 
 @_typing.type_check_only
 class HashSetServiceAsyncStub(HashSetServiceStub):
@@ -59,8 +69,18 @@ class HashSetServiceAsyncStub(HashSetServiceStub):
     """
     ExportEntries: _aio.UnaryStreamMultiCallable[_hashset_pb2.ExportEntriesRequest, _hashset_pb2.ExportEntriesResponse]  # type: ignore[assignment]
     """Every entry of a set, withdrawn ones included, in entry_id order, as of one version."""
+    GetEntry: _aio.UnaryUnaryMultiCallable[_hashset_pb2.GetEntryRequest, _hashset_pb2.Entry]  # type: ignore[assignment]
+    """One entry, withdrawn or not, with the opinions that hold."""
     WithdrawEntry: _aio.UnaryUnaryMultiCallable[_hashset_pb2.WithdrawEntryRequest, _hashset_pb2.HashSet]  # type: ignore[assignment]
     """Stops an entry from matching before the call returns. The row remains with the reason."""
+    DisputeEntry: _aio.UnaryUnaryMultiCallable[_hashset_pb2.DisputeEntryRequest, _hashset_pb2.HashSet]  # type: ignore[assignment]
+    """Objects to an entry: its hits are possible_match at most before the call returns."""
+    ReinstateEntry: _aio.UnaryUnaryMultiCallable[_hashset_pb2.ReinstateEntryRequest, _hashset_pb2.HashSet]  # type: ignore[assignment]
+    """Takes a dispute, a quarantine or a withdrawal back, before the call returns."""
+    VoteEntry: _aio.UnaryUnaryMultiCallable[_hashset_pb2.VoteEntryRequest, _hashset_pb2.HashSet]  # type: ignore[assignment]
+    """Records what a party thinks of an entry, in place of what it thought before. Moves nothing by itself."""
+    GetHistory: _aio.UnaryUnaryMultiCallable[_hashset_pb2.GetHistoryRequest, _hashset_pb2.GetHistoryResponse]  # type: ignore[assignment]
+    """Who decided and thought what, when and why."""
 
 class HashSetServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -105,11 +125,51 @@ class HashSetServiceServicer(metaclass=_abc_1.ABCMeta):
         """Every entry of a set, withdrawn ones included, in entry_id order, as of one version."""
 
     @_abc_1.abstractmethod
+    def GetEntry(
+        self,
+        request: _hashset_pb2.GetEntryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hashset_pb2.Entry, _abc.Awaitable[_hashset_pb2.Entry]]:
+        """One entry, withdrawn or not, with the opinions that hold."""
+
+    @_abc_1.abstractmethod
     def WithdrawEntry(
         self,
         request: _hashset_pb2.WithdrawEntryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_hashset_pb2.HashSet, _abc.Awaitable[_hashset_pb2.HashSet]]:
         """Stops an entry from matching before the call returns. The row remains with the reason."""
+
+    @_abc_1.abstractmethod
+    def DisputeEntry(
+        self,
+        request: _hashset_pb2.DisputeEntryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hashset_pb2.HashSet, _abc.Awaitable[_hashset_pb2.HashSet]]:
+        """Objects to an entry: its hits are possible_match at most before the call returns."""
+
+    @_abc_1.abstractmethod
+    def ReinstateEntry(
+        self,
+        request: _hashset_pb2.ReinstateEntryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hashset_pb2.HashSet, _abc.Awaitable[_hashset_pb2.HashSet]]:
+        """Takes a dispute, a quarantine or a withdrawal back, before the call returns."""
+
+    @_abc_1.abstractmethod
+    def VoteEntry(
+        self,
+        request: _hashset_pb2.VoteEntryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hashset_pb2.HashSet, _abc.Awaitable[_hashset_pb2.HashSet]]:
+        """Records what a party thinks of an entry, in place of what it thought before. Moves nothing by itself."""
+
+    @_abc_1.abstractmethod
+    def GetHistory(
+        self,
+        request: _hashset_pb2.GetHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_hashset_pb2.GetHistoryResponse, _abc.Awaitable[_hashset_pb2.GetHistoryResponse]]:
+        """Who decided and thought what, when and why."""
 
 def add_HashSetServiceServicer_to_server(servicer: HashSetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,10 +12,10 @@ import grpc.aio
 import pytest
 
 from hashmatch.client import AsyncClient, RetryPolicy
-from hashmatch.client import aio as client_module
+from hashmatch.client import aio_sets as client_module
 from hashmatch.client.wire import error_from_rpc
 from hashmatch.errors import BadInput, CatalogUnavailable, DeadlineExceeded, EntryNotFound, SetExists, SetNotFound
-from hashmatch.model import Entry, EntryHash, EntryStatus, HarmDomain, Rejected, SetMode
+from hashmatch.model import Entry, EntryHash, EntryStatus, HarmDomain, Opinion, Rejected, SetMode, Stance
 from hashmatch.report.proto import entry_to_proto
 from hashmatch.v1 import hashset_pb2, hashset_pb2_grpc, types_pb2
 from tests.support.service import STATUS, Scene, collect, loopback, serving, until
@@ -250,6 +251,42 @@ async def test_a_withdrawal_names_what_is_missing() -> None:
         with pytest.raises(BadInput) as no_reason:
             await client.withdraw_entry("a", "e1", reason="", actor="a")
     assert [caught.value.field for caught in (no_set, no_entry, no_reason)] == ["set_name", "entry_id", "reason"]
+
+
+async def test_disputes_votes_and_their_history_are_published_before_they_are_answered() -> None:
+    moment = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+    opinion = Opinion("police.example", Stance.DISAGREE, "another picture", moment, "pdq")
+    async with serving() as scene, AsyncClient(scene.target) as client:
+        await client.create_hash_set("a", HarmDomain.OTHER)
+        await client.import_entries("a", entries(2))
+        published = scene.published
+        await client.dispute_entry("a", "e00001", reason="objection", actor="desk")
+        assert (await client.entry("a", "e00001")).status is EntryStatus.DISPUTED
+        await client.vote_entry("a", "e00001", opinion, actor="desk")
+        await client.reinstate_entry("a", "e00001", reason="settled", actor="desk")
+        assert scene.published == published + 3
+        found = await client.entry("a", "e00001")
+        events = await client.history("a", "e00001")
+        assert await client.history("a") == ()
+    assert (found.status, found.status_reason, found.opinions) == (EntryStatus.ACTIVE, "settled", (opinion,))
+    assert [(event.actor, event.reason, event.before, event.after, event.who) for event in events] == [
+        ("desk", "objection", "active", "disputed", ""),
+        ("desk", "another picture", "", "disagree", "police.example"),
+        ("desk", "settled", "disputed", "active", ""),
+    ]
+
+
+async def test_a_vote_names_the_field_at_fault() -> None:
+    opinion = hashset_pb2.Opinion(who="o", reason="r")
+    request = hashset_pb2.VoteEntryRequest(set_name="a", entry_id="e", opinion=opinion, actor="desk")
+    async with serving() as scene, grpc.aio.insecure_channel(scene.target) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await hashset_pb2_grpc.HashSetServiceStub(channel).VoteEntry(request)
+        async with AsyncClient(scene.target) as client:
+            with pytest.raises(SetNotFound) as no_set:
+                await client.vote_entry("a", "e", Opinion("o", Stance.AGREE, "r"), actor="desk")
+    error = error_from_rpc(caught.value, scene.target)
+    assert (type(error), error.field, no_set.value.field) == (BadInput, "opinion.stance", "set_name")
 
 
 async def test_a_catalog_that_is_out_of_reach_is_unavailable_and_reads_are_tried_again() -> None:

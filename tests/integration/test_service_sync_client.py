@@ -18,7 +18,7 @@ from hashmatch.errors import (
     SetExists,
     SetNotFound,
 )
-from hashmatch.model import Entry, EntryHash, HarmDomain, Verdict
+from hashmatch.model import Entry, EntryHash, HarmDomain, Opinion, Stance, Verdict
 from tests.support.clock import ticking_clock
 from tests.support.ports import PDQ_ZERO, FakeHasher, FakeIndex, entry_ref
 from tests.support.service import STATUS, Scene, serving, until
@@ -67,6 +67,9 @@ async def test_it_curates() -> None:
         assert client.import_entries("a", entries(2_500)).added == 2_500
         assert list(client.export_entries("a")) == list(entries(2_500))
         assert client.withdraw_entry("a", "e00000", reason="r", actor="a").withdrawn == 1
+        client.vote_entry("a", "e00000", Opinion("o", Stance.AGREE, "r"), actor="a")
+        assert client.entry("a", "e00000").opinions == (Opinion("o", Stance.AGREE, "r"),)
+        assert [event.after for event in client.history("a", "e00000")] == ["withdrawn", "agree"]
         assert [item.name for item in client.hash_sets()] == ["a"]
         with pytest.raises(SetNotFound):
             list(client.export_entries("b"))

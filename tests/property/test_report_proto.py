@@ -16,6 +16,7 @@ from hashmatch.model import (
     EntryHash,
     EntryRef,
     EntryStatus,
+    Event,
     HarmDomain,
     HashSet,
     Hit,
@@ -23,15 +24,17 @@ from hashmatch.model import (
     Label,
     MatchReport,
     MediaInfo,
+    Opinion,
     Provenance,
     Refusal,
     Rejected,
     SetMode,
+    Stance,
     Verdict,
 )
 from hashmatch.report import json as report_json
-from hashmatch.report import proto
-from hashmatch.v1 import types_pb2
+from hashmatch.report import opinions, proto
+from hashmatch.v1 import hashset_pb2, types_pb2
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20)
 moments = st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2100, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001  the zone is given beside
@@ -43,10 +46,14 @@ entries = st.builds(
     texts,
     st.lists(hashes, max_size=3).map(tuple),
     labels,
-    st.builds(Provenance, texts, texts, texts, st.none() | moments),
+    st.builds(Provenance, texts, texts, texts, st.none() | moments, texts, texts),
     st.sampled_from(EntryStatus),
     texts,
+    st.lists(st.builds(Opinion, texts, st.sampled_from(Stance), texts, st.none() | moments, texts), max_size=3).map(
+        tuple
+    ),
 )
+events = st.builds(Event, moments, texts, texts, texts, texts, counts, texts, texts, st.none() | moments)
 sets = st.builds(
     HashSet,
     texts,
@@ -61,6 +68,8 @@ sets = st.builds(
     counts,
     counts,
     counts,
+    st.none() | moments,
+    texts,
     st.none() | moments,
 )
 refs = st.builds(
@@ -105,6 +114,11 @@ def test_report_survives_the_wire(report: MatchReport) -> None:
 @given(entries)
 def test_entry_survives_the_wire(entry: Entry) -> None:
     assert proto.entry_from_proto(proto.entry_to_proto(entry)) == entry
+
+
+@given(events)
+def test_event_survives_the_wire(event: Event) -> None:
+    assert opinions.event_from_proto(opinions.event_to_proto(event)) == event
 
 
 @given(sets)
@@ -153,3 +167,20 @@ def test_an_unspecified_domain_is_refused_by_name() -> None:
 def test_times_are_rfc_3339_in_utc() -> None:
     summer = dt.datetime(2026, 7, 1, 14, 30, 0, 123_456, tzinfo=dt.timezone(dt.timedelta(hours=2)))
     assert report_json.moment_to_json(summer) == "2026-07-01T12:30:00.123Z"
+
+
+@pytest.mark.parametrize("seconds", [253_402_300_800, -62_135_596_801])
+def test_a_time_outside_the_calendar_is_refused_by_field(seconds: int) -> None:
+    entry = hashset_pb2.Entry(entry_id="a")
+    entry.provenance.received_at.seconds = seconds
+    with pytest.raises(BadInput, match="received_at: no time of the years 1 to 9999") as caught:
+        proto.entry_from_proto(entry)
+    assert caught.value.field == "received_at"
+
+
+@pytest.mark.parametrize("number", [0, 9])
+def test_an_opinion_without_a_stance_is_refused(number: int) -> None:
+    entry = hashset_pb2.Entry(entry_id="a", opinions=[hashset_pb2.Opinion(who="o")])
+    entry.opinions[0].stance = number  # type: ignore[assignment]
+    with pytest.raises(BadInput, match=f"opinion.stance: {number} is not one of STANCE_AGREE, STANCE_DISAGREE"):
+        proto.entry_from_proto(entry)

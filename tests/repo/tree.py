@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-GENERATED = ("hashmatch/v1/", "hashmatch/client/sync.py")
+GENERATED = ("hashmatch/v1/", "hashmatch/client/sync.py", "hashmatch/client/sync_sets.py")
 """Written by a program (``make proto``, ``make client``) and compared with its output by a test."""
 
 

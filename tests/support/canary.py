@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from hashmatch.client import AsyncClient, HashedImage
 from hashmatch.errors import HashmatchError
-from hashmatch.model import Entry, EntryHash, HarmDomain
+from hashmatch.model import Entry, EntryHash, HarmDomain, Opinion, Stance
 from tests.support.service import collect
 
 CANARY = "canary7f3a9c"
@@ -45,6 +45,12 @@ async def call_everything(client: AsyncClient) -> list[str]:
         lambda: collect(client.export_entries(CANARY)),
         lambda: client.withdraw_entry(CANARY, CANARY, reason=URL, actor=CANARY),
         lambda: client.withdraw_entry(CANARY, CANARY * 2, reason=URL, actor=CANARY),
+        lambda: client.dispute_entry(CANARY, CANARY, reason=URL, actor=CANARY),
+        lambda: client.reinstate_entry(CANARY, CANARY * 2, reason=URL, actor=CANARY),
+        lambda: client.vote_entry(CANARY, CANARY, Opinion(CANARY, Stance.AGREE, URL), actor=CANARY),
+        lambda: client.vote_entry(CANARY, CANARY, Opinion(CANARY, Stance.AGREE, URL, None, CANARY), actor=CANARY),
+        lambda: client.entry(CANARY, CANARY * 2),
+        lambda: client.history(CANARY, CANARY),
         lambda: client.hash_set(CANARY * 2),
         lambda: client.detect(IMAGE, timeout_s=0.001),
     )

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from hashmatch.config import PolicyConfig, ServerConfig
 from hashmatch.errors import BadInput, EntryNotFound, SetExists, SetNotFound
 from hashmatch.matching.engine import Engine
-from hashmatch.model import Entry, EntryStatus, HarmDomain, HashSet, ImportResult, Rejected
+from hashmatch.model import Entry, EntryStatus, Event, HarmDomain, HashSet, ImportResult, Opinion, Rejected
 from hashmatch.report.status import IndexStatus, Protection, QuarantinedEntry, ServiceStatus, WorkersStatus
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
@@ -22,6 +22,9 @@ from hashmatch.service.endpoint import Endpoint
 from tests.support.ports import FakeHasher, FakeIndex
 
 _T = TypeVar("_T")
+
+MOMENT = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+"""When the fake catalog's events are."""
 
 STATUS = ServiceStatus(
     version="0.1.0",
@@ -57,6 +60,7 @@ class FakeCatalog:
         self.stored: dict[str, HashSet] = {}
         self.contents: dict[str, dict[str, Entry]] = {}
         self.streams: list[FakeRows] = []
+        self.events: dict[str, list[Event]] = {}
         self.error: Exception | None = None
         self.next_errors: list[Exception] = []
         self.importing = threading.Event()
@@ -108,16 +112,51 @@ class FakeCatalog:
         self.streams.append(rows)
         return rows
 
+    def get_entry(self, name: str, entry_id: str) -> Entry:
+        """One entry."""
+        self.get_set(name)
+        if entry_id not in self.contents[name]:
+            raise EntryNotFound(f"no entry {entry_id!r}", field="entry_id")
+        return self.contents[name][entry_id]
+
     def withdraw(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
         """Withdraw one entry."""
+        return self._decide(name, entry_id, EntryStatus.WITHDRAWN, reason, actor)
+
+    def dispute(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Dispute one entry."""
+        return self._decide(name, entry_id, EntryStatus.DISPUTED, reason, actor)
+
+    def reinstate(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        """Make one entry active."""
+        return self._decide(name, entry_id, EntryStatus.ACTIVE, reason, actor)
+
+    def vote(self, name: str, entry_id: str, opinion: Opinion, *, actor: str) -> HashSet:
+        """Keep one opinion; a party has one of each thing."""
+        entry = self.get_entry(name, entry_id)
+        if not opinion.reason or not actor:
+            raise BadInput("reason: required", field="reason")
+        others = [item for item in entry.opinions if (item.who, item.algorithm) != (opinion.who, opinion.algorithm)]
+        self.contents[name][entry_id] = dataclasses.replace(entry, opinions=(*others, opinion))
+        self._record(entry_id, Event(MOMENT, actor, opinion.reason, "", opinion.stance, 0, opinion.who))
+        return self._changed(name)
+
+    def history(self, name: str, entry_id: str | None = None) -> tuple[Event, ...]:
+        """Events of one entry, or none."""
+        self.get_set(name)
+        return tuple(self.events.get(entry_id or "", ()))
+
+    def _decide(self, name: str, entry_id: str, status: EntryStatus, reason: str, actor: str) -> HashSet:
         self.get_set(name)
         if not reason or not actor:
             raise BadInput("reason: required", field="reason")
-        if entry_id not in self.contents[name]:
-            raise EntryNotFound(f"no entry {entry_id!r}", field="entry_id")
-        entry = dataclasses.replace(self.contents[name][entry_id], status=EntryStatus.WITHDRAWN, status_reason=reason)
-        self.contents[name][entry_id] = entry
+        entry = self.get_entry(name, entry_id)
+        self.contents[name][entry_id] = dataclasses.replace(entry, status=status, status_reason=reason)
+        self._record(entry_id, Event(MOMENT, actor, reason, entry.status, status, 0))
         return self._changed(name)
+
+    def _record(self, entry_id: str, event: Event) -> None:
+        self.events.setdefault(entry_id, []).append(event)
 
     def _changed(self, name: str) -> HashSet:
         entries = self.contents[name].values()

@@ -123,9 +123,9 @@ def test_a_set_is_shown_and_with_entries_the_first_of_them(shell: Shell) -> None
     assert first["hashes"] == [{"algorithm": "pdq", "value": "01" * 32, "quality": 90, "view": ""}]
     lines = shell.text("show", "known", "--entries", "9")
     assert lines[2:] == [
-        "entry\tstatus\thashes\tlabels\tsource",
-        f"a\tactive\tpdq {'01' * 32}\tncmec/2022/B2\thotline",
-        f"b\tactive\tmd5 {'02' * 16}, sha1 {'03' * 20}\t\t",
+        "entry\tstatus\thashes\tlabels\tsource\tterms\topinions",
+        f"a\tactive\tpdq {'01' * 32}\tncmec/2022/B2\thotline\t\t",
+        f"b\tactive\tmd5 {'02' * 16}, sha1 {'03' * 20}\t\t\t\t",
     ]
     assert shell.text("show", "unknown", code=2)[0].startswith("error: ")
 
@@ -175,3 +175,42 @@ def test_a_set_changes_its_mode(shell: Shell) -> None:
     assert row["mode"] == SetMode.SHADOW
     event = shell.json("history", "known")[-1]
     assert (event["actor"], event["reason"], event["after"]) == ("J. Doe", "a trial", "shadow")
+
+
+def test_votes_are_kept_shown_and_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "ann")
+    (row,) = shell.json("vote", "known", "a", "agree", "--reason", "reviewed", "--by", "hotline.example")
+    assert (row["version"], row["entries"]) == (3, 2)
+    shell.json("vote", "known", "a", "disagree", "--reason", "another picture", "--algorithm", "pdq")
+    _, entry = shell.json("show", "known", "a")
+    assert set(entry) == set(ENTRY_FIELDS)
+    assert (entry["entry_id"], entry["status"]) == ("a", "active")
+    assert [(said["who"], said["stance"], said["algorithm"]) for said in entry["opinions"]] == [
+        ("ann", "disagree", "pdq"),
+        ("hotline.example", "agree", ""),
+    ]
+    events = shell.json("history", "known", "a")
+    assert [(event["actor"], event["who"], event["before"], event["after"]) for event in events] == [
+        ("ann", "hotline.example", "", "agree"),
+        ("ann", "ann", "", "disagree"),
+    ]
+    lines = shell.text("show", "known", "a")
+    assert lines[3].split("\t")[-1] == "1 agree, 1 disagree"
+    today = entry["opinions"][0]["at"][:10]
+    assert lines[4:] == [
+        f"ann disagrees with its pdq since {today}: another picture",
+        f"hotline.example agrees with it since {today}: reviewed",
+    ]
+
+
+def test_a_vote_needs_a_stance_a_reason_and_a_hash_that_there_is(shell: Shell) -> None:
+    maybe = shell.text("vote", "known", "a", "maybe", "--reason", "r", code=2)
+    assert "'maybe' is not one of 'agree', 'disagree'" in maybe[0]
+    assert "Missing option '--reason'" in shell.text("vote", "known", "a", "agree", code=2)[0]
+    refused = shell.text("vote", "known", "a", "agree", "--reason", "r", "--algorithm", "md5", code=2)
+    assert refused[0].startswith("error: the entry has no 'md5' value to have an opinion of, only pdq")
+
+
+def test_one_entry_or_the_first_ones_are_shown(shell: Shell) -> None:
+    assert shell.text("show", "known", "a", "--entries", "2", code=2)[0].startswith("error: give either ENTRY or")
+    assert "no entry 'c'" in shell.text("show", "known", "c", code=2)[-1]

@@ -146,7 +146,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         *("bench", "bench search", "bench hash", "bench distances", "bench robustness"),
         *("hashset formats", "hashset diff", "hashset keygen", "hashset manifest", "hashset sync"),
         *(f"hashset {name}" for name in ("create", "import", "author", "export", "list", "show", "mode")),
-        *(f"hashset {name}" for name in ("withdraw", "dispute", "quarantine", "reinstate", "history")),
+        *(f"hashset {name}" for name in ("withdraw", "dispute", "quarantine", "reinstate", "vote", "history")),
     }
 
 
