@@ -22,7 +22,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hashmatch.errors import CatalogCorrupt, CatalogUnavailable, HashmatchError
@@ -43,6 +43,10 @@ _PRAGMAS = (
     "temp_store = FILE",  # an import of any size must not fill the memory
     "journal_size_limit = 67108864",  # bytes that the log keeps on disk after a large import
 )
+
+PREPARED = ("foreign_keys = OFF", "ignore_check_constraints = ON")
+"""For connections that write only what was checked before, many rows of it: an import makes the keys it refers to, and
+``validate`` bounds the rest. Looking again costs a third of the storing; ``verify`` does look."""
 
 _PRIMARY_CODE = 0xFF
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -122,8 +126,8 @@ class Connections:
         state = "closed" if self._closed else f"{len(self._idle)} idle"
         return f"Connections({str(self.path)!r}, {state})"
 
-    def connect(self) -> sqlite3.Connection:
-        """Open one more connection, for the caller to close.
+    def connect(self, pragmas: Sequence[str] = ()) -> sqlite3.Connection:
+        """Open one more connection, for the caller to close; ``pragmas`` come on top of the usual ones.
 
         Raises
         ------
@@ -138,7 +142,7 @@ class Connections:
                 self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
             )
             try:
-                for pragma in _PRAGMAS:
+                for pragma in (*_PRAGMAS, *pragmas):
                     connection.execute(f"PRAGMA {pragma}")
             except BaseException:
                 connection.close()

@@ -18,17 +18,18 @@ import contextlib
 import heapq
 import sqlite3
 import uuid
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from hashmatch.catalog import applying, deciding, lookups, schema, staging
-from hashmatch.catalog.connections import BUSY_TIMEOUT_S, Connections, mapped
+from hashmatch.catalog.connections import BUSY_TIMEOUT_S, PREPARED, Connections, mapped
 from hashmatch.catalog.deciding import Stated, Target
 from hashmatch.catalog.lookups import entry_row, next_sequence, set_row
 from hashmatch.catalog.rows import entries_of, now_us, set_of
 from hashmatch.catalog.schema import migrate, statements
+from hashmatch.catalog.spool import Spool
 from hashmatch.catalog.store import IMPORT_ACTOR, CatalogCounts
 from hashmatch.catalog.stream import Stream
 from hashmatch.catalog.validate import check_bookmark, check_set, check_stated
@@ -208,18 +209,13 @@ class SqliteCatalog:
         check_stated(actor=actor)
         self.get_set(name)
         rejections = staging.Rejections(on_rejected)
-        with contextlib.closing(self._connections.connect()) as connection, mapped(self._connections.path):
-            progress.start(f"reading rows for {name}", None, "rows")
-            try:
-                staged = staging.stage(connection, rows, rejections, progress)
-            finally:
-                progress.finish()
-            progress.start(f"storing {name}", staged.values, "values")
-            try:
-                with self._connections.writing(connection):
-                    tally, hash_set = applying.into_set(connection, name, actor, staged, progress)
-            finally:
-                progress.finish()
+        path = self._connections.path
+        connecting = contextlib.closing(self._connections.connect(PREPARED))
+        with connecting as connection, Spool(path.parent) as spool, mapped(path):
+            with _watched(progress, f"reading rows for {name}", None, "rows"):
+                staged = staging.stage(connection, spool, rows, rejections, progress)
+            with _watched(progress, f"storing {name}", len(staged), "values"), self._connections.writing(connection):
+                tally, hash_set = applying.into_set(connection, name, actor, staged, progress)
             for rejected in applying.refused(connection):
                 rejections.add(rejected)
         return ImportResult(
@@ -437,3 +433,12 @@ class SqliteCatalog:
         """
         with self._connections.reading() as connection:
             schema.verify(connection, self._connections.path)
+
+
+@contextlib.contextmanager
+def _watched(progress: Progress, description: str, total: int | None, unit: str) -> Iterator[None]:
+    progress.start(description, total, unit)
+    try:
+        yield
+    finally:
+        progress.finish()

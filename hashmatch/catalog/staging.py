@@ -8,6 +8,9 @@ tombstone. What a row says apart from its values (labels, provenance, status, op
 of a list, so it is checked, converted and stored once per stretch, in ``facts``. SQLite keeps both tables in an
 unlinked file: memory use does not grow with the import, and a killed process leaves nothing behind.
 
+Blocks take a shorter way. Those of their rows that the rules may object to are taken out and go the way of single rows;
+all others are good by a few checks of whole columns, and go as columns into a ``spool``, which sorts them.
+
 What this module deliberately does not do: it does not look at what the catalog holds; ``applying`` does.
 """
 
@@ -15,28 +18,38 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from hashmatch.catalog.rows import labels_to_text, opinions_to_text, to_us
 from hashmatch.catalog.schema import statements
+from hashmatch.catalog.spool import Columns, Spool
 from hashmatch.catalog.validate import MAX_ID_CHARS, EntryRules
-from hashmatch.model import REJECTIONS_KEPT, Entry, Rejected, Row, unfolded
+from hashmatch.model import REJECTIONS_KEPT, UNSTATED_QUALITY, Entry, EntryBlock, EntryStatus, Rejected, Row
 from hashmatch.progress import Progress
 
 BATCH_ROWS = 2_000
-"""Rows between two reports of progress, and values written by one call; more is no faster."""
+"""Single rows between two reports of progress, and values written by one call; more is no faster."""
+
+PLAIN_FACTS = 0
+"""Key in ``facts`` of what rows of blocks say of their entries: nothing."""
 
 _TABLES = ("create_facts", "create_staged", "create_fresh", "create_rest", "create_refused")
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What :func:`stage` made of the rows: how many rows of ``staged``, and the list version stated last."""
+    """What :func:`stage` made of the rows: how many rows of ``staged``, the spool, and the list version stated last."""
 
     values: int
+    spool: Spool
     list_version: str
+
+    def __len__(self) -> int:
+        return self.values + len(self.spool)
 
 
 @dataclass(slots=True)
@@ -56,29 +69,35 @@ class Rejections:
             self.on_rejected(rejected)
 
 
-def stage(connection: sqlite3.Connection, rows: Iterable[Row], rejections: Rejections, progress: Progress) -> Staged:
-    """Check the rows and put the good ones into the temporary tables.
+def stage(
+    connection: sqlite3.Connection, spool: Spool, rows: Iterable[Row], rejections: Rejections, progress: Progress
+) -> Staged:
+    """Check the rows and put the good ones into the temporary tables and the spool.
 
     Parameters
     ----------
     connection : sqlite3.Connection
         The import's own, outside any transaction: the temporary tables live as long as it does.
+    spool : Spool
+        Empty.
     rows : iterable of Entry, Rejected or EntryBlock
-        Read once, in batches of ``BATCH_ROWS``.
+        Read once; single ones in batches of ``BATCH_ROWS``.
     rejections : Rejections
         Takes every row that is refused here or was refused by the reader.
     progress : Progress
-        Advanced once per batch, in rows.
+        Advanced once per batch or block, in rows.
 
     """
     sql = statements()
     for table in _TABLES:
         connection.execute(sql[table])
-    stretch = _Stretch(EntryRules())
-    numbered = enumerate(unfolded(rows))
+    rules = EntryRules()
+    stretch = _Stretch(rules)
+    singles = _sorted_out(rows, rules, spool, progress)
     staged = 0
     connection.execute("BEGIN DEFERRED")
-    while batch := list(itertools.islice(numbered, BATCH_ROWS)):
+    connection.execute(sql["insert_facts"], (PLAIN_FACTS, EntryStatus.ACTIVE.value, *[""] * 8, None))
+    while batch := list(itertools.islice(singles, BATCH_ROWS)):
         values: list[tuple[Any, ...]] = []
         for index, row in batch:
             if isinstance(row, Rejected):
@@ -92,7 +111,46 @@ def stage(connection: sqlite3.Connection, rows: Iterable[Row], rejections: Rejec
         staged += len(values)
         progress.advance(len(batch))
     connection.execute("COMMIT")
-    return Staged(staged, stretch.list_version)
+    return Staged(staged, spool, stretch.list_version)
+
+
+def _sorted_out(
+    rows: Iterable[Row], rules: EntryRules, spool: Spool, progress: Progress
+) -> Iterator[tuple[int, Entry | Rejected]]:
+    """Put the good rows of blocks into the spool; yield all others with their place among the rows, from 0."""
+    index = 0
+    for row in rows:
+        if not isinstance(row, EntryBlock):
+            yield index, row
+            index += 1
+            continue
+        doubtful = rules.doubtful(row)
+        if len(doubtful) < len(row):
+            columns = _columns(row)
+            good = itertools.filterfalse(frozenset(doubtful).__contains__, range(len(row)))
+            spool.add(columns.take(list(good)) if doubtful else columns)
+            progress.advance(len(row) - len(doubtful))
+        for at in doubtful:
+            yield index + at, row.entry(at)
+        index += len(row)
+
+
+def _columns(block: EntryBlock) -> Columns:
+    """Return the block with an id for every row."""
+    size = block.size_bytes
+    ids: Sequence[str] = block.entry_ids
+    if not all(ids) or not ids:
+        digits, width = block.values.hex(), 2 * size
+        made = [f"{block.algorithm}:{digits[at : at + width]}" for at in range(0, len(digits), width)]
+        ids = [given or other for given, other in zip(ids, made, strict=True)] if ids else made
+    unstated = bytes([UNSTATED_QUALITY]) * len(block)
+    return Columns(
+        block.algorithm,
+        ids,
+        np.frombuffer(block.values, dtype=np.uint8).reshape(-1, size),
+        np.frombuffer(block.qualities or unstated, dtype=np.uint8),
+        np.fromiter(block.positions, dtype=np.int64, count=len(block)),
+    )
 
 
 class _Stretch:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,9 +28,11 @@ from hashmatch.errors import BadInput
 from hashmatch.hashing.algorithms import table
 from hashmatch.model import (
     MAX_QUALITY,
+    UNSTATED_QUALITY,
     Algorithm,
     AlgorithmKind,
     Entry,
+    EntryBlock,
     EntryHash,
     EntryStatus,
     Label,
@@ -135,6 +137,32 @@ class EntryRules:
                 return found
         return None
 
+    def doubtful(self, block: EntryBlock) -> Sequence[int]:
+        """Return which rows of a block :meth:`values_problem` may object to, or whose id is not plain ASCII.
+
+        Every other row has an id that is one, or none where one can be made of its value, and nothing is wrong with it.
+        """
+        rule = self._values.get(block.algorithm)
+        everything = range(len(block))
+        if rule is None or len(block.values) != rule.size_bytes * len(block):
+            return everything
+        can_make_ids = len(block.algorithm) + 1 + 2 * rule.size_bytes <= MAX_ID_CHARS
+        if not (can_make_ids or (block.entry_ids and all(block.entry_ids))):
+            return everything
+        found: set[int] = set()
+        for value in rule.refused:
+            found.update(_places(value, block.values))
+        allowed = bytes([*range(rule.min_quality, MAX_QUALITY + 1), UNSTATED_QUALITY])
+        if block.qualities.translate(None, allowed):
+            found.update(at for at, quality in enumerate(block.qualities) if quality not in allowed)
+        if not _is_plain("".join(block.entry_ids)) or max(map(len, block.entry_ids), default=0) > MAX_ID_CHARS:
+            found.update(
+                at
+                for at, entry_id in enumerate(block.entry_ids)
+                if not _is_plain(entry_id) or len(entry_id) > MAX_ID_CHARS
+            )
+        return sorted(found)
+
     def facts_problem(self, entry: Entry) -> Problem | None:
         """Return what is wrong with all that is neither id nor value: the same for a whole list, as a rule."""
         return _labels_problem(entry.labels) or _origin_problem(entry) or self._opinions_problem(entry.opinions)
@@ -164,6 +192,22 @@ class EntryRules:
         if item.view and item.view not in rule.views:
             return _view_problem(item)
         return None if item.quality is None else _quality_problem(item.algorithm, item.quality, rule.min_quality)
+
+
+def _places(value: bytes, values: bytes) -> Iterator[int]:
+    """Yield where among values that lie end to end ``value`` is one."""
+    size = len(value)
+    at = values.find(value)
+    while at >= 0:
+        place, beyond = divmod(at, size)
+        if not beyond:
+            yield place
+        at = values.find(value, (place + 1) * size)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is printable ASCII without a space."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _view_problem(item: EntryHash) -> Problem:

@@ -44,7 +44,8 @@ class Halting(SilentProgress):
 
 with SqliteCatalog.open(Path(sys.argv[1])) as catalog, open(sys.argv[2], "rb") as stream:
     print("importing", flush=True)
-    catalog.import_entries("known", delimited.read(stream), progress=Halting())
+    read = getattr(delimited, sys.argv[4])
+    catalog.import_entries("known", read(stream), progress=Halting())
     print("imported", flush=True)
 """
 """Halts once, in the middle of reading or of storing (that is, of its transaction), until stdin has a line or ends."""
@@ -60,12 +61,11 @@ def listing(tmp_path: Path) -> Path:
     return path
 
 
-def importer(catalog: Path, listing: Path, halt_in: str = "") -> subprocess.Popen[bytes]:
-    """Start an import; return once it has begun or, where asked for, halted."""
+def importer(catalog: Path, listing: Path, halt_in: str = "", read: str = "read_rows") -> subprocess.Popen[bytes]:
+    """Start an import, in blocks or row by row (``read``); return once it has begun or, where asked for, halted."""
     pipe = subprocess.PIPE
-    process = subprocess.Popen(
-        [sys.executable, "-c", IMPORT, str(catalog), str(listing), halt_in], stdin=pipe, stdout=pipe, stderr=pipe
-    )
+    arguments = [str(catalog), str(listing), halt_in, read]
+    process = subprocess.Popen([sys.executable, "-c", IMPORT, *arguments], stdin=pipe, stdout=pipe, stderr=pipe)
     assert process.stdout is not None
     assert process.stdout.readline() == b"importing\n"
     if halt_in:
@@ -100,7 +100,7 @@ def killed(path: Path, process: subprocess.Popen[bytes], listing: Path) -> int:
         if said:
             assert left[0] == entries, "what was acknowledged is there"
         with listing.open("rb") as stream:
-            assert catalog.import_entries("known", delimited.read(stream)).hash_set.entries == entries
+            assert catalog.import_entries("known", delimited.read_rows(stream)).hash_set.entries == entries
     return left[0]
 
 
@@ -117,10 +117,11 @@ def kill_loop(tmp_path: Path, listing: Path, loops: int) -> None:
         killed(path, process, listing)
 
 
+@pytest.mark.parametrize("read", ["read", "read_rows"])
 @pytest.mark.parametrize("halt_in", ["reading", "storing"])
-def test_an_import_that_is_killed_midway_leaves_nothing(tmp_path: Path, listing: Path, halt_in: str) -> None:
+def test_an_import_that_is_killed_midway_leaves_nothing(tmp_path: Path, listing: Path, halt_in: str, read: str) -> None:
     path = fresh(tmp_path / "c")
-    assert killed(path, importer(path, listing, halt_in), listing) == 0
+    assert killed(path, importer(path, listing, halt_in, read), listing) == 0
 
 
 def test_an_import_that_is_killed_after_its_end_leaves_everything(tmp_path: Path, listing: Path) -> None:

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
+import random
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashmatch.catalog import applying, staging
+from hashmatch.catalog import applying, spool, staging
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.model import (
+    UNSTATED_QUALITY,
     Change,
     Entry,
+    EntryBlock,
     EntryHash,
     EntryStatus,
     HarmDomain,
     Label,
     Opinion,
     Provenance,
+    Row,
     Stance,
 )
 from tests.oracle.catalog import NOW, DictCatalog
@@ -66,6 +72,11 @@ TOMBSTONES = st.builds(
     hashes=st.just(()),
     status=st.just(EntryStatus.WITHDRAWN),
     status_reason=st.sampled_from(["", "gone"]),
+)
+PLAIN = st.builds(
+    Entry,
+    entry_id=st.sampled_from([*IDS, "ø", "e e"]),
+    hashes=st.builds(dataclasses.replace, HASHES, view=st.just("")).map(lambda item: (item,)),
 )
 IMPORTS = st.lists(st.lists(st.one_of(ROWS, ROWS, ROWS, TOMBSTONES), max_size=8), min_size=1, max_size=4)
 
@@ -112,3 +123,57 @@ def _follow(changes: list[Change], followed: dict[str, Entry], since: int) -> in
         if change.entry:
             followed[change.entry.entry_id] = change.entry
     return since
+
+
+def in_blocks(rows: list[Entry], rng: random.Random) -> Iterator[Row]:
+    """Say the same in blocks and single rows, blocks first; positions keep the order."""
+    single: list[Entry] = []
+    blocked: list[Entry] = []
+    for position, entry in enumerate(rows):
+        plain = dataclasses.replace(entry, entry_id="", hashes=()) == Entry("", ())
+        plain = plain and len(entry.hashes) == 1 and not entry.hashes[0].view
+        (blocked if plain and rng.random() < 0.8 else single).append(dataclasses.replace(entry, position=position))
+    blocked.sort(key=lambda entry: entry.hashes[0].algorithm)
+    for algorithm, some in itertools.groupby(blocked, key=lambda entry: entry.hashes[0].algorithm):
+        entries = list(some)
+        for start in range(0, len(entries), 3):
+            items = entries[start : start + 3]
+            yield EntryBlock(
+                algorithm,
+                b"".join(entry.hashes[0].value for entry in items),
+                [entry.position or 0 for entry in items],
+                [entry.entry_id for entry in items],
+                bytes(
+                    UNSTATED_QUALITY if item.quality is None else item.quality for (item,) in (e.hashes for e in items)
+                ),
+            )
+    yield from single
+
+
+@given(
+    imports=st.lists(st.lists(st.one_of(PLAIN, PLAIN, PLAIN, ROWS, TOMBSTONES), max_size=14), min_size=1, max_size=3),
+    rng=st.randoms(use_true_random=False),
+    part_rows=st.sampled_from([1, 2, 65_536]),
+)
+@settings(max_examples=50, deadline=None)
+def test_blocks_say_what_their_entries_say(imports: list[list[Entry]], rng: random.Random, part_rows: int) -> None:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(spool, "PART_ROWS", part_rows)
+        patch.setattr(spool, "SAMPLE_ROWS", 2)
+        patch.setattr(spool, "LARGEST_PART", 2)
+        with SqliteCatalog.open(Path(folder) / "c") as one, SqliteCatalog.open(Path(folder) / "d") as other:
+            for catalog in (one, other):
+                catalog.create_set("known", HarmDomain.OTHER)
+            for rows in imports:
+                expected = one.import_entries("known", rows)
+                found = other.import_entries("known", in_blocks(rows, rng))
+                assert (found.added, found.updated, found.unchanged) == (
+                    expected.added,
+                    expected.updated,
+                    expected.unchanged,
+                )
+                assert sorted(found.rejections, key=repr) == sorted(expected.rejections, key=repr)
+                assert list(map(undated, other.entries("known"))) == list(map(undated, one.entries("known")))
+            other.verify()
+            assert other.sequence() == one.sequence()
+            assert len(list(other.changes(0))) == len(list(one.changes(0)))

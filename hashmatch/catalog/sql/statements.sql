@@ -215,6 +215,41 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- Import: one value.
 INSERT INTO staged (entry_id, position, facts_key, algorithm, value, quality, view) VALUES (?, ?, ?, ?, ?, ?, ?);
 
+-- name: any_entry
+-- Import: whether the set has entries.
+SELECT EXISTS (SELECT 1 FROM entry WHERE set_key = :set_key);
+
+-- name: index_staged
+-- Import: find single rows by id, while rows of blocks are held against them.
+CREATE INDEX temp.staged_by_id ON staged (entry_id);
+
+-- name: forget_index_staged
+-- Import: sorting is faster without.
+DROP INDEX temp.staged_by_id;
+
+-- name: known_ids
+-- Import: those of a JSON array of ids that the set has.
+SELECT e.entry_id FROM json_each(:entry_ids) AS wanted CROSS JOIN entry AS e
+  ON e.set_key = :set_key AND e.entry_id = wanted.value;
+
+-- name: staged_ids
+-- Import: those of a JSON array of ids of which single rows speak.
+SELECT s.entry_id FROM json_each(:entry_ids) AS wanted CROSS JOIN staged AS s ON s.entry_id = wanted.value;
+
+-- name: insert_spooled_entries
+-- Import: copy the plain case that came in blocks: an entry for each of a JSON array of ids. The rows that join the
+-- single ones have the facts of the key 0, which are these.
+INSERT INTO entry (entry_key, set_key, entry_id, status, status_reason, labels, source, list_version, external_id,
+  terms, jurisdiction, opinions, received_at_us, sequence)
+SELECT :entry_key + i.key, :set_key, i.value, 'active', '', '', '', '', '', '', '', '', :now_us, :sequence + i.key
+FROM json_each(:entry_ids) AS i;
+
+-- name: insert_spooled_values
+-- Import: the values of the same entries, which lie end to end; the qualities are a JSON array.
+INSERT INTO value (entry_key, algorithm, value, quality, view)
+SELECT :entry_key + q.key, :algorithm, substr(:values, 1 + q.key * :size, :size), q.value, ''
+FROM json_each(:qualities) AS q;
+
 -- name: select_fresh
 -- Import: the plain case: one value, active, without opinions, of an entry that the set does not have. Merging such a
 -- row onto nothing gives the row itself, so SQLite may copy it without asking `merge`.

@@ -9,7 +9,17 @@ from typing import Any, cast
 import pytest
 
 from hashmatch.catalog.validate import MAX_HASHES, EntryRules, Problem
-from hashmatch.model import Entry, EntryHash, EntryStatus, Label, Opinion, Provenance, Stance
+from hashmatch.model import (
+    UNSTATED_QUALITY,
+    Entry,
+    EntryBlock,
+    EntryHash,
+    EntryStatus,
+    Label,
+    Opinion,
+    Provenance,
+    Stance,
+)
 
 RULES = EntryRules()
 GOOD = EntryHash("pdq", bytes(range(32)), 90)
@@ -156,3 +166,33 @@ def test_views_are_a_closed_list_and_not_of_digests(algorithm: str, view: str, r
     assert found.field == "view"
     assert found.reason.startswith(reason)
     assert problem(hashes=(EntryHash("pdq", bytes(range(32)), view="crop-left-3"),)) is None
+
+
+def test_rows_of_a_block_that_a_rule_may_object_to_are_doubtful() -> None:
+    values = [bytes([number]) * 32 for number in range(1, 10)]
+    values[2], values[3] = bytes(32), b"\xff" * 32
+    qualities = bytes([50, 49, 60, 60, 100, 101, UNSTATED_QUALITY, 254, 70])
+    ids = ["a", "b", "c", "d", "e e", "ø", "g", "h", "x" * 257]
+    block = EntryBlock("pdq", b"".join(values), range(9), ids, qualities)
+    assert list(RULES.doubtful(block)) == [1, 2, 3, 4, 5, 7, 8]
+    assert all(RULES.problem(block.entry(row)) is None for row in (0, 6))
+    assert all(RULES.problem(block.entry(row)) for row in (1, 2, 3, 5, 7, 8))
+
+
+def test_a_refused_value_is_found_where_a_value_begins_and_nowhere_else() -> None:
+    shifted = b"\x01" + bytes(31), bytes(31) + b"\x01"
+    for values, doubtful in ((shifted, []), ((*shifted, bytes(32)), [2]), ((bytes(32), *shifted), [0])):
+        assert list(RULES.doubtful(EntryBlock("pdq", b"".join(values), range(len(values))))) == doubtful
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        EntryBlock("nonsense", bytes(32), [0]),
+        EntryBlock("pdq", b"\x01" * 31, [0]),
+        EntryBlock("photodna", b"\x01" * 144, [0]),
+        EntryBlock("photodna", b"\x01" * 144, [0], [""]),
+    ],
+)
+def test_a_block_of_which_nothing_fits_is_doubtful_altogether(block: EntryBlock) -> None:
+    assert list(RULES.doubtful(block)) == [0]
