@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help dev demo test test-slow bench-search bench-hash robustness check format proto client docs clean
+.PHONY: help dev demo test test-slow bench-search bench-hash bench-import robustness check format proto client docs clean
 
 help:  ## show this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ bench-hash: $(VENV)/.installed  ## measure hashing beside its peers: native_benc
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps threatexchange==1.2.17  # its PDQ needs no more
 	OMP_NUM_THREADS=1 $(BIN)/python native_bench/hashing.py $(ARGS)
+
+bench-import: $(VENV)/.installed  ## measure imports beside sqlite3's own: native_bench/import/IMPORT.md (ten minutes)
+	$(BIN)/hashmatch bench import --entries 1000000,10000000 --results native_bench/import $(ARGS)
 
 PHOTOS ?= hashsets/demo/photos
 robustness: $(VENV)/.installed  ## count which altered photos are found: make robustness PHOTOS=DIR ARGS="--limit 60"

@@ -28,6 +28,7 @@ from hashmatch.cli import (
     bench,
     bench_distances,
     bench_hash,
+    bench_import,
     config_show,
     detect,
     hash,  # noqa: A004
@@ -87,6 +88,7 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     "bench search": (("Keys of the object that `--json` prints", bench.SEARCH_FIELDS),),
     "bench robustness": (("Keys of the object that `--json` prints", bench.ROBUSTNESS_FIELDS),),
     "bench distances": (("Keys of the object that `--json` prints", bench_distances.FIELDS),),
+    "bench import": (("Keys of each row that `--json` prints", bench_import.FIELDS),),
     "status": (("Keys of the line that `--json` prints", status.FIELDS),),
     "config show": (("Keys of a line of `--json`: one per setting", config_show.FIELDS),),
 }
