@@ -238,14 +238,15 @@ class PolicyConfig:
 class SourceConfig:
     """One list that is kept elsewhere: ``[sync.sources.NAME]`` (docs/guide/sync.md)."""
 
-    kind: str = setting("", "what is there: ncmec, threatexchange, stopncii or tat")
-    url: str = setting("", "where it is: https://host/path")
+    kind: str = setting("", "what is there: ncmec, threatexchange, stopncii, tat or hashmatch")
+    url: str = setting("", "where it is: https://host/path; of a hashmatch host:port")
     environment: str = setting("", "test or production; a known host of the other kind is refused")
     set: str = setting("", "the set that is kept equal to the list; no other source may feed it")
     domain: str = setting("", "what the set is about, when it is made by the first run")
     credentials: str = setting("", "where the secrets are: env:PREFIX or file:/path, never the secrets themselves")
     own_name: str = setting("", "what the list calls us: opinions of that name are our own, and are sent, not taken")
     group: str = setting("", "threatexchange: id of the privacy group")
+    remote_set: str = setting("", "hashmatch: name of the set there; as here when empty")
     max_vanished_percent: int = setting(
         10, "of a set that may have gone from the list at once, seen by a full run; more is an accident until "
         "somebody raises this", unit="percent", at_least=0, at_most=100,

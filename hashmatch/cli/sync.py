@@ -174,6 +174,7 @@ class _Session:
 
     async def _over(self, source: Source, *, full: bool) -> Outcome:
         """Run over one source; what fails before it begins is an outcome, too."""
+        from hashmatch.sync.feed import along_feed
         from hashmatch.sync.outcome import Outcome, Terms
         from hashmatch.sync.run import over_pages
 
@@ -191,6 +192,11 @@ class _Session:
             try:
                 if store is not None:
                     _make_set(store, source)
+                if source.kind.begin is None:
+                    from hashmatch.client import AsyncClient
+
+                    async with AsyncClient(source.config.url) as client:
+                        return await along_feed(source, client, terms)
                 async with self._web(source) as web:
                     return await over_pages(source, web, terms)
             except HashmatchError as error:

@@ -16,7 +16,8 @@ from typing import Any, Final, TypeVar
 
 from hashmatch.client.transport import AsyncItems, AsyncServices, async_each
 from hashmatch.client.wire import Outgoing, wall
-from hashmatch.model import Entry, Event, HarmDomain, HashSet, ImportResult, Opinion, SetMode
+from hashmatch.model import Entry, Event, HarmDomain, HashSet, ImportResult, Opinion, SetChanges, SetMode
+from hashmatch.report.changes import set_changes_from_proto
 from hashmatch.report.opinions import event_from_proto, opinion_to_proto
 from hashmatch.report.proto import (
     entry_from_proto,
@@ -145,6 +146,37 @@ class AsyncHashSets(abc.ABC):
                 async for response in call:
                     for entry in response.entries:
                         yield entry_from_proto(entry)
+        finally:
+            call.cancel()
+
+    async def follow(
+        self, name: str, *, set_id: str = "", since: int = 0, timeout_s: float | None = None
+    ) -> AsyncGenerator[SetChanges, None]:
+        """Follow a set: what changed in it after a sequence, oldest first, up to now. For keeping a copy of it.
+
+        Parameters
+        ----------
+        name : str
+            The set.
+        set_id, since : str, int
+            ``hash_set.set_id`` and ``sequence`` of the last changes that were taken in; everything by default, and
+            wherever they are not of this set, as ``from_beginning`` says.
+        timeout_s : float, optional
+            For the whole call; none by default.
+
+        Raises
+        ------
+        SetNotFound, ServiceUnavailable, DeadlineExceeded
+            After an error, go on from the last ``sequence``.
+
+        """
+        request = hashset_pb2.FollowHashSetRequest(name=name, set_id=set_id, since=since)
+        call = self._services.hash_sets.FollowHashSet(request, timeout=timeout_s)
+        self._calls += 1
+        try:
+            with wall(self._target):
+                async for response in call:
+                    yield set_changes_from_proto(response)
         finally:
             call.cancel()
 

@@ -40,6 +40,7 @@ from hashmatch.model.entries import (
     Opinion,
     Provenance,
     Rejected,
+    SetChanges,
     SetMode,
     Stance,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "RescanAnswer",
     "Row",
     "SearchResult",
+    "SetChanges",
     "SetMode",
     "Stance",
     "Verdict",

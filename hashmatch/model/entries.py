@@ -185,6 +185,24 @@ REJECTIONS_KEPT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
+class SetChanges:
+    """Some of the changes to one set, oldest first, as a hashmatch hands them out to those who keep a copy.
+
+    ``rows`` are entries at their latest state; one that its receiver cannot read is a rejected row in its place.
+
+    ``sequence`` is the change up to which everything is known once these are taken in, a number of that catalog;
+    ``complete`` says that nothing is left for now, ``from_beginning`` that these changes began with the first one,
+    whatever was asked for.
+    """
+
+    hash_set: HashSet
+    rows: tuple[Entry | Rejected, ...]
+    sequence: int
+    complete: bool
+    from_beginning: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One step of the catalog's change feed: the state of a set, and of one of its entries where that is what changed.
 

@@ -30,7 +30,19 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
 from hashmatch.errors import DeadlineExceeded, ImportAborted
-from hashmatch.model import Entry, Event, HarmDomain, HashSet, ImportResult, Opinion, Rejected, SetMode
+from hashmatch.model import (
+    Change,
+    Entry,
+    Event,
+    HarmDomain,
+    HashSet,
+    ImportResult,
+    Opinion,
+    Rejected,
+    SetChanges,
+    SetMode,
+)
+from hashmatch.service.following import SetFeed
 
 EXPORT_BATCH: Final = 1_000
 """Entries fetched from the catalog at a time, and the most in one message of an export."""
@@ -52,6 +64,16 @@ class Rows(Protocol):
 
     def __iter__(self) -> Iterator[Entry]:
         """Return the entries not yet taken."""
+
+    def close(self) -> None:
+        """Give the transaction back. Safe to call twice."""
+
+
+class Changes(Protocol):
+    """A change feed of one moment, holding a read transaction until closed."""
+
+    def __iter__(self) -> Iterator[Change]:
+        """Return the changes not yet taken."""
 
     def close(self) -> None:
         """Give the transaction back. Safe to call twice."""
@@ -85,6 +107,12 @@ class Catalog(Protocol):
 
     def entries(self, name: str) -> Rows:
         """Every entry, in entry_id order, as of one version."""
+
+    def sequence(self) -> int:
+        """Return the number of the latest change."""
+
+    def changes(self, since: int) -> Changes:
+        """Latest state of all that changed after ``since``, oldest change first, as of one moment."""
 
     def get_entry(self, name: str, entry_id: str) -> Entry:
         """One entry. Raises SetNotFound, EntryNotFound."""
@@ -218,6 +246,29 @@ class Curator:
                         return
             finally:
                 await in_thread(rows.close)
+
+    async def follow(self, name: str, *, set_id: str, since: int) -> AsyncGenerator[SetChanges, None]:
+        """Yield the changes to a set after ``since``, up to now; all of them where that is not of this set.
+
+        Raises
+        ------
+        SetNotFound
+            There is no such set.
+
+        """
+        async with self._thread() as in_thread:
+            hash_set: HashSet = await in_thread(self._catalog.get_set, name)
+            ours = hash_set.set_id == set_id and since <= await in_thread(self._catalog.sequence)
+            changes: Changes = await in_thread(self._catalog.changes, since if ours else 0)
+            feed = SetFeed(iter(changes), hash_set, since if ours else 0)
+            try:
+                while True:
+                    batch = await in_thread(feed.take)
+                    yield batch
+                    if batch.complete:
+                        return
+            finally:
+                await in_thread(changes.close)
 
     def _pinned(self, name: str) -> tuple[HashSet, Rows]:
         """Return a set and its entries of the same version."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from hashmatch.errors import BadInput, HashmatchError
 from hashmatch.model import Entry, Rejected
+from hashmatch.report.changes import set_changes_to_proto
 from hashmatch.report.opinions import event_to_proto, opinion_from_proto
 from hashmatch.report.proto import (
     entry_from_proto,
@@ -86,6 +87,17 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
                     entries=[entry_to_proto(entry) for entry in entries],
                 )
                 described = True
+
+    async def FollowHashSet(  # noqa: N802  gRPC's name
+        self,
+        request: hashset_pb2.FollowHashSetRequest,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> AsyncIterator[hashset_pb2.FollowHashSetResponse]:
+        """Send what changed since, up to now."""
+        following = self._curator.follow(request.name, set_id=request.set_id, since=request.since)
+        async with contextlib.aclosing(following) as batches:
+            async for changes in batches:
+                yield set_changes_to_proto(changes)
 
     async def WithdrawEntry(  # noqa: N802  gRPC's name
         self,

@@ -86,7 +86,8 @@ class Terms:
     def intake(self, source: Source) -> Intake:
         """Return the way into the source's set."""
         own = frozenset({source.config.own_name} - {""})
-        to = Destination(source.config.set, source.actor, own, disputes=source.kind.disputes)
+        kind = source.kind
+        to = Destination(source.config.set, source.actor, own, disputes=kind.disputes, moments=kind.begin is not None)
         return Intake(self.store, to, self.on_rejected)
 
     async def checkpoint(self, source: Source) -> str:

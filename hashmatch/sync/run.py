@@ -40,7 +40,9 @@ async def over_pages(source: Source, far: Asking, terms: Terms) -> Outcome:
 
     async def body(outcome: Outcome) -> None:
         checkpoint = await terms.checkpoint(source)
-        walk = source.kind.begin(source.config, checkpoint, terms.full)
+        begin = source.kind.begin
+        assert begin is not None, "a source without pages"  # noqa: S101
+        walk = begin(source.config, checkpoint, terms.full)
         await _Run(source, far, terms, outcome, known=bool(checkpoint)).over(walk)
 
     return await guarded(source, terms, body)

@@ -23,6 +23,7 @@ from hashmatch.sync.walks import Walk
 
 ACTOR_PREFIX: Final = "sync:"
 
+_TARGET = re.compile(r"unix:/\S+|[\w.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 _NAME = re.compile(r"[a-z0-9._-]{1,64}")
 
 
@@ -30,7 +31,8 @@ _NAME = re.compile(r"[a-z0-9._-]{1,64}")
 class Kind:
     """One kind of source: how its walk begins, and what its rows are like."""
 
-    begin: Callable[[SourceConfig, str, bool], Walk]
+    begin: Callable[[SourceConfig, str, bool], Walk] | None
+    """None for a source without pages."""
     disputes: bool = False
     needs: tuple[str, ...] = ()
     """Settings that this kind cannot do without."""
@@ -46,6 +48,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         ),
         "stopncii": Kind(lambda _, checkpoint, full: StopNciiWalk.begin(checkpoint, full=full)),
         "tat": Kind(lambda _, checkpoint, full: TatWalk.begin(checkpoint, full=full)),
+        "hashmatch": Kind(None),
     }
 )
 
@@ -111,7 +114,11 @@ def _checked(name: str, source: SourceConfig) -> Source:
             raise BadConfig(f"{where}.{needed}: required for a source of kind {source.kind}", field=f"{where}.{needed}")
     if source.group and not (source.group.isascii() and source.group.isdecimal()):
         raise BadConfig(f"{where}.group: {source.group!r} is no id of a privacy group: digits only", field=where)
-    endpoints.check(name, source.kind, source.url, source.environment)
+    if KINDS[source.kind].begin is None:
+        if not _TARGET.fullmatch(source.url):
+            raise BadConfig(f"{where}.url: {source.url!r}: expected host:port or unix:/path", field=f"{where}.url")
+    else:
+        endpoints.check(name, source.kind, source.url, source.environment)
     return Source(name, source)
 
 

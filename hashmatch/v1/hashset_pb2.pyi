@@ -457,6 +457,73 @@ class ExportEntriesResponse(_message.Message):
 Global___ExportEntriesResponse: _TypeAlias = ExportEntriesResponse  # noqa: Y015
 
 @_typing.final
+class FollowHashSetRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SET_ID_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    set_id: _builtins.str
+    """From the last response, together with since: sequences mean something for this set only. Empty for everything."""
+    since: _builtins.int
+    """Sequence of the last response that was taken in; 0 for everything."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        set_id: _builtins.str = ...,
+        since: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "set_id", b"set_id", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowHashSetRequest: _TypeAlias = FollowHashSetRequest  # noqa: Y015
+
+@_typing.final
+class FollowHashSetResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HASH_SET_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    FROM_BEGINNING_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Everything up to here is known once this message is taken in; since of the next request."""
+    complete: _builtins.bool
+    """Nothing is left for now: this is the last message."""
+    from_beginning: _builtins.bool
+    """These changes began with the first one: nothing else was asked for, or set_id or since are not of this set. What
+    the caller has and does not see until complete is no longer in the set.
+    """
+    @_builtins.property
+    def hash_set(self) -> Global___HashSet: ...
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entry]:
+        """At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        hash_set: Global___HashSet | None = ...,
+        entries: _abc.Iterable[Global___Entry] | None = ...,
+        sequence: _builtins.int = ...,
+        complete: _builtins.bool = ...,
+        from_beginning: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hash_set", b"hash_set"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "entries", b"entries", "from_beginning", b"from_beginning", "hash_set", b"hash_set", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowHashSetResponse: _TypeAlias = FollowHashSetResponse  # noqa: Y015
+
+@_typing.final
 class WithdrawEntryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -59,6 +59,11 @@ class HashSetServiceStub:
                 request_serializer=hashmatch_dot_v1_dot_hashset__pb2.ExportEntriesRequest.SerializeToString,
                 response_deserializer=hashmatch_dot_v1_dot_hashset__pb2.ExportEntriesResponse.FromString,
                 _registered_method=True)
+        self.FollowHashSet = channel.unary_stream(
+                '/hashmatch.v1.HashSetService/FollowHashSet',
+                request_serializer=hashmatch_dot_v1_dot_hashset__pb2.FollowHashSetRequest.SerializeToString,
+                response_deserializer=hashmatch_dot_v1_dot_hashset__pb2.FollowHashSetResponse.FromString,
+                _registered_method=True)
         self.GetEntry = channel.unary_unary(
                 '/hashmatch.v1.HashSetService/GetEntry',
                 request_serializer=hashmatch_dot_v1_dot_hashset__pb2.GetEntryRequest.SerializeToString,
@@ -124,6 +129,14 @@ class HashSetServiceServicer:
 
     def ExportEntries(self, request, context):
         """Every entry of a set, withdrawn ones included, in entry_id order, as of one version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FollowHashSet(self, request, context):
+        """What changed in a set since a sequence, oldest change first and each entry once, at its latest state, withdrawn ones
+        and opinions included. Ends with a message that sets complete. For partners who keep a copy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,6 +211,11 @@ def add_HashSetServiceServicer_to_server(servicer, server):
                     servicer.ExportEntries,
                     request_deserializer=hashmatch_dot_v1_dot_hashset__pb2.ExportEntriesRequest.FromString,
                     response_serializer=hashmatch_dot_v1_dot_hashset__pb2.ExportEntriesResponse.SerializeToString,
+            ),
+            'FollowHashSet': grpc.unary_stream_rpc_method_handler(
+                    servicer.FollowHashSet,
+                    request_deserializer=hashmatch_dot_v1_dot_hashset__pb2.FollowHashSetRequest.FromString,
+                    response_serializer=hashmatch_dot_v1_dot_hashset__pb2.FollowHashSetResponse.SerializeToString,
             ),
             'GetEntry': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEntry,
@@ -365,6 +383,33 @@ class HashSetService:
             '/hashmatch.v1.HashSetService/ExportEntries',
             hashmatch_dot_v1_dot_hashset__pb2.ExportEntriesRequest.SerializeToString,
             hashmatch_dot_v1_dot_hashset__pb2.ExportEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FollowHashSet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hashmatch.v1.HashSetService/FollowHashSet',
+            hashmatch_dot_v1_dot_hashset__pb2.FollowHashSetRequest.SerializeToString,
+            hashmatch_dot_v1_dot_hashset__pb2.FollowHashSetResponse.FromString,
             options,
             channel_credentials,
             insecure,

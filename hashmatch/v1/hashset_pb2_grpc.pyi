@@ -42,6 +42,10 @@ class HashSetServiceStub:
     """
     ExportEntries: _grpc.UnaryStreamMultiCallable[_hashset_pb2.ExportEntriesRequest, _hashset_pb2.ExportEntriesResponse]
     """Every entry of a set, withdrawn ones included, in entry_id order, as of one version."""
+    FollowHashSet: _grpc.UnaryStreamMultiCallable[_hashset_pb2.FollowHashSetRequest, _hashset_pb2.FollowHashSetResponse]
+    """What changed in a set since a sequence, oldest change first and each entry once, at its latest state, withdrawn ones
+    and opinions included. Ends with a message that sets complete. For partners who keep a copy.
+    """
     GetEntry: _grpc.UnaryUnaryMultiCallable[_hashset_pb2.GetEntryRequest, _hashset_pb2.Entry]
     """One entry, withdrawn or not, with the opinions that hold."""
     WithdrawEntry: _grpc.UnaryUnaryMultiCallable[_hashset_pb2.WithdrawEntryRequest, _hashset_pb2.HashSet]
@@ -69,6 +73,10 @@ class HashSetServiceAsyncStub(HashSetServiceStub):
     """
     ExportEntries: _aio.UnaryStreamMultiCallable[_hashset_pb2.ExportEntriesRequest, _hashset_pb2.ExportEntriesResponse]  # type: ignore[assignment]
     """Every entry of a set, withdrawn ones included, in entry_id order, as of one version."""
+    FollowHashSet: _aio.UnaryStreamMultiCallable[_hashset_pb2.FollowHashSetRequest, _hashset_pb2.FollowHashSetResponse]  # type: ignore[assignment]
+    """What changed in a set since a sequence, oldest change first and each entry once, at its latest state, withdrawn ones
+    and opinions included. Ends with a message that sets complete. For partners who keep a copy.
+    """
     GetEntry: _aio.UnaryUnaryMultiCallable[_hashset_pb2.GetEntryRequest, _hashset_pb2.Entry]  # type: ignore[assignment]
     """One entry, withdrawn or not, with the opinions that hold."""
     WithdrawEntry: _aio.UnaryUnaryMultiCallable[_hashset_pb2.WithdrawEntryRequest, _hashset_pb2.HashSet]  # type: ignore[assignment]
@@ -123,6 +131,16 @@ class HashSetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_hashset_pb2.ExportEntriesResponse], _abc.AsyncIterator[_hashset_pb2.ExportEntriesResponse]]:
         """Every entry of a set, withdrawn ones included, in entry_id order, as of one version."""
+
+    @_abc_1.abstractmethod
+    def FollowHashSet(
+        self,
+        request: _hashset_pb2.FollowHashSetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_hashset_pb2.FollowHashSetResponse], _abc.AsyncIterator[_hashset_pb2.FollowHashSetResponse]]:
+        """What changed in a set since a sequence, oldest change first and each entry once, at its latest state, withdrawn ones
+        and opinions included. Ends with a message that sets complete. For partners who keep a copy.
+        """
 
     @_abc_1.abstractmethod
     def GetEntry(

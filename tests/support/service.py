@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from hashmatch.config import PolicyConfig, ServerConfig
 from hashmatch.errors import BadInput, EntryNotFound, SetExists, SetNotFound
 from hashmatch.matching.engine import Engine
-from hashmatch.model import Entry, EntryStatus, Event, HarmDomain, HashSet, ImportResult, Opinion, Rejected
+from hashmatch.model import Change, Entry, EntryStatus, Event, HarmDomain, HashSet, ImportResult, Opinion, Rejected
 from hashmatch.report.status import IndexStatus, Protection, QuarantinedEntry, ServiceStatus, WorkersStatus
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
@@ -51,6 +51,19 @@ class FakeRows:
     def close(self) -> None:
         """Note it."""
         self.closed = True
+
+
+class FakeChanges:
+    """Changes of one moment."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self._changes = iter(changes)
+
+    def __iter__(self) -> Iterator[Change]:
+        return self._changes
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class FakeCatalog:
@@ -111,6 +124,20 @@ class FakeCatalog:
         rows = FakeRows([self.contents[name][key] for key in sorted(self.contents[name])])
         self.streams.append(rows)
         return rows
+
+    def sequence(self) -> int:
+        """Count the entries: each is one change."""
+        return sum(map(len, self.contents.values()))
+
+    def changes(self, since: int) -> FakeChanges:
+        """Every entry as one change, set by set."""
+        every = [
+            Change(number, self.stored[name], entry)
+            for number, (name, entry) in enumerate(
+                ((name, entry) for name in sorted(self.contents) for entry in self.contents[name].values()), 1
+            )
+        ]
+        return FakeChanges([change for change in every if change.sequence > since])
 
     def get_entry(self, name: str, entry_id: str) -> Entry:
         """One entry."""
