@@ -17,7 +17,7 @@ from hashmatch.cli.files import STANDARD_STREAM, opened_for_reading, opened_for_
 from hashmatch.cli.output import Output
 from hashmatch.errors import BadInput, ExitCode, SetNotFound
 from hashmatch.model import HarmDomain, ImportResult, Rejected, SetMode
-from hashmatch.progress import Progress
+from hashmatch.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from hashmatch.catalog.store import Catalog
@@ -220,9 +220,11 @@ def read_into(
         target.prepare(catalog, manifest, known_good=chosen.known_good)
         if found is not None:
             found.check(catalog.get_set(target.name))
-        progress.start(f"importing {file}", size_bytes, "bytes")
+        if not chosen.counts_rows:
+            progress.start(f"importing {file}", size_bytes, "bytes")
         rows = signed.verified_rows(lambda source: chosen.read_rows(source, options), stream, found, file)
-        result = catalog.import_entries(target.name, rows, on_rejected=on_rejected)
+        counted = progress if chosen.counts_rows else SILENT
+        result = catalog.import_entries(target.name, rows, progress=counted, on_rejected=on_rejected)
         if found is not None:
             found.remember(catalog, target.name)
     return result

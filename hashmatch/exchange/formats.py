@@ -62,6 +62,7 @@ class Format:
     raises BadFile at once or while it is read; ``writer`` is None where writing would state what we do not know.
     ``options`` maps names to what they mean. ``known_good`` marks lists of what is *not* harmful. ``row_reader`` reads
     the same rows as ``reader``, long stretches of plain ones in blocks, where a format has a faster way to these.
+    ``counts_rows`` is true where the reader opens the file itself: its progress is rows, not bytes of the stream.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Format:
     options: Mapping[str, str] = field(default_factory=dict)
     known_good: bool = False
     row_reader: Callable[..., Iterator[Row]] | None = None
+    counts_rows: bool = False
 
     def read(self, stream: BinaryIO, options: Mapping[str, str] | None = None) -> Iterator[Entry | Rejected]:
         """Read a list.
@@ -186,6 +188,7 @@ _TABLE = (
         nsrl.recognises_database,
         nsrl.read_database,
         known_good=True,
+        counts_rows=True,
     ),
     Format("icse", "INTERPOL ICSE export, CSV", (), icse.recognises, icse.read),
     Format(

@@ -92,7 +92,7 @@ WHOLE = ("csv", "jsonl", "misp", "stix")
 
 @pytest.mark.parametrize("name", WHOLE)
 @given(originals=st.lists(entries(), max_size=5, unique_by=lambda entry: entry.entry_id))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_export_and_import_is_the_identity(name: str, originals: list[Entry]) -> None:
     assume(all(RULES.problem(entry) is None for entry in originals))
     chosen = FORMATS[name]
@@ -148,7 +148,7 @@ LINES = st.lists(st.binary(max_size=60) | st.text(max_size=40).map(str.encode), 
 @example(data=b'"' * 200, with_head=True)
 @example(data=b"[" * 100_000, with_head=True)
 @example(data=b"{" + b'"a":{' * 50_000, with_head=True)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_bytes_give_entries_rejections_or_bad_file(name: str, data: bytes, with_head: bool) -> None:  # noqa: FBT001
     whole = HEADS[name] + data if with_head else data
     try:

@@ -77,7 +77,7 @@ def held(entry: Entry) -> Entry:
 
 @pytest.mark.parametrize("name", FOREIGN)
 @given(original=entries())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_an_entry_comes_back_unless_the_losses_say_otherwise(name: str, original: Entry) -> None:
     assume(RULES.problem(original) is None)
     found, losses = through(FORMATS[name], [original])
@@ -93,7 +93,7 @@ def test_an_entry_comes_back_unless_the_losses_say_otherwise(name: str, original
 
 @pytest.mark.parametrize("name", FOREIGN)
 @given(originals=st.lists(entries(), max_size=4, unique_by=lambda entry: entry.entry_id))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_what_came_back_loses_nothing_more(name: str, originals: list[Entry]) -> None:
     assume(all(RULES.problem(entry) is None for entry in originals))
     once, _ = through(FORMATS[name], originals)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -230,6 +232,22 @@ def test_what_is_harmless_goes_into_allow_sets_only(run: Callable[..., Any], tmp
     assert main(["hashset", "import", "harmless", file, "--create", "--domain", "other"]) == 0
     with SqliteCatalog.open(tmp_path / "data" / CATALOG_NAME) as catalog:
         assert (catalog.get_set("harmless").mode, catalog.get_set("harmless").entries) == (SetMode.ALLOW, 1)
+
+
+def test_a_database_is_read_where_it_lies_and_its_rows_are_counted(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "rds.db")) as made:
+        made.execute("CREATE TABLE FILE (sha1 TEXT, md5 TEXT, package_id INTEGER)")
+        made.execute("INSERT INTO FILE VALUES (?, ?, 1)", ("03" * 20, "02" * 16))
+        made.commit()
+    with SqliteCatalog.open(tmp_path / CATALOG_NAME) as catalog:
+        target = Target("x", HarmDomain.OTHER, make=True)
+        output = Output(GlobalOptions(quiet=True))
+        file = str(tmp_path / "rds.db")
+        assert (
+            import_file(catalog, target, file, output, notation=Notation("auto"), rejected_file=None, trust=Trust())
+            == 0
+        )
+        assert [[item.algorithm for item in entry.hashes] for entry in catalog.entries("x")] == [["md5", "sha1"]]
 
 
 def test_the_formats_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,7 +49,7 @@ def records(data: bytes | str, *path: str, step: int = 1 << 20) -> list[Any]:
     indent=st.none() | st.just(1),
     ascii_only=st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_records_are_those_of_the_standard_library(  # noqa: PLR0917
     values: list[Any],
     before: dict[str, Any],
@@ -69,7 +69,7 @@ def test_records_are_those_of_the_standard_library(  # noqa: PLR0917
 
 
 @given(cut=st.integers(1, 400), step=st.integers(1, 60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_document_that_breaks_off_is_no_list(cut: int, step: int) -> None:
     whole = json.dumps(
         {"a": "b", "value": [{"n": number, "text": '\u00e9\\"', "f": 1.5e3} for number in range(9)]}

@@ -154,7 +154,7 @@ def test_an_import_of_a_document_that_breaks_off_changes_nothing(tmp_path: Path)
 
 def made(megabytes: int) -> Iterator[bytes]:
     """Yield a document of about so many megabytes, made while it is read."""
-    padding = [{"PropertyName": "x", "PropertyValue": "y" * 1_000}] * 20
+    padding = [{"PropertyName": "x", "PropertyValue": "y" * 1_000}] * 40
     one = json.dumps(record(1, Series="Synthetic", Exifs=padding)).encode()
     yield b'{"@odata.context": "' + V2.format("Default").encode() + b'", "value": ['
     yield from itertools.repeat(one + b",\n", (megabytes << 20) // len(one))
@@ -175,7 +175,7 @@ class Made(io.RawIOBase):
         return bytes(data)
 
 
-@pytest.mark.parametrize("megabytes", [128, pytest.param(1_024, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("megabytes", [104, pytest.param(1_024, marks=pytest.mark.slow)])
 def test_memory_does_not_grow_with_the_file(megabytes: int) -> None:
     tracemalloc.start()
     try:
@@ -184,7 +184,7 @@ def test_memory_does_not_grow_with_the_file(megabytes: int) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert count > megabytes * 45
+    assert count > megabytes * 20
     assert peak < 8_000_000
 
 
