@@ -8,7 +8,7 @@ the catalog to quarantine the entry, in a thread, and publishes. So no SQL is on
 that is out of reach delays the quarantine and nothing else: it is tried again.
 
 What outlives the process are two bookmarks of the kind ``flood-guard``: ``history``, the levels that raise a limit,
-written every window and at the end; ``quarantined``, what the guard did, when and why, for ``hashmatch status``.
+written every few minutes and at the end; ``quarantined``, what the guard did, when and why, for ``hashmatch status``.
 Several processes each count what they answer; the last one to write decides what is remembered.
 
 The log names the set and the numbers, and no entry: ids may be made of hashes.
@@ -46,6 +46,8 @@ MAX_REMEMBERED: Final = 1_000
 """Quarantines that are listed, the latest; and levels that are kept. Either is well below what a bookmark holds."""
 MAX_WAITING: Final = 1_000
 """Floods that wait for the catalog; of more, the log says that they were not acted on."""
+HISTORY_S: Final = 600
+"""The history is written at least so often: what a process that is killed forgets."""
 RETRY_S: Final = 5.0
 """Pause before a catalog that was out of reach is asked again."""
 
@@ -163,7 +165,7 @@ class FloodGuard:
 
     async def _remember(self) -> None:
         while True:
-            await asyncio.sleep(self._config.window_s)
+            await asyncio.sleep(min(self._config.window_s, HISTORY_S))
             try:
                 await self._write_history()
             except HashmatchError as error:
