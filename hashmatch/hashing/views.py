@@ -7,7 +7,7 @@ on the list's side, where there is no picture, so it is undone on this side, by 
 hashed like any picture, and asked for beside the picture itself. The cheapest guess is the negative: the same
 coefficients with the other sign.
 
-*Trimmed* views are the rectangles whose sides are straight edges (``kernels.views_edges``): the picture inside a
+*Trimmed* views are the rectangles whose sides are straight edges (``kernels.views_rectangles``): the picture inside a
 border, between bars, below a caption, in a screenshot. *Derotated* views turn the picture back around its centre: by
 one to three degrees in any case, and by whatever angle its edges seem to have (``kernels.views_tilts``); both may go
 together, in either order. *Cells* are the halves and quarters of a collage. *Quads* lie askew in the picture, as on a
@@ -36,14 +36,15 @@ import numpy.typing as npt
 
 from hashmatch.hashing.algorithms import QUERY_ONLY
 from hashmatch.kernels.pdq import PdqHashes
-from hashmatch.kernels.views import Rectangle, Shrunk, coarse, halved, sample, samples, shrink, turned
+from hashmatch.kernels.views import Rectangle, Shrunk, coarse, halved, sample, samples, shrink
 from hashmatch.kernels.views_askew import straightened
 from hashmatch.kernels.views_bits import hash_all, hash_samples
-from hashmatch.kernels.views_edges import rectangles
 from hashmatch.kernels.views_flat import flat_percents
 from hashmatch.kernels.views_mend import without_corners, without_letters
 from hashmatch.kernels.views_quads import quadrilaterals
+from hashmatch.kernels.views_rectangles import rectangles
 from hashmatch.kernels.views_tilts import Tilt, tilts
+from hashmatch.kernels.views_turns import patch, turned
 from hashmatch.model import ComputedHash
 from hashmatch.transformations import (
     DEROTATED_TRIMS,
@@ -184,10 +185,11 @@ def celled(scene: Scene) -> Iterator[View]:
 
 def derotated(scene: Scene) -> Iterator[View]:
     """Make the views of the picture turned back, and of rectangles in it when it was surely turned."""
-    angles = {round(degrees): degrees for degrees in _SLIGHT_DEGREES}
     found = tilts(scene.half, scene.half.whole, _MOST_DEGREES, _ASIDE_PX, _FOUND_ANGLES)
-    angles |= {_whole_degrees(tilt): tilt.degrees for tilt in reversed(found) if tilt.strength >= _LEAST_STRENGTH}
+    seen = {_whole_degrees(tilt): tilt.degrees for tilt in reversed(found) if tilt.strength >= _LEAST_STRENGTH}
+    angles = seen | {round(degrees): degrees for degrees in _SLIGHT_DEGREES if round(degrees) not in seen}
     grids = turned(scene.small, scene.small.whole, list(angles.values()))
+    patch(scene.small, scene.small.whole, list(seen.values()), grids)
     for whole_degrees, grid in zip(angles, grids, strict=True):
         yield View(f"derotate{whole_degrees:+d}", grid, MIRRORED)
     if found and found[0].strength >= _SURE_STRENGTH:

@@ -12,19 +12,15 @@ A tent is separable, so a rectangle is squeezed to 64 rows and then to 64 column
 summed at a time and turned around (``views_lanes.weigh_turned``), which is what the next direction reads. What lies
 beyond the picture looks like its edge: a rectangle may be larger than the picture, for a copy that was cropped.
 
-:func:`turned` samples a rectangle that lies askew in a coarse copy of the picture, bilinearly; where it reaches beyond
-its surroundings, the nearest pixel within them stands in.
-
 What this module deliberately does not do: it does not reproduce anybody's bits. What comes out is for asking, never for
-a list. It does not look for anything in the picture either (``views_edges`` and ``views_tilts`` do).
+a list. It turns nothing (``views_turns`` does), and looks for nothing in the picture (``views_edges`` and
+``views_tilts`` do).
 
 Source: docs/explain/views.md; facebook/ThreatExchange ``pdq/cpp/downscaling/downscaling.cpp`` for what is approached.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -280,49 +276,6 @@ def _halve(luma: Floats, half: Floats) -> None:
             half[y, x] = np.float32(0.25) * (upper[2 * x] + upper[2 * x + 1] + lower[2 * x] + lower[2 * x + 1])
 
 
-@kernel(void, readonly(float32, 2), *[readonly(float32)] * 2, writable(int64), *[writable(float32, 2)] * 2)
-def _turn(luma: Floats, affine: Floats, within: Floats, starts: Longs, places: Floats, grid: Floats) -> None:
-    """Sample a parallelogram: one bilinear sample for each cell of a grid.
-
-    Parameters
-    ----------
-    luma : float32, shape (h, w), read-only ok
-        The picture; neither side below 2.
-    affine : float32, shape (6,), read-only ok
-        ``x = a[0] + a[1] * u + a[2] * v``, ``y = a[3] + a[4] * u + a[5] * v``, u and v in cells; x and y are those of
-        pixel centres.
-    within : float32, shape (4,), read-only ok
-        Least x and y, greatest x and y that count, within the picture: beyond them the nearest pixel does.
-    starts, places : int64, shape (m,); float32, shape (6, m)
-        Scratch: of the cells of a row, which pixel is to the upper left, how far right and below of it they are, and
-        it and its neighbours to the right, below, and both.
-    grid : float32, shape (n, m), written
-        The samples.
-
-    """
-    width, last_column, last_row = luma.shape[1], luma.shape[1] - 2, luma.shape[0] - 2
-    pixels, right_shares, bottom_shares = luma.ravel(), places[0], places[1]
-    here, right, below, beyond = places[2], places[3], places[4], places[5]
-    for i in range(grid.shape[0]):
-        row, v = grid[i], np.float32(i) + np.float32(0.5)
-        for j in range(grid.shape[1]):
-            u = np.float32(j) + np.float32(0.5)
-            x = min(max(affine[0] + affine[1] * u + affine[2] * v, within[0]), within[2])
-            y = min(max(affine[3] + affine[4] * u + affine[5] * v, within[1]), within[3])
-            left, top = min(int(np.int32(x)), last_column), min(int(np.int32(y)), last_row)
-            starts[j] = top * width + left
-            right_shares[j], bottom_shares[j] = x - np.float32(left), y - np.float32(top)
-        for j in range(grid.shape[1]):  # apart from the arithmetic, which goes on in vectors
-            at = np.uint64(starts[j])  # unsigned: the compiler sees no negative index
-            under = at + np.uint64(width)
-            here[j], right[j] = pixels[at], pixels[at + np.uint64(1)]
-            below[j], beyond[j] = pixels[under], pixels[under + np.uint64(1)]
-        for j in range(grid.shape[1]):
-            upper = here[j] + right_shares[j] * (right[j] - here[j])
-            lower = below[j] + right_shares[j] * (beyond[j] - below[j])
-            row[j] = upper + bottom_shares[j] * (lower - upper)
-
-
 def shrink(pixels: Pixels) -> Shrunk:
     """Return the luma of a picture, shrunk to about 512 pixels a side.
 
@@ -398,52 +351,3 @@ def coarse(picture: Shrunk) -> Shrunk:
     while min(picture.luma.shape) >= 3 * GRID:
         picture = halved(picture)
     return picture
-
-
-def turned(picture: Shrunk, part: Rectangle, angles: Sequence[float], shape: tuple[int, int] = (GRID, GRID)) -> Floats:
-    """Return samples of rectangles of a part's size that lie askew in it, with the same centre.
-
-    Parameters
-    ----------
-    picture : Shrunk
-        With a pixel or two for each sample; neither side of the luma below 2.
-    part : Rectangle
-        Of the picture, in its pixels. What surrounds it is not looked at.
-    angles : sequence of float
-        How far each rectangle is turned clockwise, as seen, in degrees.
-    shape : tuple of int
-        Rows and columns of samples.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, one for each angle, of that shape.
-
-    """
-    height, width = picture.luma.shape
-    within = (
-        min(math.ceil(part.left), width - 1),
-        min(math.ceil(part.top), height - 1),
-        max(min(math.floor(part.right), width) - 1, 0),
-        max(min(math.floor(part.bottom), height) - 1, 0),
-    )
-    grids, places = np.empty((len(angles), *shape), np.float32), np.empty((6, shape[1]), np.float32)
-    limits, starts = np.array(within, np.float32), np.empty(shape[1], np.int64)
-    for degrees, grid in zip(angles, grids, strict=True):
-        _turn(picture.luma, _askew(picture.factors, part, degrees, shape), limits, starts, places, grid)
-    return grids
-
-
-def _askew(factors: tuple[int, int], part: Rectangle, degrees: float, shape: tuple[int, int]) -> Floats:
-    """Return where the samples of a turned rectangle lie: float32, shape (6,), for :func:`_turn`."""
-    factor_x, factor_y = factors
-    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    step_u, step_v = part.width / shape[1], part.height / shape[0]
-    across = (cosine * step_u, -sine * step_v * factor_y / factor_x)
-    down = (sine * step_u * factor_x / factor_y, cosine * step_v)
-    centre = (part.left + part.right) / 2, (part.top + part.bottom) / 2
-    left, top = (
-        middle - shape[1] / 2 * steps[0] - shape[0] / 2 * steps[1] - 0.5
-        for middle, steps in zip(centre, (across, down), strict=True)
-    )
-    return np.array([left, *across, top, *down], np.float32)

@@ -7,7 +7,7 @@ cannot be known; what surrounds it is the best guess, and leaves a few bits to d
 
 Letters on photographs have outlines, or nobody could read them: white next to black within a few pixels, which
 photographs rarely show (:func:`letters`). Samples are then means of the other pixels only, and cells that have hardly
-any are holes. A logo has any colour and shape, but it is in a corner, so each corner is a hole in turn. :func:`_fill`
+any are holes. A logo has any colour and shape, but it is in a corner, so each corner is a hole in turn. :func:`fill`
 stretches a skin over the holes (Laplace's equation, by successive over-relaxation), fixed where cells are known.
 
 What this module deliberately does not do: it finds no drawing of any other kind, and no place for it but the corners.
@@ -91,8 +91,8 @@ def _spread(mask: Mask, reach: int, line: Mask, across: Mask, out: Mask) -> None
             tall[x] = top[x] | above[x] | middle[x] | below[x] | bottom[x]
 
 
-@kernel(void, writable(float32, 2), readonly(int64))
-def _fill(grid: Floats, holes: Longs) -> None:
+@kernel(void, writable(float32, 2), readonly(int64), int64)
+def fill(grid: Floats, holes: Longs, sweeps: int) -> None:
     """Replace each hole by the mean of its neighbours, again and again.
 
     Parameters
@@ -101,9 +101,11 @@ def _fill(grid: Floats, holes: Longs) -> None:
         The samples. In holes: what to begin with.
     holes : int64, shape (n,), read-only ok
         Cells that are not known, counted in reading order; ascending.
+    sweeps : int
+        How often.
 
     """
-    for _ in range(SWEEPS):
+    for _ in range(sweeps):
         for hole in holes:
             i, j = hole // GRID, hole % GRID
             above, below = grid[max(i - 1, 0), j], grid[min(i + 1, GRID - 1), j]
@@ -114,7 +116,7 @@ def _fill(grid: Floats, holes: Longs) -> None:
 
 @kernel(void, readonly(float32, 2), readonly(float32), writable(float32, 3))
 def _fill_corners(grid: Floats, means: Floats, grids: Floats) -> None:
-    """Do to each corner what :func:`_fill` does to holes.
+    """Do to each corner what :func:`fill` does to holes.
 
     Each mean waits for the one to its left. The four corners take turns, as they need not wait for each other.
 
@@ -208,5 +210,5 @@ def without_corners(grid: Floats) -> Floats:
 def _mended(grid: Floats, holes: npt.NDArray[np.bool_]) -> Floats:
     """Fill the holes of samples, in place."""
     grid[holes] = grid[~holes].mean()
-    _fill(grid, np.flatnonzero(holes))
+    fill(grid, np.flatnonzero(holes), SWEEPS)
     return grid

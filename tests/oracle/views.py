@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels import views_edges, views_mend, views_steps, views_tilts
+from hashmatch.kernels import views_edges, views_mend, views_steps, views_tilts, views_turns
 from tests.oracle.pdq import Floats, Pixels, dihedral, to_hex, transform
 
 GRID = 64
@@ -91,6 +91,18 @@ def turn(luma: Floats, affine: Floats, within: Floats, shape: tuple[int, int]) -
     return grid
 
 
+def uncovered(affine: Floats, within: Floats) -> npt.NDArray[np.bool_]:
+    """Cells of a parallelogram that lie beyond what is known; bool, shape (64, 64)."""
+    holes = np.zeros((GRID, GRID), np.bool_)
+    for i, j in np.ndindex(holes.shape):
+        u, v = np.float32(j) + HALF, np.float32(i) + HALF
+        x = affine[0] + affine[1] * u + affine[2] * v
+        y = affine[3] + affine[4] * u + affine[5] * v
+        aside = max(within[0] - x, x - within[2], within[1] - y, y - within[3])
+        holes[i, j] = aside > views_turns.BEYOND_PX
+    return holes
+
+
 def hashes(grid: Floats) -> list[str]:
     """Eight hashes of samples as hex text, in the order of the reference's dihedral names."""
     return [to_hex(turned) for turned in dihedral(transform(grid))]
@@ -112,10 +124,10 @@ def near(mask: npt.NDArray[np.bool_], reach: int) -> npt.NDArray[np.bool_]:
     return out
 
 
-def fill(grid: Floats, holes: npt.NDArray[np.bool_]) -> Floats:
+def fill(grid: Floats, holes: npt.NDArray[np.bool_], sweeps: int = views_mend.SWEEPS) -> Floats:
     """Replace holes by the mean of their neighbours, over and over, in reading order."""
     cells = np.pad(grid, 1, mode="edge")
-    for _ in range(views_mend.SWEEPS):
+    for _ in range(sweeps):
         for i, j in np.argwhere(holes) + 1:
             cells[0], cells[-1], cells[:, 0], cells[:, -1] = cells[1], cells[-2], cells[:, 1], cells[:, -2]
             mean = np.float32(0.25) * (cells[i - 1, j] + cells[i + 1, j] + cells[i, j - 1] + cells[i, j + 1])
@@ -139,6 +151,16 @@ def tilt_strength(luma: npt.NDArray[np.float32], part: Rect, aside_px: float, de
                 across = [place + aside * aside_px * (back @ out) for aside in (-3, -1, 1, 3)]
                 seen.append(outstanding([shade(luma, *where) for where in across], views_tilts.STEP_LIMIT))
     return sum(seen) / max(len(seen), 1)
+
+
+def tilt(luma: Floats, part: Rect, aside_px: float, degrees: int) -> tuple[float, float]:
+    """Middle of the angles that stand out around whole degrees, and the most that any of them does."""
+    angles = [degrees + step / 2 for step in range(-views_tilts.HALF_STEPS, views_tilts.HALF_STEPS + 1)]
+    seen = [tilt_strength(luma, part, aside_px, angle) if angle else 0.0 for angle in angles]
+    weights = [max(strength - views_tilts.CUT * max(seen), 0.0) for strength in seen]
+    total = sum(weights)
+    middle = sum(weight * angle for weight, angle in zip(weights, angles, strict=True)) / total if total else degrees
+    return middle, max(seen)
 
 
 def shade(luma: Floats, x: float, y: float) -> float:

@@ -11,7 +11,8 @@ from hashmatch.kernels import views
 from hashmatch.kernels.pdq import pdq
 from hashmatch.kernels.views import Rectangle
 from hashmatch.kernels.views_bits import hash_all, hash_samples
-from hashmatch.kernels.views_edges import rectangles
+from hashmatch.kernels.views_rectangles import rectangles
+from hashmatch.kernels.views_turns import turned
 from tests.support import images
 
 FINE = 64
@@ -59,12 +60,12 @@ def test_shrinking_takes_means_of_blocks(size: tuple[int, int], mode: str) -> No
 
 def test_turning_samples_what_a_turned_picture_shows() -> None:
     picture = images.photo(6, (512, 384))
-    turned = picture.rotate(7, Image.Resampling.BICUBIC)
-    bent, plain = (views.coarse(views.shrink(np.asarray(shown))) for shown in (turned, picture))
-    back, straight = views.turned(bent, bent.whole, [-7])[0], views.turned(plain, plain.whole, [0])[0]
+    askew = picture.rotate(7, Image.Resampling.BICUBIC)
+    bent, plain = (views.coarse(views.shrink(np.asarray(shown))) for shown in (askew, picture))
+    back, straight = turned(bent, bent.whole, [-7])[0], turned(plain, plain.whole, [0])[0]
     middle = (slice(12, 52), slice(12, 52))
     assert np.abs(back[middle] - straight[middle]).mean() < 3
-    wrong = views.turned(bent, bent.whole, [7])[0]
+    wrong = turned(bent, bent.whole, [7])[0]
     assert np.abs(wrong[middle] - straight[middle]).mean() > 10
 
 
