@@ -13,7 +13,8 @@ Rows come in batches, one import each. What an import alone would get wrong for 
 * **One bad value of several.** A value that the catalog would refuse is rejected alone, and the entry keeps the others.
 * **Our own opinions.** Those under the name that the source knows us by were sent by us; ours here are the originals.
 * **What has gone.** A full run remembers 64 keyed bits of each id that it saw; entries of the set that it did not see
-  are withdrawn at the end, if they are few enough not to be an accident.
+  are withdrawn at the end, if they are few enough not to be an accident. An entry whose row cannot be read any more is
+  not seen either: it is among the rejected rows, and withdrawn until it can be read again.
 
 What this module deliberately does not do: no network, no bookmark. It blocks; ``run`` calls it in a thread.
 """

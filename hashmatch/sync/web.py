@@ -24,7 +24,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib import metadata
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import SplitResult, urlencode
+from urllib.parse import SplitResult
 
 import aiohttp
 from yarl import URL
@@ -205,8 +205,3 @@ class _Again(Exception):
     """It did not work, and may the next time. Never leaves this module."""
 
     retry_after_s: float | None = None
-
-
-def form(**values: str) -> bytes:
-    """Return the body of a form."""
-    return urlencode(values).encode()

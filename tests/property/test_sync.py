@@ -103,7 +103,7 @@ async def lived(exchange: Exchange, story: list[Round], folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
-@settings(max_examples=10)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 1 << 32))
 def test_after_whatever_faults_the_set_equals_the_truth(name: str, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -43,9 +43,8 @@ class Follower:
 
     def __init__(self, exchange: Exchange, folder: Path, **settings: Any) -> None:
         self.exchange = exchange
-        kind = {"stopncii": "stopncii"}.get(type(exchange).__name__.lower(), type(exchange).__name__.lower())
         stated = {
-            "kind": kind,
+            "kind": type(exchange).__name__.lower(),
             "url": exchange.url,
             "environment": "test",
             "set": "theirs",
