@@ -15,8 +15,8 @@ WORKDIR /build
 RUN python3 -m venv pip && pip/bin/pip install --quiet setuptools==84.2.1
 # Dependencies before sources: this layer survives every change that touches neither file.
 COPY pyproject.toml constraints.txt ./
-RUN python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
-      > requirements.txt \
+RUN python3 -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+      print(*project["dependencies"], *project["optional-dependencies"]["postgres"], sep="\n")' > requirements.txt \
     && pip/bin/pip wheel --quiet --only-binary :all: -c constraints.txt -r requirements.txt --wheel-dir wheels
 COPY README.md LICENSE ./
 COPY hashmatch hashmatch
@@ -49,7 +49,7 @@ ARG SOURCE_DATE_EPOCH=1577836800
 RUN --mount=type=bind,from=wheels,source=/build,target=/build \
     python3 -m venv --without-pip /opt/hashmatch \
     && /build/pip/bin/pip --python /opt/hashmatch/bin/python --disable-pip-version-check --no-cache-dir \
-         install --quiet --no-index --find-links /build/wheels --root-user-action ignore hashmatch \
+         install --quiet --no-index --find-links /build/wheels --root-user-action ignore 'hashmatch[postgres]' \
     && install -m 0644 /build/baked_kernels.py \
          "$(/opt/hashmatch/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
     && install -m 0644 /build/ready.py /opt/hashmatch \

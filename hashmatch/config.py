@@ -20,6 +20,7 @@ import os
 import tomllib
 import types
 import typing
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from hashmatch.errors import BadConfig
 from hashmatch.limits import AlgorithmPolicy, ViewPolicy, default_algorithm_policies, default_view_policies
 from hashmatch.model import Fidelity, SetMode, Views
 from hashmatch.sections import (
+    CatalogConfig,
     DecodeConfig,
     FloodConfig,
     IndexConfig,
@@ -40,6 +42,7 @@ from hashmatch.sections import (
 )
 
 __all__ = [
+    "CatalogConfig",
     "Config",
     "DecodeConfig",
     "FloodConfig",
@@ -64,6 +67,7 @@ class Config:
 
     decode: DecodeConfig = field(default_factory=DecodeConfig)
     sandbox: SandboxConfig = field(default_factory=SandboxConfig)
+    catalog: CatalogConfig = field(default_factory=CatalogConfig)
     index: IndexConfig = field(default_factory=IndexConfig)
     server: ServerConfig = field(default_factory=ServerConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
@@ -276,7 +280,8 @@ def _sources(raw: object, name: str) -> Mapping[str, SourceConfig]:
 
 
 def _check_across(config: Config) -> None:
-    """Rules that join two settings."""
+    """Rules that join two settings, and those of a text."""
+    _check_url(config.catalog.url)
     if config.server.max_message_bytes <= config.decode.max_bytes:
         raise BadConfig(
             f"server.max_message_bytes: {config.server.max_message_bytes} must exceed decode.max_bytes "
@@ -300,3 +305,27 @@ def _check_across(config: Config) -> None:
                 f"match_distance ({policy.match_distance}), or -1",
                 field=f"{name}.possible_distance_max",
             )
+
+
+def _check_url(url: str) -> None:
+    """Refuse what is no address of a PostgreSQL, or holds a password; the text itself is not repeated."""
+    field_name = "catalog.url"
+    if not url:
+        return
+    try:
+        parts = urllib.parse.urlsplit(url)
+        password = parts.password is not None or "password" in urllib.parse.parse_qs(parts.query)
+        scheme = parts.scheme
+    except ValueError as error:
+        raise BadConfig(f"{field_name}: not a URL: {error}", field=field_name) from None
+    if scheme not in {"postgresql", "postgres"}:
+        raise BadConfig(
+            f"{field_name}: expected postgresql://user@host:port/database, or nothing for SQLite in the data directory",
+            field=field_name,
+        )
+    if password:
+        raise BadConfig(
+            f"{field_name}: leave the password out, whoever lists the configuration would read it; "
+            "PGPASSWORD or the file named by PGPASSFILE brings it",
+            field=field_name,
+        )

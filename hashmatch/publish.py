@@ -111,6 +111,19 @@ class SnapshotFile:
         return segment
 
 
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far what is being served may be behind the catalog.
+
+    ``behind`` counts the changes that the catalog had committed when it last answered and that are not served yet;
+    ``ms`` is the time since the index was last known to hold everything. Of a catalog that does not answer only the
+    second grows: what it does not say cannot be counted.
+    """
+
+    behind: int
+    ms: float
+
+
 class Publisher:
     """Keeps a :class:`LiveIndex` at the state of a catalog.
 
@@ -142,6 +155,8 @@ class Publisher:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hashmatch-compaction")
         self._compaction: Future[None] | None = None
         self._not_before_s = 0.0
+        self._seen = 0
+        self._whole_s = time.monotonic()
 
     def __repr__(self) -> str:
         return f"<Publisher of {self._index!r} in {self._directory}>"
@@ -165,6 +180,7 @@ class Publisher:
             if self._index.snapshot:
                 return
             self._directory.mkdir(parents=True, exist_ok=True)
+            self._whole_s = time.monotonic()
             if not self._load_newer():
                 self._publish(progress)
             with self._locked(wait=False) as free:
@@ -188,12 +204,14 @@ class Publisher:
         """
         with self._syncing:
             self._check_started()
-            sequence = self._feed.sequence()
+            asked_s = time.monotonic()
+            self._seen = sequence = self._feed.sequence()
             self._refuse_rollback(sequence, self._index.sequence, "what is being served")
             applied = 0
             if sequence > self._index.sequence:
                 with contextlib.closing(self._feed.changes(self._index.sequence)) as changes:
                     applied = self._index.apply(changes)
+            self._whole_s = asked_s
             if self._index.held > self._config.max_delta_entries and time.monotonic() >= self._not_before_s:
                 self._begin_compaction()
             return applied > 0
@@ -219,6 +237,10 @@ class Publisher:
     def status(self) -> IndexStatus:
         """Describe the index; never raises."""
         return self._index.status()
+
+    def lag(self) -> Lag:
+        """Say how far behind the index may be; never raises and asks nobody."""
+        return Lag(max(0, self._seen - self._index.sequence), 1e3 * (time.monotonic() - self._whole_s))
 
     def close(self) -> None:
         """Stop a build that is running; the index keeps serving what it has. Safe to call twice."""

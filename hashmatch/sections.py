@@ -104,6 +104,32 @@ class SandboxConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogConfig:
+    """Where the hash sets are: in the data directory, or in a PostgreSQL that several services share."""
+
+    url: str = setting(
+        "", "empty: SQLite in the data directory; postgresql://user@host:port/database for replicas. Never with the "
+        "password: PGPASSWORD or PGPASSFILE bring that, so that no configuration, listing or log holds it",
+    )  # fmt: skip
+    connections: int = setting(
+        16, "of one process, at most: 4 short calls, 8 imports and exports, 2 to follow, the rest for overlap; "
+        "PostgreSQL takes 100 by default, so five services", unit="connections", at_least=4, at_most=1_000,
+    )  # fmt: skip
+    connect_timeout_s: int = setting(
+        5, "how long to wait for a server that does not answer, or for a free connection; a caller's deadline is "
+        "rarely longer", unit="s", at_least=2, at_most=600,
+    )  # fmt: skip
+    lock_timeout_s: int = setting(
+        60, "how long a write waits for another's; one import of five million rows keeps the lock about that long",
+        unit="s", at_least=1, at_most=3_600,
+    )  # fmt: skip
+    silence_s: int = setting(
+        15, "a peer that acknowledges nothing for so long is given up; the kernel's default of two hours would leave a "
+        "replica waiting on a cut network", unit="s", at_least=3, at_most=3_600,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexConfig:
     """The search index (DESIGN §6)."""
 

@@ -14,6 +14,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.postgres import database, postgres
+
+__all__ = ["database", "postgres"]
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for a background job of a shell; children would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -3,12 +3,13 @@
 Theory of operation
 -------------------
 Nearly all rows of nearly all lists are the plain case: one value, active, no opinions, of an entry that the set does
-not have.
-SQLite copies those by itself: what came in blocks from the spool's columns, unpacked by two statements per part (which
-takes a third of the time of handing rows over one by one), single rows by ``select_fresh`` and the two statements after
-it. Rows of blocks that are not the plain case after all join the single rows. All others (entries with several rows
-or values, entries that the set has, disputed and withdrawn ones, tombstones) are read back sorted by entry id, folded
-by ``merge`` and written in batches. Both ways write the index of ids in order rather than all over.
+not have. The database copies those by itself: single rows by ``select_fresh`` and the statements after it (how plain is
+plain is each database's own affair, as long as it gives what ``merge`` would give), and what came in blocks, where the
+backend has a spool, from the spool's columns, unpacked by two statements per part, which takes a third of the time of
+handing rows over one by one. Rows of blocks that are not the plain case after all join the single rows. All others
+(entries with several rows or values, entries that the set has, disputed and withdrawn ones, tombstones) are read back
+sorted by entry id, folded by ``merge`` and written in batches. Both ways write the index of ids in order rather than
+all over.
 
 Each entry is counted once, however many rows speak of it; a rejected row is counted as a row. Rows that are refused
 because of what the catalog holds are put aside and reported after the lock is given back, since reporting runs the
@@ -19,9 +20,9 @@ What this module deliberately does not do: it opens no connection and begins no 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from typing import Any
 from hashmatch.catalog.lookups import set_row
 from hashmatch.catalog.merge import ACTIVE, WITHDRAWN, Facts, Merged, Stated, ValueKey
 from hashmatch.catalog.rows import event_row, from_us, labels_from_text, now_us, opinions_from_text, set_of
-from hashmatch.catalog.schema import statements
+from hashmatch.catalog.session import Session
 from hashmatch.catalog.spool import Columns, Part
 from hashmatch.catalog.staging import BATCH_ROWS, PLAIN_FACTS, Staged
 from hashmatch.catalog.validate import MAX_HASHES, MAX_LABELS, MAX_OPINIONS
@@ -38,7 +39,7 @@ from hashmatch.model import UNSTATED_QUALITY, Event, HashSet, Rejected
 from hashmatch.progress import Progress
 
 COPY_ROWS = 50_000
-"""Plain rows copied by one statement; Ctrl-C and progress wait for its end, about a quarter of a second."""
+"""Plain entries copied by one statement; Ctrl-C and progress wait for its end, about a quarter of a second."""
 
 _QUALITIES = [str(quality) for quality in range(UNSTATED_QUALITY)] + ["null"]
 """Qualities of columns as JSON."""
@@ -67,9 +68,7 @@ class Destination:
     actor: str
 
 
-def into_set(
-    connection: sqlite3.Connection, name: str, actor: str, staged: Staged, progress: Progress
-) -> tuple[Tally, HashSet]:
+def into_set(session: Session, name: str, actor: str, staged: Staged, progress: Progress) -> tuple[Tally, HashSet]:
     """Merge what was staged into the set ``name``; return what that did, and the set as it is then.
 
     Raises
@@ -78,23 +77,22 @@ def into_set(
         None of that name.
 
     """
-    sql = statements()
-    row = set_row(connection, name)
+    row = set_row(session, name)
     set_key, before = row[0], set_of(row)
-    tally = apply(connection, Destination(set_key, before.version + 1, actor), staged, progress)
+    tally = apply(session, Destination(set_key, before.version + 1, actor), staged, progress)
     if tally.added or tally.updated:
         changed = (tally.live, tally.withdrawn, staged.list_version, now_us())
-        connection.execute(sql["update_set_imported"], (*changed, set_key))
-        connection.execute(sql["set_sequence"], (tally.sequence,))
-    return tally, set_of(set_row(connection, name))
+        session.run("update_set_imported", (*changed, set_key))
+        session.run("set_sequence", (tally.sequence,))
+    return tally, set_of(set_row(session, name))
 
 
-def apply(connection: sqlite3.Connection, destination: Destination, staged: Staged, progress: Progress) -> Tally:
+def apply(session: Session, destination: Destination, staged: Staged, progress: Progress) -> Tally:
     """Merge the staged rows into a set.
 
     Parameters
     ----------
-    connection : sqlite3.Connection
+    session : Session
         The one that staged, now inside the write transaction.
     destination : Destination
         The set; its actor is named in the events of entries that arrive disputed or withdrawn.
@@ -104,37 +102,37 @@ def apply(connection: sqlite3.Connection, destination: Destination, staged: Stag
         Advanced once per batch, in values.
 
     """
-    sql = statements()
-    start: int = connection.execute(sql["sequence"]).fetchone()[0]
-    application = _Application(connection, destination, start)
+    start: int = session.run("sequence").fetchone()[0]
+    application = _Application(session, destination, start)
     singles = staged.values + application.copy_spooled(staged, progress)
     if singles and application.copy_fresh(progress) < singles:
-        connection.execute(sql["select_rest"], {"set_key": destination.set_key, "sequence": start})
-        _merge_rest(connection, application, progress)
+        session.run("select_rest", {"set_key": destination.set_key, "sequence": start})
+        _merge_rest(session, application, progress)
     return application.tally
 
 
-def _merge_rest(connection: sqlite3.Connection, application: _Application, progress: Progress) -> None:
-    rest = connection.execute(statements()["rest"])
+def _merge_rest(session: Session, application: _Application, progress: Progress) -> None:
     merged: Merged | None = None
-    while chunk := rest.fetchmany(BATCH_ROWS):
-        known = application.known({row[0] for row in chunk})
-        for entry_id, rows in itertools.groupby(chunk, key=_entry_id):
-            if merged is None or merged.entry_id != entry_id:
-                if merged is not None:
-                    application.finish(merged)
-                merged = known.get(entry_id) or Merged(entry_id)
-            application.take(merged, rows)
-        application.flush()
-        progress.advance(len(chunk))
+    with contextlib.closing(session.stream("rest")) as rest:
+        while chunk := rest.fetchmany(BATCH_ROWS):
+            known = application.known({row[0] for row in chunk})
+            for entry_id, rows in itertools.groupby(chunk, key=_entry_id):
+                if merged is None or merged.entry_id != entry_id:
+                    if merged is not None:
+                        application.finish(merged)
+                    merged = known.get(entry_id) or Merged(entry_id)
+                application.take(merged, rows)
+            application.flush()
+            progress.advance(len(chunk))
     if merged is not None:
         application.finish(merged)
     application.flush()
 
 
-def refused(connection: sqlite3.Connection) -> Iterator[Rejected]:
+def refused(session: Session) -> Iterator[Rejected]:
     """Yield the rows that :func:`apply` refused, in the order they came."""
-    return itertools.starmap(Rejected, connection.execute(statements()["refused"]))
+    with contextlib.closing(session.stream("refused")) as rows:
+        yield from itertools.starmap(Rejected, rows)
 
 
 def _entry_id(row: _Row) -> str:
@@ -145,12 +143,11 @@ def _entry_id(row: _Row) -> str:
 class _Application:
     """The writing side of :func:`apply`: collects rows for the statements and runs them in batches."""
 
-    def __init__(self, connection: sqlite3.Connection, destination: Destination, sequence: int) -> None:
-        self._connection = connection
-        self._sql = statements()
+    def __init__(self, session: Session, destination: Destination, sequence: int) -> None:
+        self._session = session
         self._to = destination
         self._now_us = now_us()
-        self._last_key: int = connection.execute(self._sql["last_entry_key"]).fetchone()[0]
+        self._last_key: int = session.run("last_entry_key").fetchone()[0]
         self.tally = Tally(sequence=sequence)
         self._inserts: list[_Row] = []
         self._updates: list[_Row] = []
@@ -161,13 +158,14 @@ class _Application:
 
     def copy_spooled(self, staged: Staged, progress: Progress) -> int:
         """Copy the plain case of what came in blocks; return how many rows were not and are among the single rows."""
-        if not len(staged.spool):
+        spool = staged.spool
+        if spool is None or not len(spool):
             return 0
         sources = [name for name, are in (("known_ids", self._has_entries()), ("staged_ids", staged.values > 0)) if are]
         if staged.values:
-            self._connection.execute(self._sql["index_staged"])
+            self._session.run("index_staged")
         aside = 0
-        for part in staged.spool.parts():
+        for part in spool.parts():
             not_plain = self._not_plain(part, sources)
             for columns in part.columns:
                 plain = columns
@@ -178,7 +176,7 @@ class _Application:
                 self._copy(plain)
                 progress.advance(len(plain))
         if staged.values:
-            self._connection.execute(self._sql["forget_index_staged"])
+            self._session.run("forget_index_staged")
         return aside
 
     def _not_plain(self, part: Part, sources: Sequence[str]) -> set[str]:
@@ -192,25 +190,25 @@ class _Application:
         )
         for name in sources:
             wanted = {"set_key": self._to.set_key, "entry_ids": json.dumps(ids)}
-            found.update(entry_id for (entry_id,) in self._connection.execute(self._sql[name], wanted))
+            found.update(entry_id for (entry_id,) in self._session.run(name, wanted))
         return found
 
     def _put_aside(self, columns: Columns) -> None:
         rows = ((entry_id, position, PLAIN_FACTS, *value, "") for entry_id, position, *value in columns.rows())
-        self._connection.executemany(self._sql["insert_staged"], rows)
+        self._session.run_many("insert_staged", rows)
 
     def _copy(self, columns: Columns) -> None:
-        """Make an entry of every row. SQLite unpacks the columns itself."""
+        """Make an entry of every row; the database unpacks the columns."""
         count = len(columns)
         if not count:
             return
         at = {"entry_key": self._last_key + 1, "sequence": self.tally.sequence + 1}
-        self._connection.execute(
-            self._sql["insert_spooled_entries"],
+        self._session.run(
+            "insert_spooled_entries",
             at | {"set_key": self._to.set_key, "now_us": self._now_us, "entry_ids": json.dumps(columns.entry_ids)},
         )
-        self._connection.execute(
-            self._sql["insert_spooled_values"],
+        self._session.run(
+            "insert_spooled_values",
             at
             | {
                 "algorithm": columns.algorithm,
@@ -223,7 +221,7 @@ class _Application:
         self._added(count)
 
     def _has_entries(self) -> bool:
-        found = self._connection.execute(self._sql["any_entry"], {"set_key": self._to.set_key}).fetchone()
+        found = self._session.run("any_entry", {"set_key": self._to.set_key}).fetchone()
         return bool(found[0])
 
     def _added(self, count: int) -> None:
@@ -233,30 +231,27 @@ class _Application:
         self.tally.live += count
 
     def copy_fresh(self, progress: Progress) -> int:
-        """Copy the plain case of single rows; return how many entries that were."""
-        fresh = self._connection.execute(self._sql["select_fresh"], {"set_key": self._to.set_key}).rowcount
+        """Copy the plain case of single rows; return how many values that were."""
+        self._session.run("select_fresh", {"set_key": self._to.set_key})
+        fresh, values = self._session.run("count_fresh").fetchone()
         numbers = {"entry_key": self._last_key, "sequence": self.tally.sequence}
         for after in range(0, fresh, COPY_ROWS):
-            upto = min(after + COPY_ROWS, fresh)
-            at = numbers | {"after": after, "upto": upto}
-            self._connection.execute(
-                self._sql["insert_fresh_entries"], at | {"set_key": self._to.set_key, "now_us": self._now_us}
-            )
-            self._connection.execute(self._sql["insert_fresh_values"], at)
-            progress.advance(upto - after)
+            at = numbers | {"after": after, "upto": min(after + COPY_ROWS, fresh)}
+            self._session.run("insert_fresh_entries", at | {"set_key": self._to.set_key, "now_us": self._now_us})
+            progress.advance(self._session.run("insert_fresh_values", at).rowcount)
         self._last_key += fresh
         self._added(fresh)
-        return fresh
+        return int(values)
 
     def known(self, entry_ids: set[str]) -> dict[str, Merged]:
         """Return those of the entries that the set has, with their values."""
-        rows = self._connection.execute(
-            self._sql["known_entries"], {"set_key": self._to.set_key, "entry_ids": json.dumps(list(entry_ids))}
+        rows = self._session.run(
+            "known_entries", {"set_key": self._to.set_key, "entry_ids": json.dumps(list(entry_ids))}
         )
         by_key = {row[1]: row for row in rows}
         stored: dict[int, dict[ValueKey, Stated]] = {key: {} for key in by_key}
-        for key, algorithm, value, *stated in self._connection.execute(
-            self._sql["known_values"], {"entry_keys": json.dumps(list(by_key))}
+        for key, algorithm, value, *stated in self._session.run(
+            "known_values", {"entry_keys": json.dumps(list(by_key))}
         ):
             stored[key][algorithm, value] = Stated(*stated)
         return {
@@ -345,7 +340,7 @@ class _Application:
             ("insert_refused", self._refused),
         ):
             if rows:
-                self._connection.executemany(self._sql[name], rows)
+                self._session.run_many(name, rows)
                 rows.clear()
 
     def _count(self, before: Facts | None, after: Facts) -> None:
@@ -366,6 +361,6 @@ class _Application:
         reason = (merged.facts.status_reason if merged.facts else "") or "no reason was given"
         if merged.before is None or merged.before.status != WITHDRAWN:
             return f"an earlier row of this import withdrew the entry: {reason}"
-        found = self._connection.execute(self._sql["last_withdrawal"], (self._to.set_key, merged.entry_key)).fetchone()
+        found = self._session.run("last_withdrawal", (self._to.set_key, merged.entry_key)).fetchone()
         when, who = (from_us(found[0]).date().isoformat(), found[1]) if found else ("an unknown day", "somebody")
         return f"the entry was withdrawn on {when} by {who}: {reason}; reinstate it first if that was wrong"

@@ -12,12 +12,11 @@ What this module deliberately does not do: it opens no connection and begins no 
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
 from typing import NamedTuple
 
 from hashmatch.catalog.lookups import entry_row, next_sequence, set_row
 from hashmatch.catalog.rows import event_of, event_row, from_us, now_us, opinions_from_text, opinions_to_text, set_of
-from hashmatch.catalog.schema import statements
+from hashmatch.catalog.session import Session
 from hashmatch.catalog.store import TRANSITIONS
 from hashmatch.catalog.validate import MAX_OPINIONS, check_mode_change, check_opinion
 from hashmatch.catalog.wording import shown
@@ -39,7 +38,7 @@ class Stated(NamedTuple):
     actor: str
 
 
-def decide(connection: sqlite3.Connection, decision: str, target: Target, stated: Stated) -> HashSet:
+def decide(session: Session, decision: str, target: Target, stated: Stated) -> HashSet:
     """Move an entry; return its set as it is then.
 
     Raises
@@ -51,9 +50,9 @@ def decide(connection: sqlite3.Connection, decision: str, target: Target, stated
 
     """
     allowed, after = TRANSITIONS[decision]
-    of_set = set_row(connection, target.name)
+    of_set = set_row(session, target.name)
     set_key = of_set[0]
-    entry = entry_row(connection, set_key, *target)
+    entry = entry_row(session, set_key, *target)
     before = EntryStatus(entry.status)
     if before is after:
         return set_of(of_set)
@@ -63,18 +62,17 @@ def decide(connection: sqlite3.Connection, decision: str, target: Target, stated
             "reinstate it first",
             field="entry_id",
         )
-    sql = statements()
-    row = (after.value, stated.reason, next_sequence(connection), entry.entry_key)
-    connection.execute(sql["update_status"], row)
+    row = (after.value, stated.reason, next_sequence(session), entry.entry_key)
+    session.run("update_status", row)
     gone = int(after is EntryStatus.WITHDRAWN) - int(before is EntryStatus.WITHDRAWN)
-    connection.execute(sql["update_set_counts"], (-gone, gone, set_key))
-    hash_set = set_of(set_row(connection, target.name))
+    session.run("update_set_counts", (-gone, gone, set_key))
+    hash_set = set_of(set_row(session, target.name))
     event = Event(_now(), stated.actor, stated.reason, before, after, hash_set.version)
-    _record(connection, set_key, entry.entry_key, event)
+    _record(session, set_key, entry.entry_key, event)
     return hash_set
 
 
-def vote(connection: sqlite3.Connection, target: Target, opinion: Opinion, actor: str) -> HashSet:
+def vote(session: Session, target: Target, opinion: Opinion, actor: str) -> HashSet:
     """Record an opinion; return the set as it is then.
 
     Raises
@@ -85,11 +83,10 @@ def vote(connection: sqlite3.Connection, target: Target, opinion: Opinion, actor
         See ``check_opinion``; or the party gave a later one before, or the entry has ``MAX_OPINIONS``.
 
     """
-    sql = statements()
-    of_set = set_row(connection, target.name)
+    of_set = set_row(session, target.name)
     set_key = of_set[0]
-    entry = entry_row(connection, set_key, *target)
-    algorithms = [name for (name,) in connection.execute(sql["algorithms_of_entry"], (entry.entry_key,))]
+    entry = entry_row(session, set_key, *target)
+    algorithms = [name for (name,) in session.run("algorithms_of_entry", (entry.entry_key,))]
     held = {(item.who, item.algorithm): item for item in opinions_from_text(entry.opinions)}
     kept = held.get((opinion.who, opinion.algorithm))
     given = check_opinion(opinion, algorithms, _now())
@@ -109,16 +106,16 @@ def vote(connection: sqlite3.Connection, target: Target, opinion: Opinion, actor
     if len(held) > MAX_OPINIONS:
         raise BadInput(f"{shown(target.entry_id)} has {MAX_OPINIONS} opinions, and that is the limit", field="opinion")
     text = opinions_to_text(tuple(held[key] for key in sorted(held)))
-    connection.execute(sql["update_opinions"], (text, next_sequence(connection), entry.entry_key))
-    connection.execute(sql["update_set_counts"], (0, 0, set_key))
-    hash_set = set_of(set_row(connection, target.name))
+    session.run("update_opinions", (text, next_sequence(session), entry.entry_key))
+    session.run("update_set_counts", (0, 0, set_key))
+    hash_set = set_of(set_row(session, target.name))
     said = (given.who, given.algorithm, given.at)
     event = Event(_now(), actor, given.reason, kept.stance if kept else "", given.stance, hash_set.version, *said)
-    _record(connection, set_key, entry.entry_key, event)
+    _record(session, set_key, entry.entry_key, event)
     return hash_set
 
 
-def change_mode(connection: sqlite3.Connection, name: str, mode: SetMode, stated: Stated) -> HashSet:
+def change_mode(session: Session, name: str, mode: SetMode, stated: Stated) -> HashSet:
     """Say what the hits of a set do to verdicts; return the set as it is then.
 
     Raises
@@ -129,19 +126,19 @@ def change_mode(connection: sqlite3.Connection, name: str, mode: SetMode, stated
         From ``enforced`` to ``allow`` or back in one step.
 
     """
-    row = set_row(connection, name)
+    row = set_row(session, name)
     set_key, before = row[0], set_of(row)
     if before.mode is mode:
         return before
     check_mode_change(name, before.mode, mode)
-    connection.execute(statements()["update_set_mode"], (mode.value, next_sequence(connection), set_key))
-    after = set_of(set_row(connection, name))
+    session.run("update_set_mode", (mode.value, next_sequence(session), set_key))
+    after = set_of(set_row(session, name))
     event = Event(_now(), stated.actor, stated.reason, before.mode, mode, after.version)
-    _record(connection, set_key, None, event)
+    _record(session, set_key, None, event)
     return after
 
 
-def history(connection: sqlite3.Connection, name: str, entry_id: str | None) -> tuple[Event, ...]:
+def history(session: Session, name: str, entry_id: str | None) -> tuple[Event, ...]:
     """Events of one entry, or of the set itself, oldest first.
 
     Raises
@@ -150,12 +147,12 @@ def history(connection: sqlite3.Connection, name: str, entry_id: str | None) -> 
         No such set or entry; the message suggests near names.
 
     """
-    sql, set_key = statements(), set_row(connection, name)[0]
+    set_key = set_row(session, name)[0]
     if entry_id is None:
-        rows = connection.execute(sql["events_of_set"], (set_key,))
+        rows = session.run("events_of_set", (set_key,))
     else:
-        entry_key = entry_row(connection, set_key, name, entry_id).entry_key
-        rows = connection.execute(sql["events_of_entry"], (set_key, entry_key))
+        entry_key = entry_row(session, set_key, name, entry_id).entry_key
+        rows = session.run("events_of_entry", (set_key, entry_key))
     return tuple(event_of(row) for row in rows)
 
 
@@ -163,5 +160,5 @@ def _now() -> dt.datetime:
     return from_us(now_us())
 
 
-def _record(connection: sqlite3.Connection, set_key: int, entry_key: int | None, event: Event) -> None:
-    connection.execute(statements()["insert_event"], event_row(set_key, entry_key, event))
+def _record(session: Session, set_key: int, entry_key: int | None, event: Event) -> None:
+    session.run("insert_event", event_row(set_key, entry_key, event))

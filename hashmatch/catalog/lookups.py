@@ -1,8 +1,8 @@
-"""What every change of the SQLite catalog begins with: finding the set and the entry, and the next number.
+"""What every change of a catalog begins with: finding the set and the entry, and the next number.
 
 Theory of operation
 -------------------
-All of it runs on a connection inside the caller's transaction, so that what was found still holds when it is changed.
+All of it runs on a session inside the caller's transaction, so that what was found still holds when it is changed.
 What is not there is answered with its name and near ones.
 
 What this module deliberately does not do: it begins no transaction and decides nothing.
@@ -10,10 +10,9 @@ What this module deliberately does not do: it begins no transaction and decides 
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any, NamedTuple
 
-from hashmatch.catalog.schema import statements
+from hashmatch.catalog.session import Session
 from hashmatch.catalog.wording import shown, suggestion
 from hashmatch.errors import EntryNotFound, SetNotFound
 
@@ -27,20 +26,20 @@ class EntryRow(NamedTuple):
     opinions: str
 
 
-def sequence(connection: sqlite3.Connection) -> int:
+def sequence(session: Session) -> int:
     """Return the number of the latest change."""
-    found: int = connection.execute(statements()["sequence"]).fetchone()[0]
+    found: int = session.run("sequence").fetchone()[0]
     return found
 
 
-def next_sequence(connection: sqlite3.Connection) -> int:
+def next_sequence(session: Session) -> int:
     """Give out the next number."""
-    following = sequence(connection) + 1
-    connection.execute(statements()["set_sequence"], (following,))
+    following = sequence(session) + 1
+    session.run("set_sequence", (following,))
     return following
 
 
-def set_row(connection: sqlite3.Connection, name: str) -> tuple[Any, ...]:
+def set_row(session: Session, name: str) -> tuple[Any, ...]:
     """Return the row of a set, its key first.
 
     Raises
@@ -49,17 +48,16 @@ def set_row(connection: sqlite3.Connection, name: str) -> tuple[Any, ...]:
         None of that name; the message suggests near names.
 
     """
-    sql = statements()
-    row: tuple[Any, ...] | None = connection.execute(sql["set_by_name"], (name,)).fetchone()
+    row: tuple[Any, ...] | None = session.run("set_by_name", (name,)).fetchone()
     if row is None:
-        names = [other[2] for other in connection.execute(sql["sets"])]
+        names = [other[2] for other in session.run("sets")]
         raise SetNotFound(
             f"no hash set {shown(name)}{suggestion(name, names)}; `hashmatch hashset list` shows all", field="name"
         )
     return row
 
 
-def entry_row(connection: sqlite3.Connection, set_key: int, name: str, entry_id: str) -> EntryRow:
+def entry_row(session: Session, set_key: int, name: str, entry_id: str) -> EntryRow:
     """Return the row of an entry of the set ``name``.
 
     Raises
@@ -68,10 +66,9 @@ def entry_row(connection: sqlite3.Connection, set_key: int, name: str, entry_id:
         None of that id; the message suggests near ones.
 
     """
-    sql = statements()
-    row = connection.execute(sql["entry_by_id"], (set_key, entry_id)).fetchone()
+    row = session.run("entry_by_id", (set_key, entry_id)).fetchone()
     if row is None:
-        near = connection.execute(sql["entry_ids_near"], {"set_key": set_key, "entry_id": entry_id})
+        near = session.run("entry_ids_near", {"set_key": set_key, "entry_id": entry_id})
         also = suggestion(entry_id, (other for (other,) in near))
         raise EntryNotFound(f"hash set {name!r} has no entry {shown(entry_id)}{also}", field="entry_id")
     return EntryRow(*row)

@@ -16,10 +16,10 @@ import datetime as dt
 import functools
 import itertools
 import json
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
+from hashmatch.catalog.session import Rows
 from hashmatch.errors import CatalogCorrupt
 from hashmatch.model import (
     Entry,
@@ -38,7 +38,7 @@ from hashmatch.model import (
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 _ROWS_AT_ONCE = 1_000
-"""Rows fetched from SQLite in one go; bounds memory, and spares a call per row."""
+"""Rows fetched in one go; bounds memory, and spares a call per row."""
 
 
 def now_us() -> int:
@@ -162,7 +162,7 @@ def event_row(set_key: int, entry_key: int | None, event: Event) -> tuple[Any, .
     return (set_key, entry_key, *decided, event.who, event.algorithm, said_at_us)
 
 
-def entries_of(cursor: sqlite3.Cursor) -> Iterator[tuple[int, int, Entry]]:
+def entries_of(cursor: Rows) -> Iterator[tuple[int, int, Entry]]:
     """Fold the rows of ``entries_of_set``, ``entries_since`` or ``entry_by_key`` into ``(sequence, set_key, entry)``.
 
     Raises

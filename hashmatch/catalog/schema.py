@@ -22,6 +22,7 @@ import sqlite3
 import types
 from collections.abc import Iterator, Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from hashmatch.errors import CatalogCorrupt
@@ -29,6 +30,7 @@ from hashmatch.errors import CatalogCorrupt
 APPLICATION_ID = 0x68_6D_63_61
 """``hmca`` in ASCII; `file` and SQLite's own tools show it."""
 
+_FOLDER = resources.files(__package__) / "sql"
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _MIGRATION = re.compile(r"^(\d{4})-[\w-]+\.sql$")
 
@@ -36,16 +38,24 @@ _MIGRATION = re.compile(r"^(\d{4})-[\w-]+\.sql$")
 @functools.cache
 def statements() -> Mapping[str, str]:
     """Every statement of ``sql/statements.sql`` by its name, comments stripped."""
-    text = (resources.files(__package__) / "sql" / "statements.sql").read_text(encoding="utf-8")
-    parts = _NAME.split(text)
-    bodies = zip(parts[1::2], parts[2::2], strict=True)
-    return types.MappingProxyType({name: "\n".join(_code_lines(body)) for name, body in bodies})
+    return statements_in(_FOLDER / "statements.sql")
 
 
 @functools.cache
 def migrations() -> tuple[str, ...]:
     """Texts of the migrations, oldest first; ``migrations()[n]`` leads from version n to n + 1."""
-    folder = resources.files(__package__) / "sql"
+    return migrations_in(_FOLDER)
+
+
+def statements_in(file: Traversable) -> Mapping[str, str]:
+    """Every statement of a file by its name, comments stripped."""
+    parts = _NAME.split(file.read_text(encoding="utf-8"))
+    bodies = zip(parts[1::2], parts[2::2], strict=True)
+    return types.MappingProxyType({name: "\n".join(_code_lines(body)) for name, body in bodies})
+
+
+def migrations_in(folder: Traversable) -> tuple[str, ...]:
+    """Texts of the migrations in a folder, in the order of their numbers."""
     numbered = sorted((int(match[1]), item) for item in folder.iterdir() if (match := _MIGRATION.match(item.name)))
     return tuple(item.read_text(encoding="utf-8") for _, item in numbered)
 

@@ -2,12 +2,9 @@
 
 Theory of operation
 -------------------
-Every change runs in one ``BEGIN IMMEDIATE`` transaction that also raises the catalog's sequence and the set's version;
-what a method returned is on disk (``connections`` says how). Streams (``entries``, ``changes``) own a connection in a
-read transaction: they show one moment, however long they take, and neither wait for writers nor hold them up. Names are
-checked when a stream is asked for, not when it is first read.
-
-Every method may be called from any thread; the service does so through ``asyncio.to_thread``.
+``relational`` has everything that a catalog does; here is how its sessions are had. A write is one ``BEGIN IMMEDIATE``
+transaction, and what it committed is on disk (``connections`` says how). An import stages its rows on a connection of
+its own, whose temporary tables vanish with it.
 
 What this module deliberately does not do: it notices no change by itself. Followers ask :meth:`SqliteCatalog.sequence`.
 """
@@ -15,30 +12,45 @@ What this module deliberately does not do: it notices no change by itself. Follo
 from __future__ import annotations
 
 import contextlib
-import heapq
 import sqlite3
-import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from hashmatch.catalog import applying, deciding, lookups, schema, staging
-from hashmatch.catalog.connections import BUSY_TIMEOUT_S, PREPARED, Connections, mapped
-from hashmatch.catalog.deciding import Stated, Target
-from hashmatch.catalog.lookups import entry_row, next_sequence, set_row
-from hashmatch.catalog.rows import entries_of, now_us, set_of
-from hashmatch.catalog.schema import migrate, statements
+from hashmatch.catalog import schema, staging
+from hashmatch.catalog.connections import BUSY_TIMEOUT_S, PREPARED, Connections, mapped, transaction
+from hashmatch.catalog.relational import RelationalCatalog
+from hashmatch.catalog.schema import migrate
+from hashmatch.catalog.session import Parameters, Row, Session
 from hashmatch.catalog.spool import Spool
-from hashmatch.catalog.store import IMPORT_ACTOR, CatalogCounts
-from hashmatch.catalog.stream import Stream
-from hashmatch.catalog.validate import check_bookmark, check_set, check_stated
-from hashmatch.errors import SetExists
-from hashmatch.model import Change, Entry, Event, HarmDomain, HashSet, ImportResult, Opinion, Rejected, Row, SetMode
-from hashmatch.progress import SILENT, Progress
 
 
-class SqliteCatalog:
+class SqliteSession:
+    """A connection and the statements of ``sql/statements.sql``."""
+
+    __slots__ = ("_sql", "connection")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._sql = schema.statements()
+
+    def __repr__(self) -> str:
+        return f"SqliteSession({self.connection!r})"
+
+    def run(self, statement: str, parameters: Parameters = (), /) -> sqlite3.Cursor:
+        """Run a statement."""
+        return self.connection.execute(self._sql[statement], parameters)
+
+    def run_many(self, statement: str, rows: Iterable[Row], /) -> None:
+        """Run a statement once per row."""
+        self.connection.executemany(self._sql[statement], rows)
+
+    def stream(self, statement: str, parameters: Parameters = (), /) -> sqlite3.Cursor:
+        """Run a statement; SQLite fetches rows as they are asked for in any case."""
+        return self.connection.execute(self._sql[statement], parameters)
+
+
+class SqliteCatalog(RelationalCatalog):
     """A :class:`~hashmatch.catalog.store.Catalog` in one file.
 
     Made by :meth:`open`; a context manager.
@@ -46,7 +58,6 @@ class SqliteCatalog:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._sql = statements()
 
     @classmethod
     def open(cls, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Self:
@@ -79,346 +90,43 @@ class SqliteCatalog:
     def __repr__(self) -> str:
         return f"SqliteCatalog({self._connections!r})"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Let go of the file; streams already handed out may still be read. Safe to call twice."""
         self._connections.close()
 
-    # --- sets ----------------------------------------------------------------------------------------------------
+    # --- what RelationalCatalog asks for -------------------------------------------------------------------------
 
-    def create_set(
-        self,
-        name: str,
-        domain: HarmDomain,
-        *,
-        owner: str = "",
-        source: str = "",
-        jurisdiction: str = "",
-        terms: str = "",
-        description: str = "",
-        mode: SetMode = SetMode.ENFORCED,
-    ) -> HashSet:
-        """Make an empty set at version 1.
-
-        Raises
-        ------
-        BadInput
-            The name is no name, or a text is too long or holds control characters.
-        SetExists
-            There is a set of that name.
-
-        """
-        check_set(
-            name, owner=owner, source=source, jurisdiction=jurisdiction, terms=terms, description=description
-        )  # fmt: skip
-        with self._connections.writing() as connection:
-            if connection.execute(self._sql["set_by_name"], (name,)).fetchone() is not None:
-                raise SetExists(
-                    f"a hash set {name!r} exists already; import into it, or choose another name", field="name"
-                )
-            numbers = (now_us(), next_sequence(connection))
-            texts = (name, domain.value, owner, source, jurisdiction, terms, description, mode.value)
-            connection.execute(self._sql["insert_set"], (str(uuid.uuid4()), *texts, *numbers))
-            return set_of(set_row(connection, name))
-
-    def sets(self) -> tuple[HashSet, ...]:
-        """Every set, in name order."""
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Session]:
         with self._connections.reading() as connection:
-            return tuple(set_of(row) for row in connection.execute(self._sql["sets"]))
+            yield SqliteSession(connection)
 
-    def get_set(self, name: str) -> HashSet:
-        """One set.
+    @contextlib.contextmanager
+    def _writing(self, session: SqliteSession | None = None) -> Iterator[Session]:
+        with self._connections.writing(None if session is None else session.connection) as connection:
+            yield SqliteSession(connection)
 
-        Raises
-        ------
-        SetNotFound
-            None of that name; the message suggests near names.
-
-        """
-        with self._connections.reading() as connection:
-            return set_of(set_row(connection, name))
-
-    def set_mode(self, name: str, mode: SetMode, *, reason: str, actor: str) -> HashSet:
-        """Let hits of a set change verdicts, only be reported, or suppress others.
-
-        Raises
-        ------
-        SetNotFound
-            None of that name.
-        BadInput
-            No reason or no actor, or from ``enforced`` to ``allow`` or back in one step.
-
-        """
-        check_stated(reason=reason, actor=actor)
-        with self._connections.writing() as connection:
-            return deciding.change_mode(connection, name, mode, Stated(reason, actor))
-
-    def counts(self) -> CatalogCounts:
-        """Count what the whole catalog holds."""
-        with self._connections.reading() as connection:
-            hash_sets, entries, withdrawn = connection.execute(self._sql["counts"]).fetchone()
-            return CatalogCounts(hash_sets, entries, withdrawn, lookups.sequence(connection))
-
-    # --- entries -------------------------------------------------------------------------------------------------
-
-    def import_entries(
-        self,
-        name: str,
-        rows: Iterable[Row],
-        *,
-        progress: Progress = SILENT,
-        on_rejected: Callable[[Rejected], None] | None = None,
-        actor: str = IMPORT_ACTOR,
-    ) -> ImportResult:
-        """Merge entries into a set: all or, when anything raises, nothing.
-
-        ``rows`` is read to its end before the write lock is taken, at constant memory whatever its length; rows of one
-        entry_id become one entry in the order of their positions (``merge`` has the rules). An import that changes
-        nothing leaves the version alone.
-
-        Parameters
-        ----------
-        name : str
-            The set.
-        rows : iterable of Entry, Rejected or EntryBlock
-            What a reader of ``exchange`` yields, or entries from the wire.
-        progress : Progress
-            Watches two pieces of work, reading and storing.
-        on_rejected : callable, optional
-            Gets every rejected row, those that contradict a withdrawal after the commit; the result keeps the first.
-        actor : str
-            Who imports; named in the history of entries that arrive disputed or withdrawn.
-
-        Raises
-        ------
-        SetNotFound
-            Before the first row is read.
-        BadInput
-            No actor.
-        CatalogCorrupt, CatalogUnavailable
-            The database failed; nothing was imported.
-
-        """
-        check_stated(actor=actor)
-        self.get_set(name)
-        rejections = staging.Rejections(on_rejected)
+    @contextlib.contextmanager
+    def _staging(self) -> Iterator[tuple[Session, Spool | None]]:
         path = self._connections.path
         connecting = contextlib.closing(self._connections.connect(PREPARED))
-        with connecting as connection, Spool(path.parent) as spool, mapped(path):
-            with _watched(progress, f"reading rows for {name}", None, "rows"):
-                staged = staging.stage(connection, spool, rows, rejections, progress)
-            with _watched(progress, f"storing {name}", len(staged), "values"), self._connections.writing(connection):
-                tally, hash_set = applying.into_set(connection, name, actor, staged, progress)
-            for rejected in applying.refused(connection):
-                rejections.add(rejected)
-        return ImportResult(
-            hash_set, tally.added, tally.updated, tally.unchanged, rejections.count, tuple(rejections.kept)
-        )  # fmt: skip
+        with connecting as connection, Spool(path.parent) as spool, self._mapped():
+            session = SqliteSession(connection)
+            for table in staging.TABLES:
+                session.run(table)
+            yield session, spool
 
-    def entries(self, name: str) -> Stream[Entry]:
-        """Every entry of a set, withdrawn ones included, in entry_id order, as of one version.
+    def _filling(self, session: SqliteSession) -> contextlib.AbstractContextManager[None]:
+        return transaction(session.connection, "DEFERRED")
 
-        Raises
-        ------
-        SetNotFound
-            At once, not at the first entry.
+    def _take_reader(self) -> SqliteSession:
+        return SqliteSession(self._connections.take_reader())
 
-        """
-        connection = self._connections.take_reader()
-        try:
-            with mapped(self._connections.path):
-                set_key = set_row(connection, name)[0]
-        except BaseException:
-            self._connections.give_back(connection)
-            raise
-        rows = self._read(connection, "entries_of_set", set_key)
-        return Stream((entry for _, _, entry in rows), self._release(connection, rows))
+    def _give_back(self, session: SqliteSession) -> None:
+        self._connections.give_back(session.connection)
 
-    def get_entry(self, name: str, entry_id: str) -> Entry:
-        """One entry, withdrawn or not, with the opinions that hold.
-
-        Raises
-        ------
-        SetNotFound, EntryNotFound
-            No such set or entry; the message suggests near names.
-
-        """
-        with self._connections.reading() as connection:
-            entry_key = entry_row(connection, set_row(connection, name)[0], name, entry_id).entry_key
-            ((_, _, entry),) = entries_of(connection.execute(self._sql["entry_by_key"], (entry_key,)))
-            return entry
-
-    def _read(
-        self, connection: sqlite3.Connection, statement: str, key: int
-    ) -> Generator[tuple[int, int, Entry], None, None]:
-        with mapped(self._connections.path), contextlib.closing(connection.cursor()) as cursor:
-            yield from entries_of(cursor.execute(self._sql[statement], (key,)))
-
-    def _release(self, connection: sqlite3.Connection, rows: Generator[Any, None, None]) -> Callable[[], None]:
-        """Return what a stream does at its end: an open cursor would keep the connection on the old moment."""
-
-        def release() -> None:
-            rows.close()
-            self._connections.give_back(connection)
-
-        return release
-
-    # --- opinions ------------------------------------------------------------------------------------------------
-
-    def withdraw(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
-        """Stop an entry from matching; it stays in the catalog with the reason.
-
-        Raises
-        ------
-        SetNotFound, EntryNotFound
-            No such set or entry; the message suggests near names.
-        BadInput
-            No reason or no actor.
-
-        """
-        return self._decide("withdraw", name, entry_id, reason, actor)
-
-    def dispute(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
-        """Let an entry match for review only.
-
-        Raises
-        ------
-        SetNotFound, EntryNotFound
-            No such set or entry; the message suggests near names.
-        BadInput
-            No reason or no actor, or the entry is withdrawn.
-
-        """
-        return self._decide("dispute", name, entry_id, reason, actor)
-
-    def quarantine(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
-        """Let an entry be reported without changing a verdict.
-
-        Raises
-        ------
-        SetNotFound, EntryNotFound
-            No such set or entry; the message suggests near names.
-        BadInput
-            No reason or no actor, or the entry is withdrawn.
-
-        """
-        return self._decide("quarantine", name, entry_id, reason, actor)
-
-    def reinstate(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
-        """Undo a dispute, a quarantine or a withdrawal.
-
-        Raises
-        ------
-        SetNotFound, EntryNotFound
-            No such set or entry; the message suggests near names.
-        BadInput
-            No reason or no actor.
-
-        """
-        return self._decide("reinstate", name, entry_id, reason, actor)
-
-    def vote(self, name: str, entry_id: str, opinion: Opinion, *, actor: str) -> HashSet:
-        """Record what a party thinks of an entry; it takes the place of what it thought before, and moves nothing.
-
-        Parameters
-        ----------
-        name, entry_id : str
-            The entry, whatever its status.
-        opinion : Opinion
-            Needs a reason; dated now when it brings no date.
-        actor : str
-            Who records it.
-
-        Raises
-        ------
-        SetNotFound, EntryNotFound
-            No such set or entry; the message suggests near names.
-        BadInput
-            It does not say who or why, is of a hash that the entry does not have, or is older than what the same party
-            said before; or the entry has as many opinions as an entry may have.
-
-        """
-        check_stated(actor=actor)
-        with self._connections.writing() as connection:
-            return deciding.vote(connection, Target(name, entry_id), opinion, actor)
-
-    def _decide(self, decision: str, name: str, entry_id: str, reason: str, actor: str) -> HashSet:
-        check_stated(reason=reason, actor=actor)
-        with self._connections.writing() as connection:
-            return deciding.decide(connection, decision, Target(name, entry_id), Stated(reason, actor))
-
-    def history(self, name: str, entry_id: str | None = None) -> tuple[Event, ...]:
-        """Events of one entry, or of the set itself, oldest first.
-
-        Raises
-        ------
-        SetNotFound, EntryNotFound
-            No such set or entry; the message suggests near names.
-
-        """
-        with self._connections.reading() as connection:
-            return deciding.history(connection, name, entry_id)
-
-    # --- bookmarks -----------------------------------------------------------------------------------------------
-
-    def bookmark(self, kind: str, name: str) -> str:
-        """Return one text; empty when there is none."""
-        with self._connections.reading() as connection:
-            row = connection.execute(self._sql["bookmark"], (kind, name)).fetchone()
-            return row[0] if row else ""
-
-    def bookmarks(self, kind: str) -> Mapping[str, str]:
-        """Every text of one kind, by name, in name order."""
-        with self._connections.reading() as connection:
-            return dict(connection.execute(self._sql["bookmarks"], (kind,)))
-
-    def set_bookmark(self, kind: str, name: str, text: str) -> None:
-        """Keep a text in place of the one before; an empty one forgets it.
-
-        Raises
-        ------
-        BadInput
-            No kind or no name, or a text that is too long.
-
-        """
-        check_bookmark(kind, name, text)
-        with self._connections.writing() as connection:
-            if text:
-                connection.execute(self._sql["upsert_bookmark"], (kind, name, text))
-            else:
-                connection.execute(self._sql["delete_bookmark"], (kind, name))
-
-    # --- the change feed -----------------------------------------------------------------------------------------
-
-    def sequence(self) -> int:
-        """Return the number of the latest change."""
-        with self._connections.reading() as connection:
-            return lookups.sequence(connection)
-
-    def changes(self, since: int) -> Stream[Change]:
-        """Latest state of all sets and entries that changed after ``since``, oldest change first, as of one moment."""
-        connection = self._connections.take_reader()
-        try:
-            with mapped(self._connections.path):
-                set_rows = connection.execute(self._sql["sets"]).fetchall()
-            sets = {row[0]: set_of(row) for row in set_rows}
-        except BaseException:
-            self._connections.give_back(connection)
-            raise
-        of_sets = (
-            Change(row[-1], sets[row[0]]) for row in sorted(set_rows, key=lambda row: row[-1]) if row[-1] > since
-        )
-        rows = self._read(connection, "entries_since", since)
-        of_entries = (Change(sequence, sets[set_key], entry) for sequence, set_key, entry in rows)
-        values = heapq.merge(of_sets, of_entries, key=lambda change: change.sequence)
-        return Stream(values, self._release(connection, rows))
+    def _mapped(self) -> contextlib.AbstractContextManager[None]:
+        return mapped(self._connections.path)
 
     # --- integrity -----------------------------------------------------------------------------------------------
 
@@ -433,12 +141,3 @@ class SqliteCatalog:
         """
         with self._connections.reading() as connection:
             schema.verify(connection, self._connections.path)
-
-
-@contextlib.contextmanager
-def _watched(progress: Progress, description: str, total: int | None, unit: str) -> Iterator[None]:
-    progress.start(description, total, unit)
-    try:
-        yield
-    finally:
-        progress.finish()

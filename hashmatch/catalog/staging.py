@@ -5,11 +5,12 @@ Theory of operation
 Rows come as fast as their sender sends them, so the catalog's write lock must not be held while they do. Each row is
 checked; each value of a good one becomes a row of the temporary table ``staged``, and so does the lack of any of a
 tombstone. What a row says apart from its values (labels, provenance, status, opinions) is the same for long stretches
-of a list, so it is checked, converted and stored once per stretch, in ``facts``. SQLite keeps both tables in an
+of a list, so it is checked, converted and stored once per stretch, in ``facts``. Databases keep both tables in an
 unlinked file: memory use does not grow with the import, and a killed process leaves nothing behind.
 
-Blocks take a shorter way. Those of their rows that the rules may object to are taken out and go the way of single rows;
-all others are good by a few checks of whole columns, and go as columns into a ``spool``, which sorts them.
+Blocks take a shorter way, where the backend has a spool. Those of their rows that the rules may object to are taken out
+and go the way of single rows; all others are good by a few checks of whole columns, and go as columns into the spool,
+which sorts them.
 
 What this module deliberately does not do: it does not look at what the catalog holds; ``applying`` does.
 """
@@ -17,7 +18,6 @@ What this module deliberately does not do: it does not look at what the catalog 
 from __future__ import annotations
 
 import itertools
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 
 from hashmatch.catalog.rows import labels_to_text, opinions_to_text, to_us
-from hashmatch.catalog.schema import statements
+from hashmatch.catalog.session import Session
 from hashmatch.catalog.spool import Columns, Spool
 from hashmatch.catalog.validate import MAX_ID_CHARS, EntryRules
-from hashmatch.model import REJECTIONS_KEPT, UNSTATED_QUALITY, Entry, EntryBlock, EntryStatus, Rejected, Row
+from hashmatch.model import REJECTIONS_KEPT, UNSTATED_QUALITY, Entry, EntryBlock, EntryStatus, Rejected, Row, unfolded
 from hashmatch.progress import Progress
 
 BATCH_ROWS = 2_000
@@ -37,7 +37,7 @@ BATCH_ROWS = 2_000
 PLAIN_FACTS = 0
 """Key in ``facts`` of what rows of blocks say of their entries: nothing."""
 
-_TABLES = ("create_facts", "create_staged", "create_fresh", "create_rest", "create_refused")
+TABLES = ("create_facts", "create_staged", "create_fresh", "create_rest", "create_refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class Staged:
     """What :func:`stage` made of the rows: how many rows of ``staged``, the spool, and the list version stated last."""
 
     values: int
-    spool: Spool
+    spool: Spool | None
     list_version: str
 
     def __len__(self) -> int:
-        return self.values + len(self.spool)
+        return self.values + (0 if self.spool is None else len(self.spool))
 
 
 @dataclass(slots=True)
@@ -70,16 +70,16 @@ class Rejections:
 
 
 def stage(
-    connection: sqlite3.Connection, spool: Spool, rows: Iterable[Row], rejections: Rejections, progress: Progress
+    session: Session, spool: Spool | None, rows: Iterable[Row], rejections: Rejections, progress: Progress
 ) -> Staged:
     """Check the rows and put the good ones into the temporary tables and the spool.
 
     Parameters
     ----------
-    connection : sqlite3.Connection
-        The import's own, outside any transaction: the temporary tables live as long as it does.
-    spool : Spool
-        Empty.
+    session : Session
+        The import's own, with empty staging tables (``TABLES``).
+    spool : Spool or None
+        Empty; None for a backend to which blocks are rows as well.
     rows : iterable of Entry, Rejected or EntryBlock
         Read once; single ones in batches of ``BATCH_ROWS``.
     rejections : Rejections
@@ -88,15 +88,11 @@ def stage(
         Advanced once per batch or block, in rows.
 
     """
-    sql = statements()
-    for table in _TABLES:
-        connection.execute(sql[table])
     rules = EntryRules()
     stretch = _Stretch(rules)
-    singles = _sorted_out(rows, rules, spool, progress)
+    singles = enumerate(unfolded(rows)) if spool is None else _sorted_out(rows, rules, spool, progress)
     staged = 0
-    connection.execute("BEGIN DEFERRED")
-    connection.execute(sql["insert_facts"], (PLAIN_FACTS, EntryStatus.ACTIVE.value, *[""] * 8, None))
+    session.run_many("insert_facts", [(PLAIN_FACTS, EntryStatus.ACTIVE.value, *[""] * 8, None)])
     while batch := list(itertools.islice(singles, BATCH_ROWS)):
         values: list[tuple[Any, ...]] = []
         for index, row in batch:
@@ -106,11 +102,10 @@ def stage(
             position = index if row.position is None else row.position
             if refusal := stretch.convert(row, position, values):
                 rejections.add(refusal)
-        connection.executemany(sql["insert_facts"], stretch.new_facts())
-        connection.executemany(sql["insert_staged"], values)
+        session.run_many("insert_facts", stretch.new_facts())
+        session.run_many("insert_staged", values)
         staged += len(values)
         progress.advance(len(batch))
-    connection.execute("COMMIT")
     return Staged(staged, spool, stretch.list_version)
 
 

@@ -20,10 +20,12 @@ What this module deliberately does not do: it names no backend.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
+from hashmatch.catalog.stream import Stream
 from hashmatch.model import (
     Change,
     Entry,
@@ -97,7 +99,7 @@ class EntryStore(Protocol):
     ) -> ImportResult:
         """Merge entries into a set in one transaction, rows of one entry by position; raises SetNotFound."""
 
-    def entries(self, name: str) -> Iterator[Entry]:
+    def entries(self, name: str) -> Stream[Entry]:
         """Every entry of a set, in entry_id order, as of one version; raises SetNotFound at once."""
 
     def get_entry(self, name: str, entry_id: str) -> Entry:
@@ -148,12 +150,43 @@ class ChangeFeed(Protocol):
     def sequence(self) -> int:
         """Return the number of the latest change; cheap enough to ask several times a second."""
 
-    def changes(self, since: int) -> Iterator[Change]:
+    def changes(self, since: int) -> Stream[Change]:
         """Latest state of all that changed after ``since``, oldest change first, as of one moment."""
+
+    def watch(self, wake: Callable[[], None]) -> Watch:
+        """Call ``wake`` from some thread at each commit, where the backend announces them; it must not block."""
+
+
+class Watch(Protocol):
+    """What a follower is told of commits. Followers poll as well: nothing depends on an announcement."""
+
+    @property
+    def announced(self) -> bool:
+        """Whether commits are announced at the moment."""
+
+    def close(self) -> None:
+        """Call ``wake`` no more. Safe to call twice."""
+
+
+class Unannounced:
+    """The :class:`Watch` of a backend that announces nothing."""
+
+    announced = False
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class Catalog(SetStore, EntryStore, Opinions, Bookmarks, ChangeFeed, Protocol):
-    """All of it."""
+    """All of it. A context manager."""
+
+    def __enter__(self) -> Self:
+        """Return the catalog."""
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Close it."""
 
     def close(self) -> None:
         """Let go of the database; streams already handed out may still be read."""

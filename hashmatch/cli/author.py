@@ -49,7 +49,7 @@ from hashmatch.model import (
 )
 
 if TYPE_CHECKING:
-    from hashmatch.catalog.sqlite import SqliteCatalog
+    from hashmatch.catalog.store import Catalog
     from hashmatch.progress import Progress
 
 ALGORITHMS = "pdq,md5,sha1,sha256"
@@ -229,7 +229,7 @@ class Order:
         from hashmatch.cli.hashset import open_catalog
 
         target = transfer.Target(self.set_name or "", HarmDomain(self.domain) if self.domain else None, make=self.make)
-        catalog: SqliteCatalog
+        catalog: Catalog
         with open_catalog(options, make=self.make) as catalog:
             target.prepare(catalog)
             result = catalog.import_entries(target.name, source)

@@ -147,13 +147,16 @@ def detect(options: GlobalOptions, paths: tuple[str, ...], server: str | None, s
     Exit codes: 0 nothing matched, 1 something matched, surely or possibly (even if something else was skipped),
     3 nothing matched and something was not checked, 2 bad input, among it that no path exists, 4 service.
     """
+    from hashmatch.catalog.opening import open_catalog
+
     check(paths)
     config = options.load_config()
     searched = frozenset(sets) or None
     output = Output(options)
     with output.progress() as progress:
         if server is None:
-            opening = _in_process(config, options.existing_catalog().parent, searched, progress)
+            open_catalog(config.catalog, options.data_dir, make=False).close()
+            opening = _in_process(config, options.data_dir, searched, progress)
             at_once = workers_of(config.sandbox)
         else:
             opening, at_once = _at_server(server, searched), CALLS_AT_ONCE

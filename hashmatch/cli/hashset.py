@@ -31,7 +31,7 @@ from hashmatch.errors import BadInput, ExitCode
 from hashmatch.model import Entry, EntryStatus, HarmDomain, HashSet, Opinion, SetMode
 
 if TYPE_CHECKING:
-    from hashmatch.catalog.sqlite import SqliteCatalog
+    from hashmatch.catalog.store import Catalog
 
 SET_FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -108,24 +108,26 @@ def _path_option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
     return click.option(*names, type=click.Path(path_type=Path), metavar="FILE", **attributes)
 
 
-def open_catalog(options: GlobalOptions, *, make: bool = False) -> SqliteCatalog:
-    """Open the embedded catalog; ``make`` creates it and the data directory when there is none yet.
+def open_catalog(options: GlobalOptions, *, make: bool = False) -> Catalog:
+    """Open the catalog that the configuration names; ``make`` creates it (and the data directory) when there is none.
 
     Raises
     ------
     BadInput
         When there is none and ``make`` is False.
+    BadConfig
+        When the configuration is not valid.
     CatalogCorrupt, CatalogUnavailable
         When it cannot be used.
 
     """
-    if make:
+    config = options.load_config().catalog
+    if make and not config.url:
         options.make_data_dir()
-    path = options.catalog_path if make else options.existing_catalog()
 
-    from hashmatch.catalog.sqlite import SqliteCatalog
+    from hashmatch.catalog.opening import open_catalog as open_configured
 
-    return SqliteCatalog.open(path)
+    return open_configured(config, options.data_dir, make=make)
 
 
 @click.group(cls=Group)

@@ -32,9 +32,6 @@ R = TypeVar("R")
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-CATALOG_NAME = "catalog.sqlite3"
-"""File name of the embedded catalog inside the data directory."""
-
 _META_KEY = "hashmatch.cli.options"
 
 
@@ -48,11 +45,6 @@ class GlobalOptions:
     quiet: bool = False
     log_level: str = "warning"
 
-    @property
-    def catalog_path(self) -> Path:
-        """Where the embedded catalog lies, whether or not it exists."""
-        return self.data_dir / CATALOG_NAME
-
     def load_config(self) -> config.Config:
         """Read the configuration: defaults, then the file, then the environment.
 
@@ -63,23 +55,6 @@ class GlobalOptions:
 
         """
         return config.load(self.config_path)
-
-    def existing_catalog(self) -> Path:
-        """Path of the embedded catalog, for commands that only make sense when there is one.
-
-        Raises
-        ------
-        BadInput
-            When the data directory holds no catalog, so that a mistyped ``--data`` is not answered with "no match".
-
-        """
-        if not self.catalog_path.is_file():
-            raise BadInput(
-                f"{self.data_dir} holds no catalog; `hashmatch hashset create NAME --domain DOMAIN` makes one, "
-                f"--data or HASHMATCH_DATA names another directory",
-                field="data",
-            )
-        return self.catalog_path
 
     def make_data_dir(self) -> Path:
         """Make sure that the data directory exists, readable by its owner only.

@@ -104,7 +104,7 @@ def rescan(
     with output.progress() as progress, opened_for_reading(file) as (stream, _):
         job = Job(read(stream), batch)
         opening = (
-            _in_process(config, options.existing_catalog(), since, searched, progress)
+            _in_process(config, options.data_dir, since, searched, progress)
             if server is None
             else _at_server(server, since, searched)
         )
@@ -240,10 +240,10 @@ class _Local:
 
 @contextlib.asynccontextmanager
 async def _in_process(
-    config: Config, catalog_path: Path, since: str, sets: frozenset[str] | None, progress: Progress
+    config: Config, data_dir: Path, since: str, sets: frozenset[str] | None, progress: Progress
 ) -> AsyncIterator[Looks]:
     """Catalog and index in this process, for as long as the command runs; no workers."""
-    from hashmatch.catalog.sqlite import SqliteCatalog
+    from hashmatch.catalog.opening import open_catalog
     from hashmatch.index.live import LiveIndex
     from hashmatch.matching.engine import Engine
     from hashmatch.publish import Publisher
@@ -252,8 +252,8 @@ async def _in_process(
 
     index = LiveIndex()
     with contextlib.ExitStack() as closing:
-        catalog = closing.enter_context(SqliteCatalog.open(catalog_path))
-        publisher = Publisher(catalog, index, catalog_path.parent / SEGMENTS, config.index)
+        catalog = closing.enter_context(open_catalog(config.catalog, data_dir, make=False))
+        publisher = Publisher(catalog, index, data_dir / SEGMENTS, config.index)
         closing.callback(publisher.close)
         await asyncio.to_thread(publisher.start, progress)
         never_started = WorkerPool(config.decode, config.sandbox)

@@ -24,7 +24,7 @@ import click
 from hashmatch import __version__
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output, Styled
-from hashmatch.errors import ExitCode, HashmatchError
+from hashmatch.errors import BadConfig, BadInput, ExitCode, HashmatchError
 
 if TYPE_CHECKING:
     from hashmatch.config import Config
@@ -43,6 +43,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "index": "with `--server` what is being searched; without, the newest `snapshot`, its `sequence` and whether "
         "it `verified`",
         "quarantined": "entries that the flood guard put into quarantine: `set`, `entry_id`, `at`, `reason`",
+        "follower": "how far the server's index may lag: `behind` changes, `lag_ms` since it was known to hold all, "
+        "whether changes are `announced`, and the `error` if it cannot follow; null without `--server`",
         "sandbox": "`confined`, and each of the `protections` with `active` and `detail`",
     }
 )
@@ -98,6 +100,7 @@ def of_server(server: str, said: ServiceStatus) -> Record:
         "catalog": {"hash_sets": said.hash_sets, "entries": said.entries},
         "index": {**index, "values": dict(said.index.values)},
         "quarantined": [_quarantined(item) for item in said.quarantined],
+        "follower": dataclasses.asdict(said.follower),
         "sandbox": {**workers, "protections": _protections(said.workers.protections)},
     }
 
@@ -108,7 +111,7 @@ def _look(options: GlobalOptions) -> tuple[Record, ExitCode]:
     from hashmatch.service.runtime import LIBRARIES
 
     config = options.load_config()
-    catalog, in_quarantine, catalog_code = _catalog(options)
+    catalog, in_quarantine, catalog_code = _catalog(options, config)
     index, index_code = _snapshot(options)
     sandbox, sandbox_code = asyncio.run(_sandbox(config))
     record: Record = {
@@ -121,23 +124,25 @@ def _look(options: GlobalOptions) -> tuple[Record, ExitCode]:
         "catalog": catalog,
         "index": index,
         "quarantined": in_quarantine,
+        "follower": None,
         "sandbox": sandbox,
     }
     return record, max(catalog_code, index_code, sandbox_code)
 
 
-def _catalog(options: GlobalOptions) -> tuple[Record, list[Record], ExitCode]:
+def _catalog(options: GlobalOptions, config: Config) -> tuple[Record, list[Record], ExitCode]:
     """Open and count the catalog, with what is in quarantine; none yet is no failure, a server makes one."""
-    if not options.catalog_path.exists():
-        return {"exists": False}, [], ExitCode.CLEAN
-
-    from hashmatch.catalog.sqlite import SqliteCatalog
+    from hashmatch.catalog.opening import open_catalog
     from hashmatch.service.flooding import quarantined
 
     try:
-        with SqliteCatalog.open(options.catalog_path) as catalog:
+        with open_catalog(config.catalog, options.data_dir, make=False) as catalog:
             counts = dataclasses.asdict(catalog.counts())
             in_quarantine = [_quarantined(item) for item in quarantined(catalog)]
+    except BadConfig as error:
+        return {"error": error.message}, [], error.exit_code
+    except BadInput:
+        return {"exists": False}, [], ExitCode.CLEAN
     except HashmatchError as error:
         return {"exists": True, "error": error.message}, [], error.exit_code
     return {"exists": True, **counts}, in_quarantine, ExitCode.CLEAN

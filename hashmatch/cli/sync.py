@@ -25,11 +25,11 @@ import click
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output, Styled
 from hashmatch.config import SyncConfig
-from hashmatch.errors import ExitCode, HashmatchError
+from hashmatch.errors import BadConfig, BadInput, ExitCode, HashmatchError
 from hashmatch.model import Rejected
 
 if TYPE_CHECKING:
-    from hashmatch.catalog.sqlite import SqliteCatalog
+    from hashmatch.catalog.store import Catalog
     from hashmatch.sync.feedback import Sent
     from hashmatch.sync.outcome import Bookmarks, Outcome
     from hashmatch.sync.sources import Source
@@ -129,9 +129,15 @@ def sync(
     config = options.load_config().sync
     sources = chosen(config, names)
     output = Output(options)
-    keeps_nothing = (dry_run or show) and not options.catalog_path.is_file()
     with contextlib.ExitStack() as stack:
-        catalog = None if keeps_nothing else stack.enter_context(open_catalog(options, make=not (dry_run or show)))
+        catalog: Catalog | None = None
+        try:
+            catalog = stack.enter_context(open_catalog(options, make=not (dry_run or show)))
+        except BadConfig:
+            raise
+        except BadInput:  # there is none yet; whoever only looks makes none
+            if not (dry_run or show):
+                raise
         if show:
             return _print_status(sources, catalog, output)
         session = _Session(config, catalog, output, dry_run=dry_run)
@@ -141,7 +147,7 @@ def sync(
 class _Session:
     """The runs of one call of the command."""
 
-    def __init__(self, config: SyncConfig, catalog: SqliteCatalog | None, output: Output, *, dry_run: bool) -> None:
+    def __init__(self, config: SyncConfig, catalog: Catalog | None, output: Output, *, dry_run: bool) -> None:
         self._config = config
         self._catalog = catalog
         self._output = output
@@ -224,7 +230,7 @@ class _Session:
                         results.add(asdict(sent), *about, state, sent.request, sent.reason)
         return unsent
 
-    async def _feedback(self, source: Source, catalog: SqliteCatalog) -> AsyncIterator[Sent]:
+    async def _feedback(self, source: Source, catalog: Catalog) -> AsyncIterator[Sent]:
         from hashmatch.sync.feedback import Sent, send
 
         try:
@@ -256,7 +262,7 @@ class _NoBookmarks:
         del kind, name, text
 
 
-def _make_set(catalog: SqliteCatalog, source: Source) -> None:
+def _make_set(catalog: Catalog, source: Source) -> None:
     """Make sure that the source's set exists and is about what the configuration says. Raises BadInput."""
     from hashmatch.cli.transfer import Target
 
@@ -272,7 +278,7 @@ def _exit_code(outcomes: Sequence[Outcome], *, unsent: bool) -> ExitCode:
     return ExitCode.CLEAN if whole and not unsent else ExitCode.SKIPPED
 
 
-def _print_status(sources: Sequence[Source], catalog: SqliteCatalog | None, output: Output) -> ExitCode:
+def _print_status(sources: Sequence[Source], catalog: Catalog | None, output: Output) -> ExitCode:
     from hashmatch.sync.outcome import CHECKPOINTS, STATES
     from hashmatch.sync.walks import loaded
 

@@ -61,6 +61,21 @@ class QuarantinedEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowerStatus:
+    """How the index follows the catalog.
+
+    ``behind`` counts changes known to be committed and not served; ``lag_ms`` is the time since the index was last
+    known to hold everything; ``announced`` says that changes are announced rather than polled for; ``error`` why the
+    catalog cannot be followed.
+    """
+
+    behind: int = 0
+    lag_ms: int = 0
+    announced: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """Everything ``GetStatus`` answers.
 
@@ -76,11 +91,12 @@ class ServiceStatus:
     hash_sets: int = 0
     entries: int = 0
     quarantined: tuple[QuarantinedEntry, ...] = ()
+    follower: FollowerStatus = FollowerStatus()
 
 
 def status_to_proto(status: ServiceStatus) -> status_pb2.GetStatusResponse:
     """Return the whole status as it goes over the wire."""
-    index, workers = status.index, status.workers
+    index, workers, follower = status.index, status.workers, status.follower
     return status_pb2.GetStatusResponse(
         version=status.version,
         libraries=dict(status.libraries),
@@ -113,12 +129,15 @@ def status_to_proto(status: ServiceStatus) -> status_pb2.GetStatusResponse:
             )
             for item in status.quarantined
         ],
+        follower=status_pb2.FollowerStatus(
+            behind=follower.behind, lag_ms=follower.lag_ms, announced=follower.announced, error=follower.error
+        ),
     )
 
 
 def status_from_proto(message: status_pb2.GetStatusResponse) -> ServiceStatus:
     """Inverse of :func:`status_to_proto`."""
-    index, workers = message.index, message.workers
+    index, workers, follower = message.index, message.workers, message.follower
     return ServiceStatus(
         version=message.version,
         libraries=dict(message.libraries),
@@ -146,6 +165,7 @@ def status_from_proto(message: status_pb2.GetStatusResponse) -> ServiceStatus:
             QuarantinedEntry(item.set_name, item.entry_id, item.at.ToDatetime(tzinfo=dt.UTC), item.reason)
             for item in message.quarantined
         ),
+        follower=FollowerStatus(follower.behind, follower.lag_ms, follower.announced, follower.error),
     )
 
 

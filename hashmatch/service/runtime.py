@@ -5,13 +5,15 @@ Theory of operation
 ``hashmatch serve`` puts a gRPC endpoint before a :class:`Runtime`; ``hashmatch detect`` without ``--server`` uses one
 in process. It owns the data directory, in which the catalog is the truth and the segments are derived from it:
 
-    catalog.sqlite3    hash sets, entries, provenance, withdrawals
+    catalog.sqlite3    hash sets, entries, provenance, withdrawals (unless ``catalog.url`` names a shared catalog)
     segments/          verified snapshots of the index
 
 Starting brings up two slow things side by side, the confined workers and the index. While it runs, a follower asks the
-catalog every ``index.poll_ms`` whether its change feed has grown, so that what another process imports or withdraws
-shows up here; what this process changes is published before the caller is answered (``curation``). All publishing goes
-through one lock: two builders would do the same work twice.
+catalog whether its change feed has grown, whenever the catalog announces a change and every ``index.poll_ms`` in any
+case, so that what another process or replica imports or withdraws shows up here; what this process changes is published
+before the caller is answered (``curation``). All publishing goes through one lock: two builders would do the same work
+twice. A catalog that is out of reach is asked again and again; meanwhile the index serves what it has, and the status
+says how old that may be.
 
 What this module deliberately does not do: it answers nothing itself. :attr:`Runtime.detector` detects,
 :attr:`Runtime.curator` changes sets.
@@ -24,27 +26,34 @@ import contextlib
 import datetime as dt
 import logging
 import os
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import hashmatch
-from hashmatch.catalog.sqlite import SqliteCatalog
+from hashmatch.catalog.opening import open_catalog
+from hashmatch.catalog.store import Catalog, CatalogCounts, Watch
 from hashmatch.config import Config
-from hashmatch.errors import BadConfig, HashmatchError
+from hashmatch.errors import BadConfig, CatalogUnavailable, HashmatchError
 from hashmatch.index.live import LiveIndex
 from hashmatch.matching.engine import Engine
 from hashmatch.progress import SILENT, Progress
 from hashmatch.publish import Publisher
-from hashmatch.report.status import IndexStatus, Protection, ServiceStatus, WorkersStatus
+from hashmatch.report.status import (
+    FollowerStatus,
+    IndexStatus,
+    Protection,
+    QuarantinedEntry,
+    ServiceStatus,
+    WorkersStatus,
+)
 from hashmatch.sandbox.pool import WorkerPool
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
 from hashmatch.service.flooding import Detector, FloodGuard, Guarded, quarantined
 
-CATALOG: Final = "catalog.sqlite3"
 SEGMENTS: Final = "segments"
 LIBRARIES: Final = ("pillow", "numpy", "numba", "imagehash", "faiss-cpu")
 """Distributions whose version decides what a hash is or what is found."""
@@ -64,7 +73,12 @@ class Runtime:
         self._pool = WorkerPool(config.decode, config.sandbox)
         self._publishing = asyncio.Lock()
         self._opened = contextlib.AsyncExitStack()
-        self._catalog: SqliteCatalog
+        self._catalog: Catalog
+        self._counts = CatalogCounts(0, 0, 0, 0)
+        self._quarantined: tuple[QuarantinedEntry, ...] = ()
+        self._watch: Watch
+        self._trouble = ""
+        self._wake = asyncio.Event()
         self._publisher: Publisher
         self._following: asyncio.Task[None]
         self.engine = Engine(
@@ -105,7 +119,7 @@ class Runtime:
         """
         async with contextlib.AsyncExitStack() as opened:
             await asyncio.to_thread(prepare_directory, self._data_dir)
-            self._catalog = await asyncio.to_thread(SqliteCatalog.open, self._data_dir / CATALOG)
+            self._catalog = await asyncio.to_thread(open_catalog, self._config.catalog, self._data_dir)
             opened.callback(self._catalog.close)
             self._publisher = Publisher(self._catalog, self._index, self._data_dir / SEGMENTS, self._config.index)
             opened.push_async_callback(asyncio.to_thread, self._publisher.close)
@@ -114,6 +128,8 @@ class Runtime:
             self.curator = await opened.enter_async_context(
                 Curator(self._catalog, self.publish, idle_s=self._config.server.import_idle_s)
             )
+            self._watch = self._catalog.watch(self._waker())
+            opened.push_async_callback(asyncio.to_thread, self._watch.close)
             self._following = asyncio.create_task(self._follow())
             opened.push_async_callback(_ended, self._following)
             if self._config.flood.enabled:
@@ -141,9 +157,11 @@ class Runtime:
         )
 
     async def status(self) -> ServiceStatus:
-        """Return what is being served, by what, and how well confined. Raises CatalogUnavailable."""
-        counts = await asyncio.to_thread(self._catalog.counts)
-        in_quarantine = await asyncio.to_thread(quarantined, self._catalog)
+        """Return what is being served, by what, how well confined and how far behind; also without catalog."""
+        with contextlib.suppress(CatalogUnavailable):
+            self._counts = await asyncio.to_thread(self._catalog.counts)
+            self._quarantined = await asyncio.to_thread(quarantined, self._catalog)
+        counts, lag = self._counts, self._publisher.lag()
         index, pool = self._index.status(), self._pool.status()
         protections = () if pool.posture is None else pool.posture.protections
         return ServiceStatus(
@@ -169,21 +187,35 @@ class Runtime:
             ),
             hash_sets=counts.hash_sets,
             entries=counts.entries,
-            quarantined=in_quarantine,
+            quarantined=self._quarantined,
+            follower=FollowerStatus(lag.behind, round(lag.ms), self._watch.announced, self._trouble),
         )
+
+    def _waker(self) -> Callable[[], None]:
+        """Return what another thread may call to have the catalog asked at once."""
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(self._wake.set)
+
+        return wake
 
     async def _follow(self) -> None:
         """Publish what other processes change. A catalog that is out of reach is asked again; that is logged once."""
-        trouble = ""
         while True:
+            self._wake.clear()
             try:
                 await self.publish()
-                trouble = ""
+                if self._trouble:
+                    _log.warning("the catalog's changes are followed again")
+                self._trouble = ""
             except HashmatchError as error:
-                if type(error).reason() != trouble:
-                    trouble = type(error).reason()
-                    _log.error("the catalog's changes cannot be followed, the index stays as it is: %s", trouble)
-            await asyncio.sleep(self._config.index.poll_ms / 1e3)
+                if type(error).reason() != self._trouble:
+                    self._trouble = type(error).reason()
+                    _log.error("the catalog's changes cannot be followed, the index stays as it is: %s", self._trouble)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._config.index.poll_ms / 1e3):
+                    await self._wake.wait()
 
 
 def prepare_directory(path: Path) -> None:

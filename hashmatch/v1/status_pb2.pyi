@@ -197,6 +197,40 @@ class QuarantinedEntry(_message.Message):
 Global___QuarantinedEntry: _TypeAlias = QuarantinedEntry  # noqa: Y015
 
 @_typing.final
+class FollowerStatus(_message.Message):
+    """How the index follows the catalog, which other services may change as well."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEHIND_FIELD_NUMBER: _builtins.int
+    LAG_MS_FIELD_NUMBER: _builtins.int
+    ANNOUNCED_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    behind: _builtins.int
+    """Changes that the catalog had committed when it last answered and that the generation lacks."""
+    lag_ms: _builtins.int
+    """Milliseconds since the generation was last known to hold everything that was committed."""
+    announced: _builtins.bool
+    """The catalog announces its changes; without, it is asked every index.poll_ms."""
+    error: _builtins.str
+    """Why the catalog cannot be followed; empty while it can."""
+    def __init__(
+        self,
+        *,
+        behind: _builtins.int = ...,
+        lag_ms: _builtins.int = ...,
+        announced: _builtins.bool = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announced", b"announced", "behind", b"behind", "error", b"error", "lag_ms", b"lag_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowerStatus: _TypeAlias = FollowerStatus  # noqa: Y015
+
+@_typing.final
 class GetStatusResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -228,10 +262,11 @@ class GetStatusResponse(_message.Message):
     HASH_SETS_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
     QUARANTINED_FIELD_NUMBER: _builtins.int
+    FOLLOWER_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the hashmatch package."""
     hash_sets: _builtins.int
-    """Hash sets and entries not withdrawn, as the catalog counts them."""
+    """Hash sets and entries not withdrawn, as the catalog counts them, or last counted when it does not answer."""
     entries: _builtins.int
     @_builtins.property
     def libraries(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -247,6 +282,8 @@ class GetStatusResponse(_message.Message):
     def quarantined(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantinedEntry]:
         """Entries that the flood guard put into quarantine and nobody has reinstated, the latest last."""
 
+    @_builtins.property
+    def follower(self) -> Global___FollowerStatus: ...
     def __init__(
         self,
         *,
@@ -258,10 +295,11 @@ class GetStatusResponse(_message.Message):
         hash_sets: _builtins.int = ...,
         entries: _builtins.int = ...,
         quarantined: _abc.Iterable[Global___QuarantinedEntry] | None = ...,
+        follower: Global___FollowerStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "started_at", b"started_at", "workers", b"workers"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["follower", b"follower", "index", b"index", "started_at", b"started_at", "workers", b"workers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "hash_sets", b"hash_sets", "index", b"index", "libraries", b"libraries", "quarantined", b"quarantined", "started_at", b"started_at", "version", b"version", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "follower", b"follower", "hash_sets", b"hash_sets", "index", b"index", "libraries", b"libraries", "quarantined", b"quarantined", "started_at", b"started_at", "version", b"version", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,6 +13,6 @@ from tests.support.catalog import BACKENDS
 
 @pytest.fixture(params=BACKENDS)
 def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
-    opened = BACKENDS[request.param](tmp_path)
+    opened = BACKENDS[request.param](request, tmp_path)
     yield opened
     opened.close()

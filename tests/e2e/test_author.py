@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.cli.main import main
-from hashmatch.cli.options import CATALOG_NAME
 from hashmatch.transformations import CROPS
 from tests.support import images
 
@@ -78,7 +78,7 @@ def test_lists_with_views_travel_without_loss(suffix: str, capsys: pytest.Captur
     assert main(["hashset", "export", "first", "--format", suffix, "--output", f"again.{suffix}"]) == 0
     assert run(capsys, "hashset", "import", "second", f"again.{suffix}", *make)[0]["added"] == 1
     assert run(capsys, "hashset", "import", "second", f"list.{suffix}")[0]["unchanged"] == 1
-    with SqliteCatalog.open(Path("data") / CATALOG_NAME) as catalog:
+    with SqliteCatalog.open(Path("data") / CATALOG) as catalog:
         (first,), (second,) = catalog.entries("first"), catalog.entries("second")
     assert first == second
     assert first.entry_id == files[0]["entry_id"]

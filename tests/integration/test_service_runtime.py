@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.client import AsyncClient, HashedImage, RetryPolicy
 from hashmatch.config import Config, DecodeConfig, FloodConfig, IndexConfig
@@ -22,7 +23,7 @@ from hashmatch.errors import BadConfig, HashmatchError
 from hashmatch.hashing.digests import digest
 from hashmatch.matching.engine import Submission
 from hashmatch.model import Entry, EntryHash, HarmDomain, MatchReport, Refusal, Verdict
-from hashmatch.service.runtime import CATALOG, Runtime, prepare_directory
+from hashmatch.service.runtime import Runtime, prepare_directory
 from hashmatch.service.server import serve
 from tests.support.canary import call_everything, leaks
 from tests.support.sandbox import patient

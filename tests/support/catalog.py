@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from hashmatch.catalog.postgres import PostgresCatalog
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.catalog.store import Catalog
 from hashmatch.model import (
@@ -13,7 +16,16 @@ from hashmatch.model import (
     HarmDomain,
 )
 
-BACKENDS: dict[str, Callable[[Path], Catalog]] = {"sqlite": lambda folder: SqliteCatalog.open(folder / "catalog")}
+
+def in_file(_: pytest.FixtureRequest, folder: Path) -> Catalog:
+    return SqliteCatalog.open(folder / "catalog")
+
+
+def in_postgres(request: pytest.FixtureRequest, _: Path) -> Catalog:
+    return PostgresCatalog.open(request.getfixturevalue("database"))
+
+
+BACKENDS: dict[str, Callable[[pytest.FixtureRequest, Path], Catalog]] = {"sqlite": in_file, "postgres": in_postgres}
 WHY = {"reason": "a mistake", "actor": "ann"}
 
 

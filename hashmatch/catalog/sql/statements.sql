@@ -56,7 +56,7 @@ FROM (
     (SELECT count(*) FROM entry AS e WHERE e.set_key = s.set_key AND e.status <> 'withdrawn') AS rows_live,
     (SELECT count(*) FROM entry AS e WHERE e.set_key = s.set_key AND e.status = 'withdrawn') AS rows_withdrawn
   FROM hash_set AS s
-)
+) AS counted
 WHERE entries <> rows_live OR withdrawn <> rows_withdrawn;
 
 -- name: entries_of_set
@@ -261,6 +261,10 @@ HAVING count(*) = 1
   AND (SELECT f.status || f.opinions FROM facts AS f WHERE f.facts_key = s.facts_key) = 'active'
   AND NOT EXISTS (SELECT 1 FROM entry AS e WHERE e.set_key = :set_key AND e.entry_id = s.entry_id)
 ORDER BY s.entry_id;
+
+-- name: count_fresh
+-- Import: how many entries the plain case has, and how many values.
+SELECT coalesce(max(number), 0), count(*) FROM fresh;
 
 -- name: insert_fresh_entries
 -- Import: copy the plain case, one range of numbers at a time.

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
+from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.cli.hashset import ENTRY_FIELDS, EVENT_FIELDS, SET_FIELDS, login_name
 from hashmatch.cli.main import main
-from hashmatch.cli.options import CATALOG_NAME
 from hashmatch.model import Entry, EntryHash, HarmDomain, Label, Provenance, SetMode
-from hashmatch.service import runtime
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def data(tmp_path: Path) -> Path:
         Entry("a", (EntryHash("pdq", b"\x01" * 32, 90),), (Label("ncmec", "2022", "B2"),), Provenance("hotline")),
         Entry("b", (EntryHash("md5", b"\x02" * 16), EntryHash("sha1", b"\x03" * 20))),
     )
-    with SqliteCatalog.open(tmp_path / CATALOG_NAME) as catalog:
+    with SqliteCatalog.open(tmp_path / CATALOG) as catalog:
         catalog.create_set("known", HarmDomain.OTHER, owner="us")
         catalog.import_entries("known", entries)
     return tmp_path
@@ -53,10 +52,6 @@ class Shell:
 def shell(data: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
     """Return a shell on ``data``."""
     return Shell(data, capsys)
-
-
-def test_the_catalog_lies_where_the_service_looks_for_it() -> None:
-    assert CATALOG_NAME == runtime.CATALOG
 
 
 def test_a_set_is_made_with_all_that_was_said_of_it(shell: Shell) -> None:
@@ -108,7 +103,7 @@ def test_sets_are_listed(shell: Shell) -> None:
 
 
 def test_a_catalog_without_sets_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    SqliteCatalog.open(tmp_path / CATALOG_NAME).close()
+    SqliteCatalog.open(tmp_path / CATALOG).close()
     shell = Shell(tmp_path, capsys)
     assert shell.json("list") == []
     assert shell.text("list") == ["no hash sets yet; `hashmatch hashset create NAME --domain DOMAIN` makes one"]

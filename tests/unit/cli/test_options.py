@@ -96,17 +96,6 @@ def test_help_lists_a_commands_own_options_apart_from_the_global_ones() -> None:
     assert "Commands:\n  do  Do it.\n" in CliRunner().invoke(root, ["inner", "--help"]).output
 
 
-def test_a_command_that_needs_a_catalog_says_so_where_there_is_none(tmp_path: Path) -> None:
-    with pytest.raises(BadInput) as caught:
-        GlobalOptions(data_dir=tmp_path).existing_catalog()
-    assert caught.value.message == (
-        f"{tmp_path} holds no catalog; `hashmatch hashset create NAME --domain DOMAIN` makes one, "
-        "--data or HASHMATCH_DATA names another directory"
-    )
-    (tmp_path / "catalog.sqlite3").touch()
-    assert GlobalOptions(data_dir=tmp_path).existing_catalog() == tmp_path / "catalog.sqlite3"
-
-
 def test_the_data_directory_is_made_for_its_owner_only(tmp_path: Path) -> None:
     options = GlobalOptions(data_dir=tmp_path / "a" / "b")
     assert options.make_data_dir() == tmp_path / "a" / "b"

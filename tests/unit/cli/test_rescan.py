@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.cli.main import main
-from hashmatch.cli.options import CATALOG_NAME
 from hashmatch.cli.rescan import REJECTED_FIELDS, SUMMARY_FIELDS
 from hashmatch.errors import BadFile
 from hashmatch.exchange.kept import MAX_HASHES, Kept, read
@@ -30,7 +30,7 @@ def line(path: str, value: bytes, **more: object) -> str:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Return a data directory with an old and a new entry; the file ``since`` holds the generation between them."""
-    with SqliteCatalog.open(tmp_path / CATALOG_NAME) as catalog:
+    with SqliteCatalog.open(tmp_path / CATALOG) as catalog:
         catalog.create_set("known", HarmDomain.OTHER)
         catalog.import_entries("known", [Entry("old", (EntryHash("md5", OLD),))])
         (tmp_path / "since").write_text(str(catalog.sequence()))

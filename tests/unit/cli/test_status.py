@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
-from hashmatch.cli.options import CATALOG_NAME, GlobalOptions
+from hashmatch.cli.options import GlobalOptions
 from hashmatch.cli.output import Styled
 from hashmatch.cli.serve import with_listen
 from hashmatch.cli.status import FIELDS, _catalog, _emphasised, _snapshot, flat, of_server
@@ -63,21 +64,21 @@ def test_good_and_bad_are_told_apart(name: str, value: str, expected: object) ->
 
 def test_an_empty_data_directory_is_no_failure(tmp_path: Path) -> None:
     options = GlobalOptions(data_dir=tmp_path / "none")
-    assert _catalog(options) == ({"exists": False}, [], ExitCode.CLEAN)
+    assert _catalog(options, Config()) == ({"exists": False}, [], ExitCode.CLEAN)
     assert _snapshot(options) == ({"snapshot": None}, ExitCode.CLEAN)
     assert not (tmp_path / "none").exists()
 
 
 def test_a_catalog_is_counted_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     options = GlobalOptions(data_dir=tmp_path)
-    with SqliteCatalog.open(tmp_path / CATALOG_NAME) as catalog:
+    with SqliteCatalog.open(tmp_path / CATALOG) as catalog:
         catalog.create_set("known", HarmDomain.OTHER)
     counted = {"exists": True, "hash_sets": 1, "entries": 0, "withdrawn": 0, "sequence": 1}
-    assert _catalog(options) == (counted, [], ExitCode.CLEAN)
-    (tmp_path / CATALOG_NAME).write_bytes(b"no database" * 100)
-    record, _, code = _catalog(options)
+    assert _catalog(options, Config()) == (counted, [], ExitCode.CLEAN)
+    (tmp_path / CATALOG).write_bytes(b"no database" * 100)
+    record, _, code = _catalog(options, Config())
     assert code is ExitCode.INTEGRITY
-    assert CATALOG_NAME in str(record["error"])
+    assert CATALOG in str(record["error"])
 
 
 def test_a_snapshot_that_does_not_verify_is_an_integrity_failure(tmp_path: Path) -> None:

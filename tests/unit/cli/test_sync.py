@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.cli.main import main
-from hashmatch.cli.options import CATALOG_NAME
 from hashmatch.cli.sync import FEEDBACK_FIELDS, STATUS_FIELDS, SYNC_FIELDS
 from hashmatch.model import Opinion, Stance
 from tests.support.exchanges.__main__ import happen, settings
@@ -69,7 +69,7 @@ def run(
 
 
 def opened(folder: Path) -> SqliteCatalog:
-    return SqliteCatalog.open(folder / "data" / CATALOG_NAME)
+    return SqliteCatalog.open(folder / "data" / CATALOG)
 
 
 def test_every_source_gives_a_row_and_the_status_remembers_it(

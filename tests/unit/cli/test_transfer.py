@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.cli.list_formats import FORMAT_FIELDS
 from hashmatch.cli.main import main
-from hashmatch.cli.options import CATALOG_NAME, GlobalOptions
+from hashmatch.cli.options import GlobalOptions
 from hashmatch.cli.output import Output
 from hashmatch.cli.signed import Trust
 from hashmatch.cli.transfer import (
@@ -142,12 +143,12 @@ def test_a_wrong_argument_leaves_the_set_as_it_was(
     code, _, lines = run([*GOOD, f"sha1,{'03' * 20},"], *arguments)
     assert (code, len(lines)) == (2, 1)
     assert lines[0].startswith(f"error: {message}")
-    with SqliteCatalog.open(tmp_path / "data" / CATALOG_NAME) as catalog:
+    with SqliteCatalog.open(tmp_path / "data" / CATALOG) as catalog:
         assert catalog.get_set("known").entries == 2
 
 
 def test_a_set_is_made_only_when_asked_and_only_about_something(tmp_path: Path) -> None:
-    with SqliteCatalog.open(tmp_path / CATALOG_NAME) as catalog:
+    with SqliteCatalog.open(tmp_path / CATALOG) as catalog:
         with pytest.raises(SetNotFound, match=r"^no hash set 'x'; add --create --domain DOMAIN to make it$"):
             Target("x", None, make=False).prepare(catalog)
         with pytest.raises(
@@ -164,7 +165,7 @@ def test_a_set_is_made_only_when_asked_and_only_about_something(tmp_path: Path) 
 def test_standard_input_is_imported_and_its_format_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = json.dumps({"algorithm": "md5", "value": "02" * 16})
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(line.encode())))
-    with SqliteCatalog.open(tmp_path / CATALOG_NAME) as catalog:
+    with SqliteCatalog.open(tmp_path / CATALOG) as catalog:
         target = Target("x", HarmDomain.OTHER, make=True)
         output = Output(GlobalOptions(quiet=True))
         assert (
@@ -226,11 +227,11 @@ def test_what_is_harmless_goes_into_allow_sets_only(run: Callable[..., Any], tmp
     assert told[0].startswith(
         "error: the list is of what is not harmful, and 'known' is enforced: nothing was imported."
     )
-    with SqliteCatalog.open(tmp_path / "data" / CATALOG_NAME) as catalog:
+    with SqliteCatalog.open(tmp_path / "data" / CATALOG) as catalog:
         assert catalog.get_set("known").entries == 2
     file = str(tmp_path / "NSRLFile.txt")
     assert main(["hashset", "import", "harmless", file, "--create", "--domain", "other"]) == 0
-    with SqliteCatalog.open(tmp_path / "data" / CATALOG_NAME) as catalog:
+    with SqliteCatalog.open(tmp_path / "data" / CATALOG) as catalog:
         assert (catalog.get_set("harmless").mode, catalog.get_set("harmless").entries) == (SetMode.ALLOW, 1)
 
 

@@ -1,0 +1,51 @@
+"""What the code between the rules and the databases is written against: named statements, on one connection.
+
+Theory of operation
+-------------------
+A session is a connection that knows its backend's statements by name (``sql/``). ``deciding``, ``lookups``, ``staging``
+and ``applying`` run statements through it and never see a library, so that each backend differs in its SQL and in how a
+connection is had, and in nothing that decides.
+
+What this module deliberately does not do: it begins and ends no transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+Row: TypeAlias = tuple[Any, ...]
+Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
+
+
+class Rows(Protocol):
+    """What a statement gives: a cursor of the database's library."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the statement wrote."""
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+
+    def fetchmany(self, size: int, /) -> list[Any]:
+        """At most so many more rows; none at the end."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Return the rows not yet fetched."""
+
+    def close(self) -> None:
+        """Stop reading. Safe to call twice."""
+
+
+class Session(Protocol):
+    """One connection, used by one thread at a time."""
+
+    def run(self, statement: str, parameters: Parameters = (), /) -> Rows:
+        """Run a statement; its rows may all be held in memory."""
+
+    def run_many(self, statement: str, rows: Iterable[Row], /) -> None:
+        """Run a statement once per row."""
+
+    def stream(self, statement: str, parameters: Parameters = (), /) -> Rows:
+        """Run a statement whose rows are fetched as they are asked for, however many there are."""
