@@ -240,7 +240,7 @@ def test_a_database_is_read_where_it_lies_and_its_rows_are_counted(tmp_path: Pat
         made.execute("CREATE TABLE FILE (sha1 TEXT, md5 TEXT, package_id INTEGER)")
         made.execute("INSERT INTO FILE VALUES (?, ?, 1)", ("03" * 20, "02" * 16))
         made.commit()
-    with SqliteCatalog.open(tmp_path / CATALOG_NAME) as catalog:
+    with SqliteCatalog.open(tmp_path / CATALOG) as catalog:
         target = Target("x", HarmDomain.OTHER, make=True)
         output = Output(GlobalOptions(quiet=True))
         file = str(tmp_path / "rds.db")
