@@ -7,7 +7,7 @@ end the sorted columns (digests by key, entry names by key) are put in order and
 the way, into ``<name>.tmp``, which is synced, renamed, and the directory synced. Killed at any moment, the process
 leaves either no file of that name or a whole one; :func:`clean_stale` removes what a killed builder left behind.
 
-Memory: one batch of ``BATCH_CHANGES`` changes as Python objects, the distinct label lists, and then, one after another,
+Memory: one batch of ``BATCH_CHANGES`` changes as Python objects, the distinct notes, and then, one after another,
 24 bytes per entry while sorting names, 24 per row of a digest space, and for the tables of a perceptual space its codes
 once more and 18 bytes per row (50 for PDQ). Nothing else grows with the stream.
 
@@ -95,7 +95,7 @@ class _Columns:
         self._algorithms = {row.space: row for row in algorithms.values()}
         self.entries = 0
         self.id_bytes = 0
-        self._sets, self._statuses, self._label_lists = self._spool("<u4"), self._spool("|u1"), self._spool("<u4")
+        self._sets, self._statuses, self._notes = self._spool("<u4"), self._spool("|u1"), self._spool("<u4")
         self._sequences = self._spool("<u8")
         self._id_offsets, self._id_text = self._spool("<u8"), self._spool("|u1")
         self._name_keys = self._spool("<u8")
@@ -105,7 +105,7 @@ class _Columns:
     def append(self, batch: Batch) -> None:
         self._sets.append(batch.sets)
         self._statuses.append(batch.statuses)
-        self._label_lists.append(batch.label_lists)
+        self._notes.append(batch.notes)
         self._sequences.append(batch.sequences)
         self._id_offsets.append(batch.ids.offsets[1:] + np.uint64(self.id_bytes))
         self._id_text.append(batch.ids.blob)
@@ -136,17 +136,17 @@ class _Columns:
             if space in self._spaces
         )
 
-    def contents(self, labels: Texts) -> Iterator[tuple[str, _Blocks]]:
+    def contents(self, notes: Texts) -> Iterator[tuple[str, _Blocks]]:
         """Names and contents of the columns, in the order of ``layout.expected_columns``."""
         yield "entries/set", self._sets.blocks()
         yield "entries/status", self._statuses.blocks()
-        yield "entries/label_list", self._label_lists.blocks()
+        yield "entries/note", self._notes.blocks()
         yield "entries/sequence", self._sequences.blocks()
         yield "entries/id_offsets", self._id_offsets.blocks()
         yield "entries/id_text", self._id_text.blocks()
         yield from self._name_contents()
-        yield "labels/offsets", iter((labels.offsets,))
-        yield "labels/text", iter((labels.blob,))
+        yield "notes/offsets", iter((notes.offsets,))
+        yield "notes/text", iter((notes.blob,))
         for state in self.space_states():
             yield from self._space_contents(state)
 
@@ -229,19 +229,19 @@ def build(
             encoder.observe(batch)
             columns.append(encoder.encode(batch))
             progress.advance(len(batch))
-        labels = Texts.of(encoder.label_texts)
+        notes = Texts.of(encoder.note_texts)
         table = Table(
             generation=generation,
             sequence=sequence,
             entries=columns.entries,
-            label_lists=len(labels),
+            notes=len(notes),
             sets=encoder.sets.states(),
             algorithms=encoder.algorithms,
             views=encoder.views,
             spaces=columns.space_states(),
         )
-        table = layout.place(table, layout.expected_columns(table, columns.id_bytes, len(labels.blob)))
-        _publish(path, table, columns.contents(labels))
+        table = layout.place(table, layout.expected_columns(table, columns.id_bytes, len(notes.blob)))
+        _publish(path, table, columns.contents(notes))
     progress.finish()
 
 

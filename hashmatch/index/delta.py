@@ -94,9 +94,9 @@ class Delta:
         self._segment = segment
         self._space_rows = {row.space: row for row in algorithms.values()}
         self._encoder = Encoder(algorithms, segment.sets)
-        self._sets, self._statuses, self._label_lists = Growing("<u4"), Growing("|u1"), Growing("<u4")
+        self._sets, self._statuses, self._notes = Growing("<u4"), Growing("|u1"), Growing("<u4")
         self._sequences = Growing("<u8")
-        self._ids, self._labels = GrowingTexts(), GrowingTexts()
+        self._ids, self._note_texts = GrowingTexts(), GrowingTexts()
         self._spaces: dict[str, _GrowingSpace] = {}
         self._rows = {
             space: rows_by_set(segment.part.entries.sets, rows.owners) for space, rows in segment.part.spaces.items()
@@ -143,10 +143,10 @@ class Delta:
             entries=EntryTable(
                 self._sets.view(),
                 self._statuses.view(),
-                self._label_lists.view(),
+                self._notes.view(),
                 self._sequences.view(),
                 self._ids.view(),
-                self._labels.view(),
+                self._note_texts.view(),
             ),
             spaces={name: space.view() for name, space in self._spaces.items()},
             algorithms=self._encoder.algorithms,
@@ -186,10 +186,10 @@ class Delta:
             if before is not None:
                 dead.append(before)
             self._row_of[name] = row
-        self._labels.append(Texts.of(self._encoder.label_texts[len(self._labels) :]))
+        self._note_texts.append(Texts.of(self._encoder.note_texts[len(self._note_texts) :]))
         self._sets.append(batch.sets)
         self._statuses.append(batch.statuses)
-        self._label_lists.append(batch.label_lists)
+        self._notes.append(batch.notes)
         self._sequences.append(batch.sequences)
         self._ids.append(batch.ids)
         for space, rows in batch.spaces.items():

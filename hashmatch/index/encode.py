@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-The encoder gives sets, algorithms, views and distinct label lists small ordinals, in order of first appearance, and
+The encoder gives sets, algorithms, views and distinct notes small ordinals, in order of first appearance, and
 remembers them over all batches of one segment or one delta. :meth:`Encoder.encode` does everything that can fail, and
 changes nothing but these tables; ordinals given out by a batch that failed are merely unused. Whoever calls it may
 therefore encode all there is first and commit afterwards, without a half-way state.
@@ -23,8 +23,8 @@ import numpy.typing as npt
 from hashmatch.errors import BadHash, UnknownAlgorithm
 from hashmatch.index.columns import Bytes, Keys, Ordinals, Texts
 from hashmatch.index.layout import SetState
-from hashmatch.index.part import STATUSES, labels_text
-from hashmatch.model import Algorithm, Change, Entry, EntryHash, EntryStatus, HashSet, Label
+from hashmatch.index.part import STATUSES, Notes
+from hashmatch.model import Algorithm, Change, Entry, EntryHash, EntryStatus, HashSet
 
 BATCH_CHANGES = 65_536
 """Changes encoded at once: large enough that numpy's cost per call vanishes, about 60 MB of Python objects."""
@@ -82,7 +82,7 @@ class Batch:
 
     sets: Ordinals
     statuses: Bytes
-    label_lists: Ordinals
+    notes: Ordinals
     sequences: Keys
     ids: Texts
     spaces: Mapping[str, SpaceBatch]
@@ -107,10 +107,10 @@ class Encoder:
         self._table = algorithms
         self._algorithm_ordinals: dict[str, int] = {}
         self._view_ordinals = {"": 0}
-        self._label_ordinals: dict[tuple[Label, ...], int] = {}
+        self._note_ordinals: dict[Notes, int] = {}
         self.sets = SetTable(sets)
-        self.label_texts: list[str] = []
-        """Distinct label lists by ordinal; only ever appended to."""
+        self.note_texts: list[str] = []
+        """Distinct notes by ordinal; only ever appended to."""
 
     @property
     def algorithms(self) -> tuple[str, ...]:
@@ -139,29 +139,29 @@ class Encoder:
 
         """
         kept = [
-            (change.hash_set.set_id, change.entry, change.sequence)
+            (change.hash_set, change.entry, change.sequence)
             for change in changes
             if change.entry is not None and change.entry.status is not EntryStatus.WITHDRAWN
         ]
         n = len(kept)
         entries = [entry for _, entry, _ in kept]
-        set_ordinals = map(self.sets.ordinal, [set_id for set_id, _, _ in kept])
+        set_ordinals = map(self.sets.ordinal, [hash_set.set_id for hash_set, _, _ in kept])
         status_codes = map(_STATUS_CODES.__getitem__, [entry.status for entry in entries])
         return Batch(
             sets=np.fromiter(set_ordinals, dtype=np.uint32, count=n),
             statuses=np.fromiter(status_codes, dtype=np.uint8, count=n),
-            label_lists=self._label_lists([entry.labels for entry in entries]),
+            notes=self._notes([Notes.of(entry, hash_set.terms) for hash_set, entry, _ in kept]),
             sequences=np.fromiter((sequence for _, _, sequence in kept), dtype=np.uint64, count=n),
             ids=Texts.of([entry.entry_id for entry in entries]),
             spaces=self._spaces(entries),
         )
 
-    def _label_lists(self, lists: Sequence[tuple[Label, ...]]) -> Ordinals:
-        for labels in dict.fromkeys(lists):
-            if labels not in self._label_ordinals:
-                self._label_ordinals[labels] = len(self.label_texts)
-                self.label_texts.append(labels_text(labels))
-        return np.fromiter(map(self._label_ordinals.__getitem__, lists), dtype=np.uint32, count=len(lists))
+    def _notes(self, notes: Sequence[Notes]) -> Ordinals:
+        for item in dict.fromkeys(notes):
+            if item not in self._note_ordinals:
+                self._note_ordinals[item] = len(self.note_texts)
+                self.note_texts.append(item.text)
+        return np.fromiter(map(self._note_ordinals.__getitem__, notes), dtype=np.uint32, count=len(notes))
 
     def _spaces(self, entries: Sequence[Entry]) -> dict[str, SpaceBatch]:
         hashes = [value for entry in entries for value in entry.hashes]

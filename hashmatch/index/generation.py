@@ -316,6 +316,7 @@ def _found(generation: Generation, space: str, hits: _Hits, refs: dict[tuple[int
 
 def _reference(generation: Generation, part: Part, owner: int) -> EntryRef:
     entries = part.entries
+    notes = entries.notes_of(owner)
     state = generation.sets[int(entries.sets[owner])]
     return EntryRef(
         set_id=state.set_id,
@@ -325,5 +326,8 @@ def _reference(generation: Generation, part: Part, owner: int) -> EntryRef:
         mode=state.mode,
         entry_id=entries.ids[owner],
         status=entries.status_of(owner),
-        labels=entries.labels_of(owner),
+        labels=notes.labels,
+        terms=notes.terms,
+        agree=notes.agree,
+        disagree=notes.disagree,
     )

@@ -34,8 +34,8 @@ from hashmatch.index.plan import is_indexed, table_shapes
 from hashmatch.model import AlgorithmKind, HarmDomain, HashSet, SetMode
 
 MAGIC = b"\x89HMSEG\r\n"
-VERSION = 3
-"""2 added the view of each value, 3 the sequence of each entry.
+VERSION = 4
+"""2 added the view of each value, 3 the sequence of each entry, 4 terms and opinions to what is noted of entries.
 
 A snapshot of another version is built anew from the catalog, never converted.
 """
@@ -114,7 +114,7 @@ class Table:
     generation: int
     sequence: int
     entries: int
-    label_lists: int
+    notes: int
     sets: tuple[SetState, ...]
     algorithms: tuple[str, ...]
     views: tuple[str, ...]
@@ -128,24 +128,24 @@ class Table:
         return last.offset + padded(last.size_bytes)
 
 
-def expected_columns(table: Table, id_bytes: int, label_bytes: int) -> tuple[Column, ...]:
+def expected_columns(table: Table, id_bytes: int, note_bytes: int) -> tuple[Column, ...]:
     """Return the columns a table of these counts must have, in file order, without offsets.
 
-    ``id_bytes`` and ``label_bytes`` are the lengths of the two text columns, the only ones that do not follow from the
+    ``id_bytes`` and ``note_bytes`` are the lengths of the two text columns, the only ones that do not follow from the
     counts.
     """
     n = table.entries
     columns = [
         Column("entries/set", "<u4", (n,)),
         Column("entries/status", "|u1", (n,)),
-        Column("entries/label_list", "<u4", (n,)),
+        Column("entries/note", "<u4", (n,)),
         Column("entries/sequence", "<u8", (n,)),
         Column("entries/id_offsets", "<u8", (n + 1,)),
         Column("entries/id_text", "|u1", (id_bytes,)),
         Column("entries/name_keys", "<u8", (n,)),
         Column("entries/name_rows", "<u4", (n,)),
-        Column("labels/offsets", "<u8", (table.label_lists + 1,)),
-        Column("labels/text", "|u1", (label_bytes,)),
+        Column("notes/offsets", "<u8", (table.notes + 1,)),
+        Column("notes/text", "|u1", (note_bytes,)),
     ]
     for space in table.spaces:
         at = f"space/{space.name}"
@@ -232,7 +232,7 @@ def _table(plain: dict[str, Any]) -> Table:
         generation=int(plain["generation"]),
         sequence=int(plain["sequence"]),
         entries=int(plain["entries"]),
-        label_lists=int(plain["label_lists"]),
+        notes=int(plain["notes"]),
         sets=tuple(
             SetState(s["set_id"], s["name"], int(s["version"]), HarmDomain(s["domain"]), SetMode(s["mode"]))
             for s in plain["sets"]
@@ -253,7 +253,7 @@ def _table(plain: dict[str, Any]) -> Table:
 def _check(table: Table, header_bytes: int, file_bytes: int, name: str) -> None:
     """Hold the table against the layout that its own counts demand, and the file against the table."""
     lengths = {column.name: column.shape[0] for column in table.columns if column.shape}
-    plain = expected_columns(table, lengths.get("entries/id_text", 0), lengths.get("labels/text", 0))
+    plain = expected_columns(table, lengths.get("entries/id_text", 0), lengths.get("notes/text", 0))
     demanded = place(table, plain).columns
     if demanded != tuple(replace(column, checksum=NO_CHECKSUM) for column in table.columns):
         raise SegmentCorrupt(f"{name}: header: the columns are not those of layout version {VERSION}")

@@ -15,10 +15,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 from hashmatch.index.columns import Bytes, Keys, Ordinals, Texts
 from hashmatch.index.strategy import DigestSearch, HammingSearch, RowFilter, RowHits
-from hashmatch.model import EntryStatus, Label
+from hashmatch.model import Entry, EntryStatus, Label, Stance
 
 STATUSES = (EntryStatus.ACTIVE, EntryStatus.DISPUTED, EntryStatus.QUARANTINED)
 """Statuses by their code in a column. Withdrawn entries have no row."""
@@ -63,24 +64,56 @@ class DigestRows:
 SpaceRows = PerceptualRows | DigestRows
 
 
+class Notes(NamedTuple):
+    """What reports repeat of an entry and nobody searches for; most entries of a list share theirs.
+
+    ``labels`` are its classifications, as the list gave them, ``terms`` its own or those of its set; ``agree`` and
+    ``disagree`` count the opinions that hold.
+    """
+
+    labels: tuple[Label, ...] = ()
+    terms: str = ""
+    agree: int = 0
+    disagree: int = 0
+
+    @property
+    def text(self) -> str:
+        """JSON: an array of the labels, each ``[scheme, version, value]``, and of the other fields."""
+        labels = [(label.scheme, label.version, label.value) for label in self.labels]
+        return json.dumps([labels, *self[1:]], ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def of(cls, entry: Entry, terms_of_set: str) -> Self:
+        """Return the notes of an entry of the catalog."""
+        agree = sum(item.stance is Stance.AGREE for item in entry.opinions) if entry.opinions else 0
+        terms = entry.provenance.terms or terms_of_set
+        return cls(entry.labels, terms, agree, len(entry.opinions) - agree)
+
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """Inverse of :attr:`text`."""
+        labels, *others = json.loads(text)
+        return cls(tuple(Label(*parts) for parts in labels), *others)
+
+
 @dataclass(frozen=True, slots=True)
 class EntryTable:
     """What a hit says of its entry.
 
     ``sets`` : uint32, shape (n,), ordinal of the set.
     ``statuses`` : uint8, shape (n,), index into :data:`STATUSES`.
-    ``label_lists`` : uint32, shape (n,), index into ``labels``.
+    ``notes`` : uint32, shape (n,), index into ``note_texts``.
     ``sequences`` : uint64, shape (n,), position in the change feed of the entry's latest change.
     ``ids`` : n texts.
-    ``labels`` : distinct lists of labels, each a JSON array of ``[scheme, version, value]``.
+    ``note_texts`` : distinct notes, as ``Notes.text`` writes them.
     """
 
     sets: Ordinals
     statuses: Bytes
-    label_lists: Ordinals
+    notes: Ordinals
     sequences: Keys
     ids: Texts
-    labels: Texts
+    note_texts: Texts
 
     def __len__(self) -> int:
         return len(self.sets)
@@ -89,15 +122,9 @@ class EntryTable:
         """Where the entry stands."""
         return STATUSES[int(self.statuses[ordinal])]
 
-    def labels_of(self, ordinal: int) -> tuple[Label, ...]:
-        """Classifications of the entry, as the list gave them."""
-        return tuple(Label(*parts) for parts in json.loads(self.labels[int(self.label_lists[ordinal])]))
-
-
-def labels_text(labels: tuple[Label, ...]) -> str:
-    """Return the text form of one list of labels."""
-    parts = [(label.scheme, label.version, label.value) for label in labels]
-    return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    def notes_of(self, ordinal: int) -> Notes:
+        """Return what reports repeat of the entry."""
+        return Notes.of_text(self.note_texts[int(self.notes[ordinal])])
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,10 @@ class Segment:
             entries=EntryTable(
                 sets=columns["entries/set"],
                 statuses=columns["entries/status"],
-                label_lists=columns["entries/label_list"],
+                notes=columns["entries/note"],
                 sequences=columns["entries/sequence"],
                 ids=Texts(columns["entries/id_offsets"], columns["entries/id_text"]),
-                labels=Texts(columns["labels/offsets"], columns["labels/text"]),
+                note_texts=Texts(columns["notes/offsets"], columns["notes/text"]),
             ),
             spaces={space.name: _space_rows(space, columns) for space in table.spaces},
             algorithms=table.algorithms,

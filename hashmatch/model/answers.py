@@ -38,7 +38,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class EntryRef:
-    """What the index knows of an entry without asking the catalog."""
+    """What the index knows of an entry without asking the catalog.
+
+    ``terms`` are the entry's own or those of its set; ``agree`` and ``disagree`` count the opinions that hold.
+    """
 
     set_id: str
     set_name: str
@@ -48,6 +51,9 @@ class EntryRef:
     entry_id: str
     status: EntryStatus
     labels: tuple[Label, ...]
+    terms: str = ""
+    agree: int = 0
+    disagree: int = 0
 
 
 @dataclass(frozen=True, slots=True)

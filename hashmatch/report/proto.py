@@ -209,6 +209,9 @@ def _hit_to_proto(hit: Hit) -> types_pb2.Hit:
         entry_id=entry.entry_id,
         entry_status=to_number(types_pb2.EntryStatus, "ENTRY_STATUS_", entry.status),
         labels=[_label_to_proto(label) for label in entry.labels],
+        terms=entry.terms,
+        agree=entry.agree,
+        disagree=entry.disagree,
         algorithm=hit.algorithm,
         query_algorithm=hit.query_algorithm,
         distance=hit.distance,
@@ -233,6 +236,9 @@ def _hit_from_proto(message: types_pb2.Hit) -> Hit:
             types_pb2.EntryStatus, "ENTRY_STATUS_", EntryStatus, message.entry_status, "hits.entry_status"
         ),
         labels=tuple(_label_from_proto(label) for label in message.labels),
+        terms=message.terms,
+        agree=message.agree,
+        disagree=message.disagree,
     )
     return Hit(
         verdict=from_number(types_pb2.Verdict, "VERDICT_", Verdict, message.verdict, "hits.verdict"),

@@ -318,6 +318,9 @@ class Hit(_message.Message):
     VIEW_FIELD_NUMBER: _builtins.int
     CHANCE_FIELD_NUMBER: _builtins.int
     ALLOWED_BY_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    AGREE_FIELD_NUMBER: _builtins.int
+    DISAGREE_FIELD_NUMBER: _builtins.int
     verdict: Global___Verdict.ValueType
     """MATCH, POSSIBLE_MATCH, or NO_MATCH for what does not change the report's verdict: an entry of a shadow or an allow
     set, and what an allow set suppresses.
@@ -355,6 +358,11 @@ class Hit(_message.Message):
     """
     allowed_by: _builtins.str
     """"set/entry" of the entry of an allow set that suppresses or contradicts this hit; empty as a rule."""
+    terms: _builtins.str
+    """Conditions of use of the entry, or of its set where it has none of its own."""
+    agree: _builtins.int
+    """How many opinions agree and disagree with the entry or one of its hashes; neither changes a verdict."""
+    disagree: _builtins.int
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Label]: ...
     def __init__(
@@ -379,10 +387,13 @@ class Hit(_message.Message):
         view: _builtins.str = ...,
         chance: _builtins.float | None = ...,
         allowed_by: _builtins.str = ...,
+        terms: _builtins.str = ...,
+        agree: _builtins.int = ...,
+        disagree: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_chance", b"_chance", "chance", b"chance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chance", b"_chance", "algorithm", b"algorithm", "allowed_by", b"allowed_by", "chance", b"chance", "distance", b"distance", "entry_id", b"entry_id", "entry_status", b"entry_status", "frame", b"frame", "harm_domain", b"harm_domain", "labels", b"labels", "max_distance", b"max_distance", "query_algorithm", b"query_algorithm", "rule", b"rule", "set_id", b"set_id", "set_mode", b"set_mode", "set_name", b"set_name", "set_version", b"set_version", "transformation", b"transformation", "verdict", b"verdict", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chance", b"_chance", "agree", b"agree", "algorithm", b"algorithm", "allowed_by", b"allowed_by", "chance", b"chance", "disagree", b"disagree", "distance", b"distance", "entry_id", b"entry_id", "entry_status", b"entry_status", "frame", b"frame", "harm_domain", b"harm_domain", "labels", b"labels", "max_distance", b"max_distance", "query_algorithm", b"query_algorithm", "rule", b"rule", "set_id", b"set_id", "set_mode", b"set_mode", "set_name", b"set_name", "set_version", b"set_version", "terms", b"terms", "transformation", b"transformation", "verdict", b"verdict", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__chance: _TypeAlias = _typing.Literal["chance"]  # noqa: Y015
     _WhichOneofArgType__chance: _TypeAlias = _typing.Literal["_chance", b"_chance"]  # noqa: Y015

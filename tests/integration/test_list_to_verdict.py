@@ -13,7 +13,7 @@ from hashmatch.exchange import delimited
 from hashmatch.index.live import LiveIndex
 from hashmatch.matching.engine import Engine
 from hashmatch.matching.given import HashedItem
-from hashmatch.model import EntryHash, HarmDomain, MatchReport, SetMode, Verdict
+from hashmatch.model import EntryHash, HarmDomain, MatchReport, Opinion, SetMode, Stance, Verdict
 from hashmatch.publish import Publisher
 from tests.support.catalog import WHY
 from tests.support.ports import FakeHasher
@@ -99,3 +99,27 @@ async def test_allowed_disputed_shadowed_and_withdrawn_from_the_catalog_on(tmp_p
             change()
             here.publisher.sync()
             assert (await here.ask(near)).rule == rule
+
+
+async def test_a_hit_says_the_terms_and_who_agrees_and_nothing_of_it_changes_the_verdict(tmp_path: Path) -> None:
+    with scene(tmp_path) as here:
+        here.catalog.create_set("known", HarmDomain.CSAM, terms="terms of the set")
+        here.read(
+            "known",
+            "entry_id,md5,terms,opinions,status\n"
+            f"e1,{bytes(15).hex()}01,,a=agree;b=disagree,\n"
+            f"e2,{bytes(15).hex()}02,stop_transmission_only,,\n"
+            f"e3,{bytes(15).hex()}03,,,quarantined\n",
+        )
+        here.catalog.vote("known", "e1", Opinion("c", Stance.DISAGREE, "another picture", None, "md5"), actor="ann")
+        here.publisher.sync()
+        for moment in ("in the delta", "in a snapshot"):
+            reports = [await here.ask(EntryHash("md5", bytes(15) + bytes([last]))) for last in (1, 2, 3)]
+            entries = [report.hits[0].entry for report in reports]
+            assert [(entry.terms, entry.agree, entry.disagree) for entry in entries] == [
+                ("terms of the set", 1, 2),
+                ("stop_transmission_only", 0, 0),
+                ("terms of the set", 0, 0),
+            ], moment
+            assert [report.verdict for report in reports] == [Verdict.MATCH, Verdict.MATCH, Verdict.NO_MATCH]
+            here.publisher.compact()

@@ -82,6 +82,9 @@ refs = st.builds(
     texts,
     st.sampled_from(EntryStatus),
     labels,
+    texts,
+    counts,
+    counts,
 )
 chances = st.none() | st.floats(0, allow_infinity=False)
 hits = st.builds(

@@ -13,6 +13,7 @@ from hashmatch.index import build as building
 from hashmatch.index import layout
 from hashmatch.index.build import build, clean_stale
 from hashmatch.index.columns import Texts
+from hashmatch.index.part import Notes
 from hashmatch.index.plan import LEAST_ROWS
 from hashmatch.index.segment import Segment
 from hashmatch.index.strategy import RowFilter
@@ -56,7 +57,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert (by_name["second"].mode, by_name["second"].domain) == (SetMode.SHADOW, HarmDomain.NCII)
     assert sorted(names_of(segment)) == ["disputed", "e0", "e1", "e2", "e4", "wide", "ü-2"]
     row = names_of(segment).index("ü-2")
-    assert entries.labels_of(row) == LABELS
+    assert entries.notes_of(row) == Notes(LABELS)
     assert entries.status_of(row) is EntryStatus.ACTIVE
     assert entries.status_of(names_of(segment).index("disputed")) is EntryStatus.DISPUTED
     assert segment.sets[int(entries.sets[row])].name == "second"
