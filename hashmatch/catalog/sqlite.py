@@ -6,14 +6,15 @@ Theory of operation
 transaction, and what it committed is on disk (``connections`` says how). An import stages its rows on a connection of
 its own, whose temporary tables vanish with it.
 
-What this module deliberately does not do: it notices no change by itself. Followers ask :meth:`SqliteCatalog.sequence`.
+What this module deliberately does not do: it says of no commit what it changed. Followers ask
+:meth:`SqliteCatalog.changes`, when :meth:`SqliteCatalog.watch` wakes them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +24,8 @@ from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.catalog.schema import migrate
 from hashmatch.catalog.session import Parameters, Row, Session
 from hashmatch.catalog.spool import Spool
+from hashmatch.catalog.store import Watch
+from hashmatch.catalog.watch import CommitWatch
 
 
 class SqliteSession:
@@ -129,6 +132,17 @@ class SqliteCatalog(RelationalCatalog):
         return mapped(self._connections.path)
 
     # --- integrity -----------------------------------------------------------------------------------------------
+
+    def watch(self, wake: Callable[[], None]) -> Watch:
+        """Call ``wake`` from a thread of its own at each commit, whoever makes it.
+
+        Raises
+        ------
+        CatalogCorrupt, CatalogUnavailable
+            The file cannot be opened.
+
+        """
+        return CommitWatch(self._connections, wake)
 
     def verify(self) -> None:
         """Read the whole file and check its structure, its references and its counts; takes about 1 s per 300 MB.
