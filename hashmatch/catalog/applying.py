@@ -4,8 +4,8 @@ Theory of operation
 -------------------
 Nearly all rows of nearly all lists are the plain case: one value, active, no opinions, of an entry that the set does
 not have. The database copies those by itself: single rows by ``select_fresh`` and the statements after it (how plain is
-plain is each database's own affair, as long as it gives what ``merge`` would give), and what came in blocks, where the
-backend has a spool, from the spool's columns, unpacked by two statements per part, which takes a third of the time of
+plain is each database's own affair, as long as it gives what ``merge`` would give), and what came in blocks from the
+spool's columns, part by part, each backend in its own way (``insert_columns``), which takes a third of the time of
 handing rows over one by one. Rows of blocks that are not the plain case after all join the single rows. All others
 (entries with several rows or values, entries that the set has, disputed and withdrawn ones, tombstones) are read back
 sorted by entry id, folded by ``merge`` and written in batches. Both ways write the index of ids in order rather than
@@ -31,18 +31,15 @@ from typing import Any
 from hashmatch.catalog.lookups import set_row
 from hashmatch.catalog.merge import ACTIVE, WITHDRAWN, Facts, Merged, Stated, ValueKey
 from hashmatch.catalog.rows import event_row, from_us, labels_from_text, now_us, opinions_from_text, set_of
-from hashmatch.catalog.session import Session
+from hashmatch.catalog.session import Place, Session
 from hashmatch.catalog.spool import Columns, Part
 from hashmatch.catalog.staging import BATCH_ROWS, PLAIN_FACTS, Staged
 from hashmatch.catalog.validate import MAX_HASHES, MAX_LABELS, MAX_OPINIONS
-from hashmatch.model import UNSTATED_QUALITY, Event, HashSet, Rejected
+from hashmatch.model import Event, HashSet, Rejected
 from hashmatch.progress import Progress
 
 COPY_ROWS = 50_000
 """Plain entries copied by one statement; Ctrl-C and progress wait for its end, about a quarter of a second."""
-
-_QUALITIES = [str(quality) for quality in range(UNSTATED_QUALITY)] + ["null"]
-"""Qualities of columns as JSON."""
 
 _Row = tuple[Any, ...]
 
@@ -158,14 +155,13 @@ class _Application:
 
     def copy_spooled(self, staged: Staged, progress: Progress) -> int:
         """Copy the plain case of what came in blocks; return how many rows were not and are among the single rows."""
-        spool = staged.spool
-        if spool is None or not len(spool):
+        if not len(staged.spool):
             return 0
         sources = [name for name, are in (("known_ids", self._has_entries()), ("staged_ids", staged.values > 0)) if are]
         if staged.values:
             self._session.run("index_staged")
         aside = 0
-        for part in spool.parts():
+        for part in staged.spool.parts():
             not_plain = self._not_plain(part, sources)
             for columns in part.columns:
                 plain = columns
@@ -198,25 +194,12 @@ class _Application:
         self._session.run_many("insert_staged", rows)
 
     def _copy(self, columns: Columns) -> None:
-        """Make an entry of every row; the database unpacks the columns."""
+        """Make an entry of every row."""
         count = len(columns)
         if not count:
             return
-        at = {"entry_key": self._last_key + 1, "sequence": self.tally.sequence + 1}
-        self._session.run(
-            "insert_spooled_entries",
-            at | {"set_key": self._to.set_key, "now_us": self._now_us, "entry_ids": json.dumps(columns.entry_ids)},
-        )
-        self._session.run(
-            "insert_spooled_values",
-            at
-            | {
-                "algorithm": columns.algorithm,
-                "values": columns.values.tobytes(),
-                "size": columns.values.shape[1],
-                "qualities": f"[{','.join(map(_QUALITIES.__getitem__, columns.qualities.tolist()))}]",
-            },
-        )
+        place = Place(self._to.set_key, self._last_key + 1, self.tally.sequence + 1, self._now_us)
+        self._session.insert_columns(columns, place)
         self._last_key += count
         self._added(count)
 

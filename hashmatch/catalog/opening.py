@@ -10,6 +10,7 @@ What this module deliberately does not do: it reads no configuration, and keeps 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,8 @@ def open_catalog(config: CatalogConfig, data_dir: Path, *, make: bool = True) ->
     config : CatalogConfig
         Where it is.
     data_dir : Path
-        Where the embedded one lies; must exist, unless the other one is meant.
+        Where the embedded one lies; must exist, unless the other one is meant. Imports put their rows there meanwhile,
+        or into the temporary directory where this one cannot be written.
     make : bool
         Whether to make one where there is none. A mistyped directory or database is then an error rather than an empty
         answer.
@@ -52,7 +54,7 @@ def open_catalog(config: CatalogConfig, data_dir: Path, *, make: bool = True) ->
                 f"catalog.url names a PostgreSQL, which needs: pip install 'hashmatch[postgres]' ({error})",
                 field="catalog.url",
             ) from error
-        return PostgresCatalog.open(config, make=make)
+        return PostgresCatalog.open(config, data_dir if os.access(data_dir, os.W_OK) else None, make=make)
     from hashmatch.catalog.sqlite import SqliteCatalog
 
     path = data_dir / CATALOG

@@ -7,9 +7,10 @@ snapshot, streams are server-side cursors in one, so that neither side holds mor
 locking the catalog's only row and keeps the lock to its commit: writers take turns, also across machines, and sequences
 become visible in the order in which they were given out, so that no follower can miss a change that committed late.
 
-Imports are taken in by ``COPY`` into temporary tables of the import's own connection, which log nothing and lock
-nothing. Only then the write begins; the plain rows are merged inside the database, all others by ``merge``, the same
-rules as for SQLite. A killed import leaves nothing.
+Imports are taken in before they are written: blocks by a spool, a file without a name, single rows by ``COPY`` into
+temporary tables of the import's own connection, which log nothing and lock nothing. Only then the write begins: plain
+rows of blocks are copied straight into the tables (``postgres_columns``), plain single rows are merged inside the
+database, all others by ``merge``, the same rules as for SQLite. A killed import leaves nothing.
 
 A commit announces itself (``postgres_listening``); :meth:`PostgresCatalog.watch` hands the announcements on.
 
@@ -19,17 +20,19 @@ What this module deliberately does not do: it makes no database and no roles.
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 from psycopg import Cursor, ServerCursor
 
-from hashmatch.catalog import postgres_schema, staging
+from hashmatch.catalog import postgres_columns, postgres_schema, staging
 from hashmatch.catalog.postgres_connections import READ, Connection, Connections, mapped
 from hashmatch.catalog.postgres_listening import Listener
 from hashmatch.catalog.relational import RelationalCatalog
-from hashmatch.catalog.session import Parameters, Row, Session
-from hashmatch.catalog.spool import Spool
+from hashmatch.catalog.session import Parameters, Place, Row, Session
+from hashmatch.catalog.spool import Columns, Spool
 from hashmatch.config import CatalogConfig
 
 _STAGING = (*staging.TABLES, "create_fresh_order", "empty_staging")
@@ -65,6 +68,16 @@ class PostgresSession:
                 for row in rows:
                     copy.write_row(row)
 
+    def insert_columns(self, columns: Columns, place: Place, /) -> None:
+        """Make an entry of every row: two streams in the server's own format, made of whole columns."""
+        for statement, pieces in (
+            ("insert_spooled_entries", postgres_columns.of_entries(columns, place)),
+            ("insert_spooled_values", postgres_columns.of_values(columns, place)),
+        ):
+            with self.connection.cursor() as cursor, cursor.copy(_text(statement)) as copy:
+                for piece in pieces:
+                    copy.write(piece)
+
     def stream(self, statement: str, parameters: Parameters = (), /) -> ServerCursor[Row]:
         """Run a statement whose rows stay with the server until they are asked for, also beyond a commit."""
         outside = self.connection.info.transaction_status == 0
@@ -81,17 +94,20 @@ def _text(statement: str) -> str:
 class PostgresCatalog(RelationalCatalog):
     """A :class:`~hashmatch.catalog.store.Catalog` in one database. Made by :meth:`open`."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, folder: Path | None = None) -> None:
         self._connections = connections
+        self._folder = folder or Path(tempfile.gettempdir())
 
     @classmethod
-    def open(cls, config: CatalogConfig, *, make: bool = True) -> Self:
+    def open(cls, config: CatalogConfig, folder: Path | None = None, *, make: bool = True) -> Self:
         """Connect, and bring the tables to this version if need be.
 
         Parameters
         ----------
         config : CatalogConfig
             Its url names the database, which must exist.
+        folder : Path or None
+            Where imports keep their rows meanwhile, in files without a name; None for the temporary directory.
         make : bool
             Whether a database without a catalog gets one.
 
@@ -112,7 +128,7 @@ class PostgresCatalog(RelationalCatalog):
         except BaseException:
             connections.close()
             raise
-        return cls(connections)
+        return cls(connections, folder)
 
     def __repr__(self) -> str:
         return f"PostgresCatalog({self._connections!r})"
@@ -160,13 +176,13 @@ class PostgresCatalog(RelationalCatalog):
             yield PostgresSession(connection)
 
     @contextlib.contextmanager
-    def _staging(self) -> Iterator[tuple[Session, Spool | None]]:
-        with self._connections.working() as connection:
+    def _staging(self) -> Iterator[tuple[Session, Spool]]:
+        with Spool(self._folder) as spool, self._connections.working() as connection:
             session = PostgresSession(connection)
             for statement in _STAGING:
                 session.run(statement)
             try:
-                yield session, None
+                yield session, spool
             finally:
                 if not connection.closed:
                     session.run("empty_staging")

@@ -50,7 +50,7 @@ class RelationalCatalog(ABC):
         """Hold the write lock and a transaction, on the given session or on another one; errors are mapped."""
 
     @abstractmethod
-    def _staging(self) -> contextlib.AbstractContextManager[tuple[Session, Spool | None]]:
+    def _staging(self) -> contextlib.AbstractContextManager[tuple[Session, Spool]]:
         """Hold a session with empty staging tables, outside any transaction, and a spool; errors are mapped."""
 
     @abstractmethod

@@ -6,16 +6,31 @@ A session is a connection that knows its backend's statements by name (``sql/``)
 and ``applying`` run statements through it and never see a library, so that each backend differs in its SQL and in how a
 connection is had, and in nothing that decides.
 
+Columns of an import are the exception: each backend unpacks them in the way that is quickest there.
+
 What this module deliberately does not do: it begins and ends no transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
+
+from hashmatch.catalog.spool import Columns
 
 Row: TypeAlias = tuple[Any, ...]
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where rows become entries: the set, key and sequence of the first, on which the others count, and the time."""
+
+    set_key: int
+    entry_key: int
+    sequence: int
+    now_us: int
 
 
 class Rows(Protocol):
@@ -46,6 +61,9 @@ class Session(Protocol):
 
     def run_many(self, statement: str, rows: Iterable[Row], /) -> None:
         """Run a statement once per row."""
+
+    def insert_columns(self, columns: Columns, place: Place, /) -> None:
+        """Make an active entry of every row, one value each; the set must have none of them."""
 
     def stream(self, statement: str, parameters: Parameters = (), /) -> Rows:
         """Run a statement whose rows are fetched as they are asked for, however many there are."""

@@ -13,6 +13,7 @@ What this module deliberately does not do: it says of no commit what it changed.
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -22,10 +23,14 @@ from hashmatch.catalog import schema, staging
 from hashmatch.catalog.connections import BUSY_TIMEOUT_S, PREPARED, Connections, mapped, transaction
 from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.catalog.schema import migrate
-from hashmatch.catalog.session import Parameters, Row, Session
-from hashmatch.catalog.spool import Spool
+from hashmatch.catalog.session import Parameters, Place, Row, Session
+from hashmatch.catalog.spool import Columns, Spool
 from hashmatch.catalog.store import Watch
 from hashmatch.catalog.watch import CommitWatch
+from hashmatch.model import UNSTATED_QUALITY
+
+_QUALITIES = [str(quality) for quality in range(UNSTATED_QUALITY)] + ["null"]
+"""Qualities of columns as JSON."""
 
 
 class SqliteSession:
@@ -47,6 +52,24 @@ class SqliteSession:
     def run_many(self, statement: str, rows: Iterable[Row], /) -> None:
         """Run a statement once per row."""
         self.connection.executemany(self._sql[statement], rows)
+
+    def insert_columns(self, columns: Columns, place: Place, /) -> None:
+        """Make an entry of every row: SQLite unpacks the columns, in a third of the time that single rows take."""
+        at = {"entry_key": place.entry_key, "sequence": place.sequence}
+        self.run(
+            "insert_spooled_entries",
+            at | {"set_key": place.set_key, "now_us": place.now_us, "entry_ids": json.dumps(columns.entry_ids)},
+        )
+        self.run(
+            "insert_spooled_values",
+            at
+            | {
+                "algorithm": columns.algorithm,
+                "values": columns.values.tobytes(),
+                "size": columns.values.shape[1],
+                "qualities": f"[{','.join(map(_QUALITIES.__getitem__, columns.qualities.tolist()))}]",
+            },
+        )
 
     def stream(self, statement: str, parameters: Parameters = (), /) -> sqlite3.Cursor:
         """Run a statement; SQLite fetches rows as they are asked for in any case."""
@@ -110,7 +133,7 @@ class SqliteCatalog(RelationalCatalog):
             yield SqliteSession(connection)
 
     @contextlib.contextmanager
-    def _staging(self) -> Iterator[tuple[Session, Spool | None]]:
+    def _staging(self) -> Iterator[tuple[Session, Spool]]:
         path = self._connections.path
         connecting = contextlib.closing(self._connections.connect(PREPARED))
         with connecting as connection, Spool(path.parent) as spool, self._mapped():

@@ -8,7 +8,7 @@ tombstone. What a row says apart from its values (labels, provenance, status, op
 of a list, so it is checked, converted and stored once per stretch, in ``facts``. Databases keep both tables in an
 unlinked file: memory use does not grow with the import, and a killed process leaves nothing behind.
 
-Blocks take a shorter way, where the backend has a spool. Those of their rows that the rules may object to are taken out
+Blocks take a shorter way. Those of their rows that the rules may object to are taken out
 and go the way of single rows; all others are good by a few checks of whole columns, and go as columns into the spool,
 which sorts them.
 
@@ -28,7 +28,7 @@ from hashmatch.catalog.rows import labels_to_text, opinions_to_text, to_us
 from hashmatch.catalog.session import Session
 from hashmatch.catalog.spool import Columns, Spool
 from hashmatch.catalog.validate import MAX_ID_CHARS, EntryRules
-from hashmatch.model import REJECTIONS_KEPT, UNSTATED_QUALITY, Entry, EntryBlock, EntryStatus, Rejected, Row, unfolded
+from hashmatch.model import REJECTIONS_KEPT, UNSTATED_QUALITY, Entry, EntryBlock, EntryStatus, Rejected, Row
 from hashmatch.progress import Progress
 
 BATCH_ROWS = 2_000
@@ -45,11 +45,11 @@ class Staged:
     """What :func:`stage` made of the rows: how many rows of ``staged``, the spool, and the list version stated last."""
 
     values: int
-    spool: Spool | None
+    spool: Spool
     list_version: str
 
     def __len__(self) -> int:
-        return self.values + (0 if self.spool is None else len(self.spool))
+        return self.values + len(self.spool)
 
 
 @dataclass(slots=True)
@@ -69,17 +69,15 @@ class Rejections:
             self.on_rejected(rejected)
 
 
-def stage(
-    session: Session, spool: Spool | None, rows: Iterable[Row], rejections: Rejections, progress: Progress
-) -> Staged:
+def stage(session: Session, spool: Spool, rows: Iterable[Row], rejections: Rejections, progress: Progress) -> Staged:
     """Check the rows and put the good ones into the temporary tables and the spool.
 
     Parameters
     ----------
     session : Session
         The import's own, with empty staging tables (``TABLES``).
-    spool : Spool or None
-        Empty; None for a backend to which blocks are rows as well.
+    spool : Spool
+        Empty.
     rows : iterable of Entry, Rejected or EntryBlock
         Read once; single ones in batches of ``BATCH_ROWS``.
     rejections : Rejections
@@ -90,7 +88,7 @@ def stage(
     """
     rules = EntryRules()
     stretch = _Stretch(rules)
-    singles = enumerate(unfolded(rows)) if spool is None else _sorted_out(rows, rules, spool, progress)
+    singles = _sorted_out(rows, rules, spool, progress)
     staged = 0
     session.run_many("insert_facts", [(PLAIN_FACTS, EntryStatus.ACTIVE.value, *[""] * 8, None)])
     while batch := list(itertools.islice(singles, BATCH_ROWS)):

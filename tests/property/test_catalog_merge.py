@@ -1,7 +1,8 @@
-"""Any sequence of imports leaves the SQLite catalog with what the dictionary of tests/oracle holds."""
+"""Any sequence of imports leaves either catalog with what the dictionary of tests/oracle holds, blocks or not."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import itertools
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashmatch.catalog import applying, spool, staging
+from hashmatch.catalog.postgres import PostgresCatalog
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.model import (
     UNSTATED_QUALITY,
@@ -31,7 +33,9 @@ from hashmatch.model import (
     Stance,
 )
 from tests.oracle.catalog import NOW, DictCatalog
+from tests.support.postgres import Server
 
+AnyCatalog = SqliteCatalog | PostgresCatalog
 IDS = ("", "a", "b", "c", "dd")
 HASHES = st.builds(
     EntryHash,
@@ -93,27 +97,53 @@ def undated(entry: Entry) -> Entry:
 @given(imports=IMPORTS, batch=st.sampled_from([1, 2, 3, 2_000]))
 @settings(max_examples=100, deadline=None)
 def test_imports_agree_with_the_oracle(imports: list[list[Entry]], batch: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, SqliteCatalog.open(Path(folder) / "c") as catalog:
+        _agree(catalog, imports, batch)
+
+
+@given(imports=IMPORTS, batch=st.sampled_from([1, 2, 3, 2_000]))
+@settings(max_examples=15, deadline=None)
+def test_imports_into_postgres_agree_with_the_oracle(postgres: Server, imports: list[list[Entry]], batch: int) -> None:
+    with in_postgres(postgres) as catalog:
+        _agree(catalog, imports, batch)
+
+
+def _agree(catalog: AnyCatalog, imports: list[list[Entry]], batch: int) -> None:
     oracle = DictCatalog()
     with pytest.MonkeyPatch.context() as patch:
         for module in (staging, applying):
             patch.setattr(module, "BATCH_ROWS", batch)
-        with tempfile.TemporaryDirectory() as folder, SqliteCatalog.open(Path(folder) / "c") as catalog:
-            catalog.create_set("known", HarmDomain.OTHER)
-            followed: dict[str, Entry] = {}
-            since = 0
-            for rows in imports:
-                version = catalog.get_set("known").version
-                result = catalog.import_entries("known", rows)
-                counts = (result.added, result.updated, result.unchanged, result.rejected)
-                assert counts == oracle.import_rows(rows)
-                assert result.hash_set.version == version + bool(result.added or result.updated)
-                found = {entry.entry_id: entry for entry in catalog.entries("known")}
-                assert {key: undated(entry) for key, entry in found.items()} == oracle.entries
-                since = _follow(list(catalog.changes(since)), followed, since)
-                assert followed == found
-            gone = sum(entry.status is EntryStatus.WITHDRAWN for entry in oracle.entries.values())
-            assert (result.hash_set.entries, result.hash_set.withdrawn) == (len(oracle.entries) - gone, gone)
-            catalog.verify()
+        catalog.create_set("known", HarmDomain.OTHER)
+        followed: dict[str, Entry] = {}
+        since = 0
+        for rows in imports:
+            version = catalog.get_set("known").version
+            result = catalog.import_entries("known", rows)
+            counts = (result.added, result.updated, result.unchanged, result.rejected)
+            assert counts == oracle.import_rows(rows)
+            assert result.hash_set.version == version + bool(result.added or result.updated)
+            with catalog.entries("known") as entries:
+                found = {entry.entry_id: entry for entry in entries}
+            assert {key: undated(entry) for key, entry in found.items()} == oracle.entries
+            since = _follow(_changes(catalog, since), followed, since)
+            assert followed == found
+        gone = sum(entry.status is EntryStatus.WITHDRAWN for entry in oracle.entries.values())
+        assert (result.hash_set.entries, result.hash_set.withdrawn) == (len(oracle.entries) - gone, gone)
+        catalog.verify()
+
+
+@contextlib.contextmanager
+def in_postgres(server: Server) -> Iterator[PostgresCatalog]:
+    """Open a catalog in an empty database."""
+    name = server.take_database()
+    with PostgresCatalog.open(server.config(name)) as catalog:
+        yield catalog
+    server.give_database_back(name)
+
+
+def _changes(catalog: AnyCatalog, since: int) -> list[Change]:
+    with catalog.changes(since) as changes:
+        return list(changes)
 
 
 def _follow(changes: list[Change], followed: dict[str, Entry], since: int) -> int:
@@ -150,18 +180,36 @@ def in_blocks(rows: list[Entry], rng: random.Random) -> Iterator[Row]:
     yield from single
 
 
-@given(
+BLOCKS = given(
     imports=st.lists(st.lists(st.one_of(PLAIN, PLAIN, PLAIN, ROWS, TOMBSTONES), max_size=14), min_size=1, max_size=3),
     rng=st.randoms(use_true_random=False),
     part_rows=st.sampled_from([1, 2, 65_536]),
 )
+
+
+@BLOCKS
 @settings(max_examples=50, deadline=None)
 def test_blocks_say_what_their_entries_say(imports: list[list[Entry]], rng: random.Random, part_rows: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, SqliteCatalog.open(Path(folder) / "d") as catalog:
+        _say_the_same(catalog, imports, rng, part_rows)
+
+
+@BLOCKS
+@settings(max_examples=15, deadline=None)
+def test_blocks_say_what_their_entries_say_in_postgres(
+    postgres: Server, imports: list[list[Entry]], rng: random.Random, part_rows: int
+) -> None:
+    with in_postgres(postgres) as catalog:
+        _say_the_same(catalog, imports, rng, part_rows)
+
+
+def _say_the_same(other: AnyCatalog, imports: list[list[Entry]], rng: random.Random, part_rows: int) -> None:
+    """Import blocks into a catalog, and the same entries one by one into another."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(spool, "PART_ROWS", part_rows)
         patch.setattr(spool, "SAMPLE_ROWS", 2)
         patch.setattr(spool, "LARGEST_PART", 2)
-        with SqliteCatalog.open(Path(folder) / "c") as one, SqliteCatalog.open(Path(folder) / "d") as other:
+        with SqliteCatalog.open(Path(folder) / "c") as one:
             for catalog in (one, other):
                 catalog.create_set("known", HarmDomain.OTHER)
             for rows in imports:
@@ -173,7 +221,8 @@ def test_blocks_say_what_their_entries_say(imports: list[list[Entry]], rng: rand
                     expected.unchanged,
                 )
                 assert sorted(found.rejections, key=repr) == sorted(expected.rejections, key=repr)
-                assert list(map(undated, other.entries("known"))) == list(map(undated, one.entries("known")))
+                with one.entries("known") as these, other.entries("known") as those:
+                    assert list(map(undated, those)) == list(map(undated, these))
             other.verify()
             assert other.sequence() == one.sequence()
-            assert len(list(other.changes(0))) == len(list(one.changes(0)))
+            assert len(_changes(other, 0)) == len(_changes(one, 0))

@@ -109,6 +109,10 @@ def test_a_schema_of_something_else_is_not_touched(database: CatalogConfig, post
         ("TRUNCATE hashmatch.entry CASCADE", "entries are withdrawn, never deleted|events are never changed"),
         ("DELETE FROM hashmatch.event", "events are never changed or deleted"),
         ("UPDATE hashmatch.event SET actor = 'me'", "events are never changed or deleted"),
+        ("DELETE FROM hashmatch.hash_set", "sets are never deleted and keep their key"),
+        ("TRUNCATE hashmatch.hash_set CASCADE", "are (withdrawn, )?never (deleted|changed)"),
+        ("UPDATE hashmatch.entry SET entry_key = entry_key + 9", "entries keep their key and their set"),
+        ("UPDATE hashmatch.value SET entry_key = entry_key + 9", "values keep their entry"),
     ],
 )
 def test_nothing_is_deleted_even_by_hand(
@@ -117,6 +121,32 @@ def test_nothing_is_deleted_even_by_hand(
     filled(catalog).withdraw("known", "e1", **WHY)
     with postgres.connect(name_of(database)) as connection, pytest.raises(psycopg.errors.RaiseException, match=why):
         connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        (
+            "INSERT INTO hashmatch.value (entry_key, algorithm, value) VALUES (1, 'pdq', '1'), (99, 'pdq', '2')",
+            "values of an entry that does not exist",
+        ),
+        (
+            (
+                "CREATE TEMP TABLE moved AS SELECT * FROM hashmatch.entry; UPDATE moved SET entry_key = entry_key + 9, "
+                "sequence = sequence + 9, set_key = 99; INSERT INTO hashmatch.entry SELECT * FROM moved"
+            ),
+            "entries of a set that does not exist",
+        ),
+    ],
+)
+def test_nothing_refers_to_what_does_not_exist(
+    catalog: PostgresCatalog, database: CatalogConfig, postgres: Server, statement: str, why: str
+) -> None:
+    filled(catalog)
+    refused = pytest.raises(psycopg.errors.ForeignKeyViolation, match=why)
+    with postgres.connect(name_of(database)) as connection, refused:
+        connection.execute(statement.encode())
+    catalog.verify()
 
 
 def test_verifying_finds_what_does_not_add_up(

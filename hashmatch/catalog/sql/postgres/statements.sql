@@ -125,6 +125,34 @@ COPY facts (facts_key, status, status_reason, labels, source, list_version, exte
 -- Import: one value.
 COPY staged (entry_id, position, facts_key, algorithm, value, quality, view) FROM STDIN;
 
+-- name: index_staged
+-- Import: find single rows by id, while rows of blocks are held against them.
+CREATE INDEX staged_by_id ON staged (entry_id);
+
+-- name: forget_index_staged
+-- Import: sorting is faster without.
+DROP INDEX pg_temp.staged_by_id;
+
+-- name: known_ids
+-- Import: those of a JSON array of ids that the set has.
+SELECT e.entry_id FROM json_array_elements_text(CAST(:entry_ids AS json)) AS wanted (entry_id) JOIN entry AS e
+  ON e.set_key = :set_key AND e.entry_id = wanted.entry_id;
+
+-- name: staged_ids
+-- Import: those of a JSON array of ids of which single rows speak.
+SELECT s.entry_id FROM json_array_elements_text(CAST(:entry_ids AS json)) AS wanted (entry_id) JOIN staged AS s
+  ON s.entry_id = wanted.entry_id;
+
+-- name: insert_spooled_entries
+-- Import: copy the plain case that came in blocks; `postgres_columns` writes the columns in this order, the id last, as
+-- only that differs in length. The rows that join the single ones have the facts of the key 0, which are these.
+COPY entry (entry_key, set_key, received_at_us, sequence, status, status_reason, labels, source, list_version,
+  external_id, terms, jurisdiction, opinions, entry_id) FROM STDIN (FORMAT binary);
+
+-- name: insert_spooled_values
+-- Import: the values of the same entries.
+COPY value (entry_key, quality, algorithm, value, view) FROM STDIN (FORMAT binary);
+
 -- name: analyse_staged
 -- Import: what was staged decides how it is merged; nobody else counts the rows of temporary tables.
 ANALYZE staged, facts;
