@@ -177,15 +177,15 @@ class _Application:
 
     def _not_plain(self, part: Part, sources: Sequence[str]) -> set[str]:
         """Ids in a part of which several rows speak, in blocks or singly, or which the set has."""
-        ids = [entry_id for columns in part.columns for entry_id in columns.entry_ids]
-        different = set(ids)
         if part.crowded:
-            return different
-        found = (
-            {entry_id for entry_id, count in Counter(ids).items() if count > 1} if len(different) < len(ids) else set()
-        )
-        for name in sources:
-            wanted = {"set_key": self._to.set_key, "entry_ids": json.dumps(ids)}
+            return {entry_id for columns in part.columns for entry_id in columns.ids()}
+        if len(part.columns) == 1:
+            found = part.columns[0].repeated()
+        else:
+            counts = Counter(entry_id for columns in part.columns for entry_id in columns.ids())
+            found = {entry_id for entry_id, count in counts.items() if count > 1}
+        for name, columns in itertools.product(sources, part.columns):
+            wanted = {"set_key": self._to.set_key, "entry_ids": columns.ids_as_json()}
             found.update(entry_id for (entry_id,) in self._session.run(name, wanted))
         return found
 

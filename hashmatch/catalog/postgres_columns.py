@@ -47,8 +47,8 @@ def of_entries(columns: Columns, place: Place) -> Iterator[bytes]:
     heads["received_at_us"] = place.now_us
     heads["sequence"] = np.arange(place.sequence, place.sequence + len(columns))
     heads["unsaid"] = np.void(unsaid)
-    heads["length"] = np.fromiter(map(len, columns.entry_ids), dtype=np.int32, count=len(columns))
-    ids = map(str.encode, columns.entry_ids)
+    ids = list(map(str.encode, columns.ids()))
+    heads["length"] = np.fromiter(map(len, ids), dtype=np.int32, count=len(columns))
     yield _SIGNATURE
     yield b"".join(itertools.chain.from_iterable(zip(_bytes(heads), ids, strict=True)))
     yield _END

@@ -8,8 +8,9 @@ down with every 256th of its ids kept. When all are there, ids from these sample
 65,536 rows; a part takes from each run what lies between two cuts, and is sorted in memory, where runs that are sorted
 already make short work. All rows of one entry are in one part.
 
-Ids are ASCII here, so that texts sort as SQLite sorts them, by bytes. Memory is one part and the samples, some 0.5
-bytes per row; a part that an entry with very many rows makes too large is handed out in pieces, and says so.
+Ids are ASCII here, so that texts sort as SQLite sorts them, by bytes. Ids that are made of the values are no texts at
+all while they are here: within one algorithm they are in the order of the values. Memory is one part and the samples,
+some 0.5 bytes per row; a part that an entry with very many rows makes too large is handed out in pieces, and says so.
 
 What this module deliberately does not do: it knows no database, and checks nothing.
 """
@@ -18,6 +19,9 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import itertools
+import json
+import operator
 import os
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
@@ -50,7 +54,8 @@ _Offsets = npt.NDArray[np.uint64]
 class Columns:
     """Rows of one algorithm.
 
-    ``entry_ids`` : n texts, ASCII without line breaks, none of them empty.
+    ``entry_ids`` : n texts, ASCII without line breaks, none of them empty; none at all where every id is made of the
+    row's value.
     ``values`` : uint8, shape (n, bytes).
     ``qualities`` : uint8, shape (n,), ``UNSTATED_QUALITY`` where there is none.
     ``positions`` : int64, shape (n,).
@@ -63,17 +68,37 @@ class Columns:
     positions: _Positions
 
     def __len__(self) -> int:
-        return len(self.entry_ids)
+        return len(self.values)
 
     def __repr__(self) -> str:
         return f"Columns({self.algorithm!r}, {len(self)} rows)"
 
-    def take(self, rows: Sequence[int]) -> Columns:
+    def ids(self) -> Sequence[str]:
+        """Return the id of every row."""
+        return self.entry_ids or made_ids(self.algorithm, self.values)
+
+    def ids_as_json(self) -> str:
+        """Return the ids as a JSON array."""
+        if self.entry_ids or not len(self):
+            return _as_json(self.entry_ids)
+        opened = json.dumps(f"{self.algorithm}:")[:-1]
+        digits = self.values.tobytes().hex(" ", self.values.shape[1])
+        return "".join(("[", opened, digits.replace(" ", f'",{opened}'), '"]'))
+
+    def repeated(self) -> set[str]:
+        """Return the ids that several rows have; the rows are in order."""
+        if self.entry_ids:
+            following = itertools.islice(self.entry_ids, 1, None)
+            return set(itertools.compress(self.entry_ids, map(operator.eq, self.entry_ids, following)))
+        same = (self.values[1:] == self.values[:-1]).all(axis=1)
+        return set(made_ids(self.algorithm, self.values[1:][same]))
+
+    def take(self, rows: Sequence[int] | _Positions) -> Columns:
         """Return some of the rows, in the given order."""
         at = np.asarray(rows, dtype=np.int64)
         return Columns(
             self.algorithm,
-            list(map(self.entry_ids.__getitem__, rows)),
+            list(map(self.entry_ids.__getitem__, at.tolist())) if self.entry_ids else (),
             self.values[at],
             self.qualities[at],
             self.positions[at],
@@ -81,13 +106,18 @@ class Columns:
 
     def in_order(self) -> Columns:
         """Return the rows sorted by entry id, rows of one id as they stand."""
-        return self.take(sorted(range(len(self)), key=self.entry_ids.__getitem__))
+        ids = self.entry_ids
+        if not ids:
+            return self.take(_order(self.values))
+        if all(map(operator.le, ids, itertools.islice(ids, 1, None))):
+            return self
+        return self.take(sorted(range(len(self)), key=ids.__getitem__))
 
     def split(self, entry_ids: Collection[str]) -> tuple[Columns, Columns]:
         """Return the rows of all other ids, and the rows of these."""
         others: list[int] = []
         these: list[int] = []
-        for row, entry_id in enumerate(self.entry_ids):
+        for row, entry_id in enumerate(self.ids()):
             (these if entry_id in entry_ids else others).append(row)
         return self.take(others), self.take(these)
 
@@ -96,7 +126,7 @@ class Columns:
         qualities = (None if quality == UNSTATED_QUALITY else quality for quality in self.qualities.tolist())
         values = map(bytes, self.values)
         for entry_id, position, value, quality in zip(
-            self.entry_ids, self.positions.tolist(), values, qualities, strict=True
+            self.ids(), self.positions.tolist(), values, qualities, strict=True
         ):
             yield entry_id, position, self.algorithm, value, quality
 
@@ -105,13 +135,41 @@ class Columns:
         """Lay rows of one algorithm end to end."""
         if len(some) == 1:
             return some[0]
+        given = any(columns.entry_ids for columns in some)
         return cls(
             some[0].algorithm,
-            [entry_id for columns in some for entry_id in columns.entry_ids],
+            [entry_id for columns in some for entry_id in columns.ids()] if given else (),
             np.concatenate([columns.values for columns in some]),
             np.concatenate([columns.qualities for columns in some]),
             np.concatenate([columns.positions for columns in some]),
         )
+
+
+def made_ids(algorithm: str, values: _Bytes) -> list[str]:
+    """Return the ids that entries have whose lists give them none."""
+    if not len(values):
+        return []
+    return [f"{algorithm}:{digits}" for digits in values.tobytes().hex(" ", values.shape[1]).split(" ")]
+
+
+def _order(values: _Bytes) -> _Positions:
+    """Return the places of values in ascending order of their bytes, of equal ones as they stand."""
+    heads = np.zeros((len(values), 8), dtype=np.uint8)
+    heads[:, : values.shape[1]] = values[:, :8]
+    numbers = heads.view(">u8").ravel().astype(np.uint64)
+    order = np.argsort(numbers, kind="stable")
+    ordered = numbers[order]
+    if (ordered[1:] == ordered[:-1]).any():
+        return np.lexsort(values.T[::-1])
+    return order
+
+
+def _as_json(texts: Sequence[str]) -> str:
+    """Return texts as a JSON array, joined where none of them needs an escape."""
+    joined = '","'.join(texts)
+    if joined.isprintable() and "\\" not in joined and joined.count('"') == 2 * (len(texts) - 1):
+        return f'["{joined}"]'
+    return json.dumps(texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +185,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Where a run lies in the file: ``offsets`` of its ids, then the ids themselves, values, qualities, positions."""
+    """Where a run lies in the file: ``offsets`` of its ids, then the ids themselves, values, qualities, positions.
+
+    Where ids are made of values there are neither offsets nor ids, and ``text_bytes`` is 0.
+    """
 
     algorithm: str
     size_bytes: int
@@ -138,7 +199,7 @@ class _Run:
 
     @property
     def text_at(self) -> int:
-        return self.at + 8 * (self.rows + 1)
+        return self.at + (8 * (self.rows + 1) if self.text_bytes else 0)
 
     @property
     def values_at(self) -> int:
@@ -202,10 +263,8 @@ class Spool:
         if not len(columns):
             return
         run = columns.in_order()
-        text = "\n".join([*run.entry_ids, ""]).encode()
-        offsets = np.zeros(len(run) + 1, dtype=np.uint64)
-        np.cumsum(np.fromiter(map(len, run.entry_ids), dtype=np.uint64, count=len(run)) + 1, out=offsets[1:])
-        parts = (offsets.tobytes(), text, run.values.tobytes(), run.qualities.tobytes(), run.positions.tobytes())
+        offsets, text = _texts(run.entry_ids)
+        parts = (offsets, text, run.values.tobytes(), run.qualities.tobytes(), run.positions.tobytes())
         at, data = self._end, b"".join(parts)
         with self._room():
             if self._file is None:
@@ -213,7 +272,7 @@ class Spool:
             done = 0
             while done < len(data):
                 done += os.pwrite(self._file.fileno(), memoryview(data)[done:], at + done)
-        samples = run.entry_ids[::SAMPLE_ROWS]
+        samples = run.entry_ids[::SAMPLE_ROWS] or made_ids(run.algorithm, run.values[::SAMPLE_ROWS])
         self._runs.append(_Run(run.algorithm, run.values.shape[1], len(run), at, len(text), samples))
         self._end += len(data)
         self._rows += len(run)
@@ -261,17 +320,22 @@ class Spool:
         return Part([Columns.joined(some).in_order() for some in by_algorithm.values()])
 
     def _read(self, run: _Run, start: int, end: int) -> Columns:
-        rows, size = end - start, run.size_bytes
-        values = np.frombuffer(self._bytes(run.values_at + start * size, rows * size), dtype=np.uint8)
+        rows = end - start
         return Columns(
             run.algorithm,
-            self._ids(run, start, end),
-            values.reshape(-1, size),
+            self._ids(run, start, end) if run.text_bytes else (),
+            self._values(run, start, end),
             np.frombuffer(self._bytes(run.qualities_at + start, rows), dtype=np.uint8),
             np.frombuffer(self._bytes(run.positions_at + 8 * start, 8 * rows), dtype=np.int64),
         )
 
+    def _values(self, run: _Run, start: int, end: int) -> _Bytes:
+        data = self._bytes(run.values_at + start * run.size_bytes, (end - start) * run.size_bytes)
+        return np.frombuffer(data, dtype=np.uint8).reshape(-1, run.size_bytes)
+
     def _ids(self, run: _Run, start: int, end: int) -> list[str]:
+        if not run.text_bytes:
+            return made_ids(run.algorithm, self._values(run, start, end))
         offsets: _Offsets = np.frombuffer(self._bytes(run.at + 8 * start, 8 * (end - start + 1)), dtype=np.uint64)
         first, last = int(offsets[0]), int(offsets[-1])
         return self._bytes(run.text_at + first, last - first).decode().split("\n")[:-1]
@@ -292,3 +356,12 @@ class Spool:
             raise CatalogUnavailable(
                 f"{self._directory}: {error.strerror}; an import needs about as much room there as its list has"
             ) from error
+
+
+def _texts(texts: Sequence[str]) -> tuple[bytes, bytes]:
+    """Return where each of some texts begins and the last ends, and the texts; nothing where there are none."""
+    if not texts:
+        return b"", b""
+    offsets = np.zeros(len(texts) + 1, dtype=np.uint64)
+    np.cumsum(np.fromiter(map(len, texts), dtype=np.uint64, count=len(texts)) + 1, out=offsets[1:])
+    return offsets.tobytes(), "\n".join([*texts, ""]).encode()

@@ -13,7 +13,6 @@ What this module deliberately does not do: it says of no commit what it changed.
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -58,7 +57,7 @@ class SqliteSession:
         at = {"entry_key": place.entry_key, "sequence": place.sequence}
         self.run(
             "insert_spooled_entries",
-            at | {"set_key": place.set_key, "now_us": place.now_us, "entry_ids": json.dumps(columns.entry_ids)},
+            at | {"set_key": place.set_key, "now_us": place.now_us, "entry_ids": columns.ids_as_json()},
         )
         self.run(
             "insert_spooled_values",

@@ -26,7 +26,7 @@ import numpy as np
 
 from hashmatch.catalog.rows import labels_to_text, opinions_to_text, to_us
 from hashmatch.catalog.session import Session
-from hashmatch.catalog.spool import Columns, Spool
+from hashmatch.catalog.spool import Columns, Spool, made_ids
 from hashmatch.catalog.validate import MAX_ID_CHARS, EntryRules
 from hashmatch.model import REJECTIONS_KEPT, UNSTATED_QUALITY, Entry, EntryBlock, EntryStatus, Rejected, Row
 from hashmatch.progress import Progress
@@ -129,20 +129,19 @@ def _sorted_out(
 
 
 def _columns(block: EntryBlock) -> Columns:
-    """Return the block with an id for every row."""
-    size = block.size_bytes
-    ids: Sequence[str] = block.entry_ids
-    if not all(ids) or not ids:
-        digits, width = block.values.hex(), 2 * size
-        made = [f"{block.algorithm}:{digits[at : at + width]}" for at in range(0, len(digits), width)]
-        ids = [given or other for given, other in zip(ids, made, strict=True)] if ids else made
+    """Return the block as the spool takes it: with an id for every row, or with none where all are to be made."""
+    values = np.frombuffer(block.values, dtype=np.uint8).reshape(-1, block.size_bytes)
+    ids: Sequence[str] = block.entry_ids if any(block.entry_ids) else ()
+    if not all(ids):
+        made = made_ids(block.algorithm, values)
+        ids = [given or other for given, other in zip(ids, made, strict=True)]
     unstated = bytes([UNSTATED_QUALITY]) * len(block)
     return Columns(
         block.algorithm,
         ids,
-        np.frombuffer(block.values, dtype=np.uint8).reshape(-1, size),
+        values,
         np.frombuffer(block.qualities or unstated, dtype=np.uint8),
-        np.fromiter(block.positions, dtype=np.int64, count=len(block)),
+        np.asarray(block.positions, dtype=np.int64),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from hashmatch.catalog import spool as spools
-from hashmatch.catalog.spool import Columns, Spool
+from hashmatch.catalog.spool import Columns, Spool, made_ids
 from hashmatch.errors import CatalogUnavailable
 from hashmatch.model import UNSTATED_QUALITY
 
@@ -49,6 +50,47 @@ def test_rows_come_back_in_the_order_of_their_ids(tmp_path: Path, monkeypatch: p
         highest = max(of_part)[0]
         found += of_part
     assert sorted(found, key=lambda row: row[1]) == expected
+
+
+@pytest.mark.parametrize("given", ["none", "some", "all"])
+def test_ids_made_of_values_are_in_the_order_of_their_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setattr(spools, "PART_ROWS", 100)
+    monkeypatch.setattr(spools, "SAMPLE_ROWS", 7)
+    rng = np.random.default_rng(12)
+    expected: list[tuple[str, int, str, bytes, int | None]] = []
+    with Spool(tmp_path) as spool:
+        for first in range(0, 2_000, 250):
+            values = rng.integers(0, 256, (250, 32), dtype=np.uint8)
+            if first % 500 == 0:
+                values[:, 2:30] = 0  # the first bytes do not decide, and some values are equal
+                values[:, [0, 31]] %= 8
+            made = Columns("pdq", (), values, np.full(250, 60, dtype=np.uint8), np.arange(first, first + 250))
+            texts = given == "all" or (given == "some" and first % 750 == 0)
+            spool.add(Columns("pdq", made.ids(), made.values, made.qualities, made.positions) if texts else made)
+            expected += made.rows()
+        parts = [columns for part in spool.parts() for columns in part.columns]
+    assert len(parts) > 10
+    found = [row for columns in parts for row in columns.rows()]
+    assert found == sorted(expected, key=lambda row: row[:2])
+    for columns in parts:
+        ids = columns.ids()
+        assert columns.repeated() == {entry_id for entry_id in ids if ids.count(entry_id) > 1}
+        assert json.loads(columns.ids_as_json()) == list(ids)
+
+
+@pytest.mark.parametrize(
+    "ids", [[], ["a"], ["a", "b/c d", "~"], ['say "so"', "b"], ["a\\b", "c"], ["a\tb", '"', '","']]
+)
+def test_ids_are_written_as_json_whatever_is_in_them(ids: list[str]) -> None:
+    assert json.loads(block(ids, 0).ids_as_json()) == ids
+
+
+def test_made_ids_are_those_of_entries_without_an_id() -> None:
+    values = np.array([[0, 171], [255, 16]], dtype=np.uint8)
+    assert made_ids("alg", values) == ["alg:00ab", "alg:ff10"]
+    assert made_ids("alg", values[:0]) == []
 
 
 def test_an_entry_with_most_of_the_rows_is_handed_out_in_pieces(
