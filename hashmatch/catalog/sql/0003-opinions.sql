@@ -2,8 +2,8 @@
 -- from, and bookmarks.
 --
 -- SQLite cannot alter a CHECK, so the table of entries is written anew; `migrate` holds the foreign keys off meanwhile
--- and checks them all before it commits. That takes about a minute for ten million entries and, until the commit, as
--- much room on disk as the table has.
+-- and checks them all before it commits. A million entries took 6 s of CPU time where it was measured, three times as
+-- long by the clock of a busy machine, and until the commit as much room on disk as the table has.
 
 -- opinions is JSON, [[who, stance, reason, microseconds since 1970 UTC, algorithm], ...] in the order of who and
 -- algorithm, or empty: the opinions that hold. All that ever held are events.
