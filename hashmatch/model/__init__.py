@@ -25,7 +25,7 @@ from hashmatch.model.answers import (
     SearchResult,
     Verdict,
 )
-from hashmatch.model.blocks import UNSTATED_QUALITY, EntryBlock, Row, unfolded
+from hashmatch.model.blocks import UNSTATED_QUALITY, EntryBlock, Row
 from hashmatch.model.entries import (
     REJECTIONS_KEPT,
     Change,
@@ -99,5 +99,4 @@ __all__ = [
     "Stance",
     "Verdict",
     "Views",
-    "unfolded",
 ]

@@ -12,7 +12,7 @@ What this module deliberately does not do: a block checks nothing, no more than 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hashmatch.model.entries import Entry, EntryHash, Rejected
@@ -66,12 +66,3 @@ class EntryBlock:
 
 Row = Entry | Rejected | EntryBlock
 """What an import is made of."""
-
-
-def unfolded(rows: Iterable[Row]) -> Iterator[Entry | Rejected]:
-    """Yield rows one by one, blocks taken apart: for whoever has no use for columns."""
-    for row in rows:
-        if isinstance(row, EntryBlock):
-            yield from row.entries()
-        else:
-            yield row

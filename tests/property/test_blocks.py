@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import example, given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from hashmatch.errors import BadFile
 from hashmatch.exchange import blocks, delimited, lines
-from hashmatch.model import Entry, EntryBlock, Rejected, unfolded
+from hashmatch.model import Entry, EntryBlock, Rejected, Row
 
 HEADERS = (
     "algorithm,value",
@@ -55,6 +56,15 @@ def files(draw: st.DrawFn) -> bytes:
         at = rng.randrange(len(data) + 1)
         data[at : at + draw(st.integers(0, 3))] = draw(st.sampled_from(FRAGMENTS))
     return bytes(data)
+
+
+def unfolded(rows: Iterable[Row]) -> Iterator[Entry | Rejected]:
+    """Rows one by one, blocks taken apart."""
+    for row in rows:
+        if isinstance(row, EntryBlock):
+            yield from row.entries()
+        else:
+            yield row
 
 
 def in_blocks(data: bytes) -> list[Entry | Rejected]:
