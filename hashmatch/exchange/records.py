@@ -5,21 +5,25 @@ Theory of operation
 ``{"count": 2, "data": [{...}, {...}], "paging": {...}}``: the elements of one named array are handed out one at a time,
 everything else at the top is kept as a fact. Each record and each fact is bounded in parts, depth and length, so a
 document of any size is read at constant memory. A document that ends early keeps the records before its end.
+:class:`RecordPage` is a page that is such a document.
 
 What this module deliberately does not do: it knows no key but the array's.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
 import ijson
 
 from hashmatch.errors import BadFile
+from hashmatch.exchange.installed import Installed
 from hashmatch.exchange.lines import BOM
-from hashmatch.exchange.pages import Broken
+from hashmatch.exchange.pages import Broken, Page
 from hashmatch.exchange.rows import shown
+from hashmatch.model import Entry, Rejected
 
 MAX_PARTS: Final = 20_000
 """Keys and values of one record; an indicator with a hundred descriptors of twenty tags has 10,000."""
@@ -107,6 +111,41 @@ class Records:
             raise Broken(f"the document breaks off after {self.count} records: {_why(error)}") from error
 
 
+class RecordPage(Page):
+    """A page whose records stand in one array of a document, ``key``.
+
+    Raises
+    ------
+    BadFile
+        On construction: the document is no JSON object.
+
+    """
+
+    def __init__(self, stream: BinaryIO, key: str, expected: str) -> None:
+        super().__init__()
+        self._records = Records(stream, key, expected)
+        self._installed = Installed()
+
+    def _rows(self) -> Iterator[Entry | Rejected]:
+        for record in self._records:
+            self.records += 1
+            if isinstance(record, dict):
+                if (row := self._entry(record)) is not None:
+                    yield row
+                yield from self._installed.unsaid()
+            else:
+                yield Rejected(self.records, "", f"{shown(record)}: expected an object")
+        self._note(self._records.facts)
+
+    @abstractmethod
+    def _entry(self, record: dict[str, Any]) -> Entry | Rejected | None:
+        """Return what a record says, why it cannot be used, or None where ``installed`` has a word to say of it."""
+
+    @abstractmethod
+    def _note(self, facts: dict[str, Any]) -> None:
+        """Keep what the document says beside its records."""
+
+
 class _Watched:
     """A stream without its byte order mark that counts what was read since the last value."""
 
@@ -139,11 +178,6 @@ def objects(value: object) -> list[dict[str, Any]]:
     if isinstance(value, dict):
         value = value.get("data")
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def described(record: object) -> str:
-    """Say what stands where an object should."""
-    return f"{shown(record)}: expected an object"
 
 
 def _is_number(value: object) -> bool:

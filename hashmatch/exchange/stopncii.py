@@ -21,9 +21,8 @@ from typing import Any, BinaryIO, Final
 
 from hashmatch.exchange import records, rows
 from hashmatch.exchange.heads import Head
-from hashmatch.exchange.installed import Installed
-from hashmatch.exchange.pages import Page, as_file, line_of_text, moment_text, value_of
-from hashmatch.exchange.records import Records
+from hashmatch.exchange.pages import as_file, line_of_text, moment_text, value_of
+from hashmatch.exchange.records import RecordPage
 from hashmatch.exchange.rows import BadCell
 from hashmatch.model import Entry, EntryHash, EntryStatus, Opinion, Provenance, Rejected, Stance
 
@@ -59,7 +58,7 @@ def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
     return as_file(StopNciiPage(stream))
 
 
-class StopNciiPage(Page):
+class StopNciiPage(RecordPage):
     """Entries of one page; then ``next_token``, ``next_timestamp`` and ``has_more``.
 
     Raises
@@ -70,25 +69,14 @@ class StopNciiPage(Page):
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        super().__init__()
+        super().__init__(stream, "hashRecords", EXPECTED)
         self.next_token = ""
         """Token of the next page; empty after the last."""
         self.next_timestamp = 0
         """Where to begin the next time, in seconds since 1970 by the server's clock; 0 if it does not say."""
         self.has_more = False
-        self._records = Records(stream, "hashRecords", EXPECTED)
-        self._installed = Installed()
 
-    def _rows(self) -> Iterator[Entry | Rejected]:
-        for record in self._records:
-            self.records += 1
-            if isinstance(record, dict):
-                if (row := self._entry(record)) is not None:
-                    yield row
-                yield from self._installed.unsaid()
-            else:
-                yield Rejected(self.records, "", records.described(record))
-        facts = self._records.facts
+    def _note(self, facts: dict[str, Any]) -> None:
         self.next_token = records.text(facts, "nextPageToken")
         self.has_more = facts.get("hasMoreRecords") is True
         timestamp = facts.get("nextSetTimestamp")

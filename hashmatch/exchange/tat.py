@@ -17,9 +17,8 @@ from typing import Any, BinaryIO, Final
 
 from hashmatch.exchange import records
 from hashmatch.exchange.heads import Head
-from hashmatch.exchange.installed import Installed
-from hashmatch.exchange.pages import Page, as_file, line_of_text, moment_text, value_of
-from hashmatch.exchange.records import Records
+from hashmatch.exchange.pages import as_file, line_of_text, moment_text, value_of
+from hashmatch.exchange.records import RecordPage
 from hashmatch.exchange.rows import BadCell
 from hashmatch.model import Entry, EntryHash, EntryStatus, Label, Provenance, Rejected
 
@@ -44,7 +43,7 @@ def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
     return as_file(TatPage(stream))
 
 
-class TatPage(Page):
+class TatPage(RecordPage):
     """Entries of one page; then ``checkpoint`` and ``has_more``.
 
     Raises
@@ -55,24 +54,14 @@ class TatPage(Page):
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        super().__init__()
+        super().__init__(stream, "results", EXPECTED)
         self.checkpoint = ""
         """Where the next page begins, in the server's own words; empty if it does not say."""
         self.has_more = False
-        self._records = Records(stream, "results", EXPECTED)
-        self._installed = Installed()
 
-    def _rows(self) -> Iterator[Entry | Rejected]:
-        for record in self._records:
-            self.records += 1
-            if isinstance(record, dict):
-                if (row := self._entry(record)) is not None:
-                    yield row
-                yield from self._installed.unsaid()
-            else:
-                yield Rejected(self.records, "", records.described(record))
-        self.checkpoint = records.text(self._records.facts, "checkpoint")
-        self.has_more = bool(self._records.facts.get("next"))
+    def _note(self, facts: dict[str, Any]) -> None:
+        self.checkpoint = records.text(facts, "checkpoint")
+        self.has_more = bool(facts.get("next"))
 
     def _entry(self, record: dict[str, Any]) -> Entry | Rejected | None:
         position = self.records

@@ -25,9 +25,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from hashmatch.exchange import records
 from hashmatch.exchange.heads import Head
-from hashmatch.exchange.installed import Installed
-from hashmatch.exchange.pages import Page, as_file, line_of_text, moment_of, moment_text, value_of
-from hashmatch.exchange.records import Records
+from hashmatch.exchange.pages import as_file, line_of_text, moment_of, moment_text, value_of
+from hashmatch.exchange.records import RecordPage
 from hashmatch.exchange.rows import BadCell
 from hashmatch.model import Entry, EntryHash, EntryStatus, Label, Opinion, Provenance, Rejected, Stance
 
@@ -63,7 +62,7 @@ def read(stream: BinaryIO) -> Iterator[Entry | Rejected]:
     return as_file(ThreatExchangePage(stream))
 
 
-class ThreatExchangePage(Page):
+class ThreatExchangePage(RecordPage):
     """Entries of one page; then ``after``, ``last_updated``.
 
     Raises
@@ -74,29 +73,19 @@ class ThreatExchangePage(Page):
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        super().__init__()
+        super().__init__(stream, "data", EXPECTED)
         self.after = ""
         """Cursor of the next page; empty after the last."""
         self.last_updated = 0
         """The latest change on this page, in seconds since 1970 by the server's clock."""
-        self._records = Records(stream, "data", EXPECTED)
-        self._installed = Installed()
 
-    def _rows(self) -> Iterator[Entry | Rejected]:
-        for record in self._records:
-            self.records += 1
-            if isinstance(record, dict):
-                updated = record.get("last_updated")
-                if isinstance(updated, int) and not isinstance(updated, bool):
-                    self.last_updated = max(self.last_updated, updated)
-                if (row := self._entry(record)) is not None:
-                    yield row
-                yield from self._installed.unsaid()
-            else:
-                yield Rejected(self.records, "", records.described(record))
-        self.after = _after(self._records.facts.get("paging"))
+    def _note(self, facts: dict[str, Any]) -> None:
+        self.after = _after(facts.get("paging"))
 
     def _entry(self, record: dict[str, Any]) -> Entry | Rejected | None:
+        updated = record.get("last_updated")
+        if isinstance(updated, int) and not isinstance(updated, bool):
+            self.last_updated = max(self.last_updated, updated)
         position = self.records
         own_id, kind = line_of_text(records.text(record, "id")), records.text(record, "type")
         if not own_id:
