@@ -102,6 +102,14 @@ def _free_port() -> int:
         return port
 
 
+def _is_postgres(process: str) -> bool:
+    """Whether a process of that number is there and is PostgreSQL; it may end while we look."""
+    try:
+        return "postgres" in Path(f"/proc/{process}/comm").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Server:
     """One PostgreSQL on 127.0.0.1. A context manager: leaving it stops the server and removes its data."""
 
@@ -191,12 +199,9 @@ class Server:
         self.process.kill()
         self.process.wait(PATIENCE_S)
         for child in children:
-            with_child = Path(f"/proc/{child}")
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(int(child), signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            while with_child.exists() and "postgres" in (with_child / "comm").read_text():
+            while _is_postgres(child):
                 time.sleep(0.01)
         self.process = None
 
