@@ -22,8 +22,9 @@ dev: $(VENV)/.installed  ## make .venv and install hashmatch with everything tha
 demo: $(VENV)/.installed  ## start the service, send it real images, show the reports
 	$(BIN)/python -m hashsets.demo
 
-test: $(VENV)/.installed  ## run the tests (under ten minutes on two cores)
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+JOBS ?= 2
+test: $(VENV)/.installed  ## run the tests (under ten minutes on two cores): make test JOBS=8
+	$(BIN)/python -m pytest -m "not slow" --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-slow: $(VENV)/.installed  ## run the long suites: thousands of malformed files, kill -9 loops
 	$(BIN)/python -m pytest -m slow $(ARGS)
