@@ -24,7 +24,7 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hashmatch.errors import BadConfig
 from hashmatch.limits import AlgorithmPolicy, ViewPolicy, default_algorithm_policies, default_view_policies
@@ -34,7 +34,10 @@ from hashmatch.sections import (
     DecodeConfig,
     FloodConfig,
     IndexConfig,
+    OutboxConfig,
+    OutletConfig,
     PolicyConfig,
+    ReporterConfig,
     SandboxConfig,
     ServerConfig,
     SourceConfig,
@@ -47,7 +50,10 @@ __all__ = [
     "DecodeConfig",
     "FloodConfig",
     "IndexConfig",
+    "OutboxConfig",
+    "OutletConfig",
     "PolicyConfig",
+    "ReporterConfig",
     "SandboxConfig",
     "ServerConfig",
     "SettingRow",
@@ -73,6 +79,8 @@ class Config:
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     flood: FloodConfig = field(default_factory=FloodConfig)
     sync: SyncConfig = field(default_factory=SyncConfig)
+    reporter: ReporterConfig = field(default_factory=ReporterConfig)
+    outbox: OutboxConfig = field(default_factory=OutboxConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +143,15 @@ def rows(config: Config, path: Path | None = None, environ: Mapping[str, str] = 
     yield from _limit_rows("policy.view_limits", config.policy.view_limits, default_view_policies(), in_policy)
     for set_name, mode in config.policy.sets.items():
         yield SettingRow(f"policy.sets.{set_name}", mode, "", "", "mode of this set, whatever the catalog says", "file")
-    none: Mapping[str, SourceConfig] = {}
+    none: Mapping[str, Any] = {}
     yield from _limit_rows("sync.sources", config.sync.sources, none, from_file.get("sync", {}))
+    yield from _limit_rows("outbox.outlets", config.outbox.outlets, none, from_file.get("outbox", {}))
 
 
 def _limit_rows(
     table: str, limits: Mapping[str, Any], standard: Mapping[str, Any], in_file: Mapping[str, Any]
 ) -> Iterator[SettingRow]:
-    """Rows of one table of tables, one per algorithm, kind of view or source, and setting."""
+    """Rows of one table of tables, one per algorithm, kind of view, source or outlet, and setting."""
     given = in_file.get(table.rpartition(".")[2], {})
     for key, policy in limits.items():
         for item in dataclasses.fields(policy):
@@ -200,8 +209,8 @@ def _leaf_or_branch(hint: Any, item: Any, raw: object, name: str) -> object:
         return _view_policies(raw, name)
     if name == "policy.sets":
         return _set_modes(raw, name)
-    if name == "sync.sources":
-        return _sources(raw, name)
+    if name in _NAMED:
+        return _named(_NAMED[name], raw, name)
     value = _choice(hint, raw, name) if hint in {Views, Fidelity} else _scalar(hint, raw, name)
     meta = item.metadata
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -271,12 +280,16 @@ def _set_modes(raw: object, name: str) -> Mapping[str, str]:
     return types.MappingProxyType({str(key): str(mode) for key, mode in raw.items()})
 
 
-def _sources(raw: object, name: str) -> Mapping[str, SourceConfig]:
+_NAMED: Final[Mapping[str, type]] = types.MappingProxyType(
+    {"sync.sources": SourceConfig, "outbox.outlets": OutletConfig}
+)
+"""Tables of tables whose keys are the operator's own names."""
+
+
+def _named(cls: type, raw: object, name: str) -> Mapping[str, Any]:
     if not isinstance(raw, Mapping):
-        raise BadConfig(f"{name}: expected one table per source, [{name}.NAME]", field=name)
-    return types.MappingProxyType(
-        {str(key): _build(SourceConfig, table, f"{name}.{key}") for key, table in raw.items()}
-    )
+        raise BadConfig(f"{name}: expected one table per {name.rpartition('.')[2][:-1]}, [{name}.NAME]", field=name)
+    return types.MappingProxyType({str(key): _build(cls, table, f"{name}.{key}") for key, table in raw.items()})
 
 
 def _check_across(config: Config) -> None:

@@ -99,6 +99,18 @@ class BadFile(BadInput):
     """The file is not in the format that was asked for."""
 
 
+class BadReport(BadInput):
+    """The case cannot be reported in this format; the message names the field and the rule."""
+
+
+class OutletForbidden(BadInput):
+    """The harm domain of the case does not allow this report."""
+
+
+class BadReceipt(BadInput):
+    """The receipt is not one that this service signed for a match."""
+
+
 class SetNotFound(HashmatchError):
     """No hash set of that name exists; `hashmatch hashset list` shows those that do."""
 
@@ -117,6 +129,20 @@ class EntryNotFound(HashmatchError):
     """The hash set has no entry of that id."""
 
     status = Status.NOT_FOUND
+    exit_code = ExitCode.BAD_INPUT
+
+
+class CaseNotFound(HashmatchError):
+    """No case of that id exists."""
+
+    status = Status.NOT_FOUND
+    exit_code = ExitCode.BAD_INPUT
+
+
+class CaseConflict(HashmatchError):
+    """The idempotency key was used for another request, or the case or delivery is not in a state that allows this."""
+
+    status = Status.FAILED_PRECONDITION
     exit_code = ExitCode.BAD_INPUT
 
 

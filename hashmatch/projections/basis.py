@@ -1,0 +1,96 @@
+"""What the projections share: the context of a rendering, rules that several formats have, and the refusal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hashmatch.errors import BadReport
+from hashmatch.model.cases import Case, Problem
+from hashmatch.sections import ReporterConfig
+
+CLOCK_SKEW: Final = dt.timedelta(minutes=5)
+"""How far ahead of this machine's clock a time may be before it counts as in the future."""
+
+_PERSONAL: Final = (
+    ("an e-mail address", re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")),
+    ("an IP address", re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")),
+    ("an IP address", re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){4,7}[0-9a-fA-F]{1,4}")),
+    ("a telephone number", re.compile(r"(?<![\w-])\+\d[\d ().-]{6,}\d|(?<![\w-])0\d{2,4}[ /-]\d{5,}")),
+    ("an account name", re.compile(r"(?<![\w@/.])@[A-Za-z_]\w{2,}")),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a rendering needs beside the case.
+
+    ``report_id`` is a UUID of this report, the same each time it is rendered; ``language`` matters to letters only:
+    en, nl, fr or de. ``recipient`` names whom a letter is for.
+    """
+
+    reporter: ReporterConfig
+    now: dt.datetime
+    report_id: uuid.UUID
+    language: str = "en"
+    recipient: str = ""
+
+
+def refuse(problems: Sequence[Problem], title: str) -> None:
+    """Raise the problems of a format, if there are any.
+
+    Raises
+    ------
+    BadReport
+        Its message has every problem, its field is that of the first.
+
+    """
+    if problems:
+        told = "; ".join(f"{problem.field}: {problem.message} ({problem.rule})" for problem in problems)
+        raise BadReport(f"{title}: {told}", field=problems[0].field)
+
+
+def time_problems(times: Iterable[tuple[str, dt.datetime | None]], now: dt.datetime) -> Iterator[Problem]:
+    """Yield what is wrong with the times of a case: no zone, or in the future. Fields are dotted names of the case."""
+    for name, at in times:
+        if at is None:
+            continue
+        if at.tzinfo is None:
+            yield Problem(name, "zone", f"{at.isoformat()} has no zone; give an offset, such as Z or +01:00")
+        elif at > now + CLOCK_SKEW:
+            yield Problem(name, "future", f"{at.isoformat()} is in the future")
+
+
+def times_of(case: Case) -> tuple[tuple[str, dt.datetime | None], ...]:
+    """Every time that a case has, with its dotted name."""
+    decision, subject = case.decision, case.subject
+    events = () if subject is None else subject.network_events
+    return (
+        ("occurred_at", case.occurred_at),
+        ("observed_at", case.observed_at),
+        ("media.uploaded_at", case.media.uploaded_at),
+        ("decision.decided_at", None if decision is None else decision.decided_at),
+        ("decision.account_at", None if decision is None else decision.account_at),
+        *((f"subject.network_events[{n}].at", event.at) for n, event in enumerate(events)),
+    )
+
+
+def length_problems(texts: Iterable[tuple[str, str, int]]) -> Iterator[Problem]:
+    """Yield texts that are too long or hold control characters, given name, text and most characters."""
+    for name, text, most in texts:
+        if len(text) > most:
+            yield Problem(name, "length", f"{len(text)} characters are too many; at most {most}")
+        if any(not character.isprintable() and character not in "\n\t" for character in text):
+            yield Problem(name, "characters", "control characters are not allowed")
+
+
+def personal_problems(texts: Iterable[tuple[str, str]]) -> Iterator[Problem]:
+    """Yield texts that seem to hold personal data, given name and text; the data itself is not repeated."""
+    for name, text in texts:
+        for what, pattern in _PERSONAL:
+            if pattern.search(text):
+                yield Problem(name, "personal data", f"seems to hold {what}; this report is published: leave it out")
