@@ -1,11 +1,10 @@
-"""How a source is told who is asking: secrets from the environment or a file, and the headers made of them.
+"""How a source is told who is asking: its secrets, and the headers made of them.
 
 Theory of operation
 -------------------
-A source's ``credentials`` say where its secrets are, never what they are: ``env:PREFIX`` means the variables
-``PREFIX_USERNAME`` and so on, ``file:/path`` a TOML file with the keys ``username`` and so on, which nobody but its
-owner may read. :data:`SECRETS` lists what each kind needs. An :class:`Access` turns them into headers; where the source
-wants a login first (TAT), it also says how to log in, and takes the token out of the answer.
+A source's ``credentials`` say where its secrets are (``hashmatch.credentials``). :data:`SECRETS` lists what each kind
+needs. An :class:`Access` turns them into headers; where the source wants a login first (TAT), it also says how to log
+in, and takes the token out of the answer.
 
 What this module deliberately does not do: it sends nothing, and no secret is in a ``repr``, an address or a message.
 """
@@ -14,14 +13,12 @@ from __future__ import annotations
 
 import base64
 import json
-import stat
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from hashmatch.errors import BadConfig, SourceRefused
+from hashmatch.credentials import read as secrets_of
+from hashmatch.errors import SourceRefused
 from hashmatch.sync.walks import Answer, Request
 
 SECRETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -111,41 +108,11 @@ def opened(name: str, kind: str, credentials: str, environ: Mapping[str, str]) -
         They are not where the configuration says, or others may read them.
 
     """
-    where = f"sync.sources.{name}.credentials"
-    wanted = SECRETS[kind]
-    scheme, _, place = credentials.partition(":")
-    every = (*wanted, *OPTIONAL.get(kind, ()))
-    if scheme == "env" and place:
-        variables = {secret: f"{place}_{secret.upper()}" for secret in every}
-        found = {secret: environ.get(variable, "") for secret, variable in variables.items()}
-        names = variables
-    elif scheme == "file" and place:
-        found = _from_file(Path(place), where)
-        names = {secret: f"{secret} in {place}" for secret in every}
-    else:
-        raise BadConfig(
-            f"{where}: expected env:PREFIX, for variables such as PREFIX_{wanted[0].upper()}, or file:/path",
-            field=where,
-        )
-    missing = [names[secret] for secret in wanted if not found.get(secret)]
-    if missing:
-        raise BadConfig(f"{where}: not set: {', '.join(missing)}", field=where)
-    given = {secret: found[secret] for secret in every if found.get(secret)}
-    for secret, text in given.items():
-        if not text.isprintable():
-            raise BadConfig(f"{where}: {names[secret]} holds a line break or control character", field=where)
-    return Access(kind, given)
-
-
-def _from_file(path: Path, where: str) -> dict[str, str]:
-    try:
-        with path.open("rb") as stream:
-            mode = stat.S_IMODE(path.stat().st_mode)
-            if mode & 0o077:
-                raise BadConfig(f"{where}: others may read {path} (mode {mode:04o}); chmod 600 it", field=where)
-            tree = tomllib.load(stream)
-    except OSError as error:
-        raise BadConfig(f"{where}: cannot read {path}: {error.strerror}", field=where) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadConfig(f"{where}: {path} is not valid TOML", field=where) from error
-    return {key: value for key, value in tree.items() if isinstance(value, str)}
+    found = secrets_of(
+        f"sync.sources.{name}.credentials",
+        credentials,
+        environ,
+        wanted=SECRETS[kind],
+        optional=OPTIONAL.get(kind, ()),
+    )
+    return Access(kind, found)

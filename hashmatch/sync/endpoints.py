@@ -3,8 +3,7 @@
 Theory of operation
 -------------------
 A source says in its configuration whether it means a test or a production environment. :func:`check` holds its address
-to that: a known host must be of the environment that was stated, this machine itself counts as a test, and everything
-that is not this machine must be reached over TLS. Hosts that the table does not know are taken as stated.
+to that as ``hashmatch.addresses`` does, and a known host to the kind of source that it is.
 
 What this module deliberately does not do: it asks no name server.
 
@@ -13,16 +12,13 @@ Source: reference formats §3.1, §3.4 to §3.6.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
+from hashmatch.addresses import PRODUCTION, TEST, check_environment, host_of, parsed
 from hashmatch.errors import BadConfig
-
-TEST: Final = "test"
-PRODUCTION: Final = "production"
 
 HOSTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -49,35 +45,9 @@ def check(name: str, kind: str, url: str, environment: str) -> SplitResult:
 
     """
     where = f"sync.sources.{name}.url"
-    try:
-        parts = urlsplit(url)
-        host, _ = (parts.hostname or "").lower(), parts.port
-    except ValueError as error:
-        raise BadConfig(f"{where}: {url!r} is no address: {error}", field=where) from error
-    if parts.scheme not in {"http", "https"} or not host:
-        raise BadConfig(f"{where}: {url!r} is no address: expected https://host/path", field=where)
-    if parts.username is not None or parts.query or parts.fragment:
-        raise BadConfig(f"{where}: an address holds no credentials, query or fragment", field=where)
-    local = is_this_machine(host)
-    if parts.scheme == "http" and not local:
-        raise BadConfig(f"{where}: {host} must be reached over TLS: https://", field=where)
-    known_kind, known = HOSTS.get(host, (kind, TEST if local else environment))
+    parts = parsed(where, url)
+    known_kind, _ = HOSTS.get(host_of(parts), (kind, ""))
     if known_kind != kind:
-        raise BadConfig(f"{where}: {host} is of kind {known_kind}, not {kind}", field=where)
-    if known != environment:
-        raise BadConfig(
-            f"{where}: {host} is a {known} host, and sync.sources.{name}.environment says {environment}; "
-            "nothing was asked of it",
-            field=where,
-        )
+        raise BadConfig(f"{where}: {host_of(parts)} is of kind {known_kind}, not {kind}", field=where)
+    check_environment(where, parts, environment, {host: known for host, (_, known) in HOSTS.items()})
     return parts
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a host name or address means this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

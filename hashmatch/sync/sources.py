@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from hashmatch import addresses
 from hashmatch.errors import BadConfig
 from hashmatch.model import HarmDomain
 from hashmatch.sections import SourceConfig, SyncConfig
@@ -107,7 +108,7 @@ def _checked(name: str, source: SourceConfig) -> Source:
     if not _NAME.fullmatch(name):
         raise BadConfig(f"{where}: 1 to 64 lower-case letters, digits, dots, dashes and underscores", field=where)
     _one_of(f"{where}.kind", source.kind, KINDS)
-    _one_of(f"{where}.environment", source.environment, (endpoints.TEST, endpoints.PRODUCTION))
+    _one_of(f"{where}.environment", source.environment, (addresses.TEST, addresses.PRODUCTION))
     _one_of(f"{where}.domain", source.domain, tuple(HarmDomain))
     for needed in ("set", "url", *KINDS[source.kind].needs):
         if not getattr(source, needed):

@@ -30,9 +30,9 @@ import aiohttp
 from yarl import URL
 
 from hashmatch.errors import SourceRefused, SourceUnavailable
+from hashmatch.patience import Patience, epoch, retry_after_s
 from hashmatch.sections import SyncConfig
 from hashmatch.sync.access import Access
-from hashmatch.sync.patience import Patience, epoch, retry_after_s
 from hashmatch.sync.walks import Answer, Request
 
 MAX_REDIRECTS: Final = 3

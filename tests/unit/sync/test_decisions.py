@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hashmatch.errors import BadConfig, SourceRefused
+from hashmatch.patience import Patience, epoch, retry_after_s
 from hashmatch.sections import SourceConfig, SyncConfig
 from hashmatch.sync import access, endpoints
-from hashmatch.sync.patience import Patience, epoch, retry_after_s
 from hashmatch.sync.sources import chosen
 from hashmatch.sync.walks import Answer
 
