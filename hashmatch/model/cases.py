@@ -65,6 +65,33 @@ class Visibility(enum.StrEnum):
     AGE_RESTRICTED = "age_restricted"
     INTERACTION_RESTRICTED = "interaction_restricted"
     LABELLED = "labelled"
+    OTHER = "other"
+    """``OtherTexts.visibility`` says what."""
+
+
+class Monetary(enum.StrEnum):
+    """What was done to payments."""
+
+    SUSPENDED = "suspended"
+    TERMINATED = "terminated"
+    OTHER = "other"
+    """``OtherTexts.monetary`` says what."""
+
+
+class Provision(enum.StrEnum):
+    """What was done to the service as such, for this recipient."""
+
+    PARTLY_SUSPENDED = "partly_suspended"
+    PARTLY_TERMINATED = "partly_terminated"
+    SUSPENDED = "suspended"
+    TERMINATED = "terminated"
+
+
+class AccountType(enum.StrEnum):
+    """Whose account it is."""
+
+    BUSINESS = "business"
+    PRIVATE = "private"
 
 
 class Account(enum.StrEnum):
@@ -165,6 +192,16 @@ class CaseMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherTexts:
+    """What is meant where a choice is "other"; no personal data."""
+
+    visibility: str = ""
+    monetary: str = ""
+    keyword: str = ""
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What the provider decided. Texts are for authorities and the public: no personal data."""
 
@@ -179,9 +216,22 @@ class Decision:
     facts: str = ""
     decided_at: dt.datetime | None = None
     ends_on: dt.date | None = None
-    """None: for good."""
+    """Of what was done to the content. None: for good."""
     redress: str = ""
     """How the decision can be contested."""
+    account_type: AccountType | None = None
+    account_ends_on: dt.date | None = None
+    monetary: Monetary | None = None
+    monetary_ends_on: dt.date | None = None
+    provision: Provision | None = None
+    provision_ends_on: dt.date | None = None
+    reference_url: str = ""
+    """Where the law or the terms can be read."""
+    also_illegal: bool | None = None
+    """Of content that breaks the terms: whether it is also held to be illegal. None: not said."""
+    labels: tuple[Label, ...] = ()
+    """The provider's own classification. Scheme ``dsa`` has categories, keywords and types of content."""
+    others: OtherTexts = field(default_factory=OtherTexts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +273,8 @@ class PriorReport:
 
     authority: str
     reference: str
+    country: str = ""
+    """Of the authority, ISO 3166 alpha-2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +326,10 @@ class Case:
     evidence_ref: str = ""
     note: str = ""
     state: CaseState = CaseState.OPEN
+    member_states: tuple[str, ...] = ()
+    """Member States that a suspected crime concerns: where it took place, where an offender or a victim is."""
+    ean13: str = ""
+    """Of a product that is offered: its 13 digits."""
 
 
 class OutletKind(enum.StrEnum):
