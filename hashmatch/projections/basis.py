@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import ipaddress
+import itertools
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,13 +19,37 @@ from hashmatch.sections import ReporterConfig
 CLOCK_SKEW: Final = dt.timedelta(minutes=5)
 """How far ahead of this machine's clock a time may be before it counts as in the future."""
 
-_PERSONAL: Final = (
-    ("an e-mail address", re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")),
-    ("an IP address", re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")),
-    ("an IP address", re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){4,7}[0-9a-fA-F]{1,4}")),
-    ("a telephone number", re.compile(r"(?<![\w-])\+\d[\d ().-]{6,}\d|(?<![\w-])0\d{2,4}[ /-]\d{5,}")),
-    ("an account name", re.compile(r"(?<![\w@/.])@[A-Za-z_]\w{2,}")),
-)  # fmt: skip
+_EMAIL: Final = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
+_ADDRESSES: Final = (
+    re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)"),
+    re.compile(r"(?<![\w:])(?=[\da-fA-F:]*\d)[\da-fA-F]*:[\da-fA-F:]*(?:::|[\da-fA-F])(?!\w)"),
+)
+_PHONE: Final = re.compile(
+    r"(?<![\w-])(?:"
+    r"(?:\+|00)[1-9][\d ().-]{6,}\d"  # +31 20 123 4567, 0031 20 1234567
+    r"|\(?0[1-9]\d{0,3}\)?[ /-]\d{3,4}[ -]?\d{3,5}"  # 020-1234567, (020) 123 4567, 06 12345678
+    r"|0[1-9]\d{7,9}"  # 0612345678
+    r"|0[1-9](?:[ .]\d\d){4}"  # 06 12 34 56 78
+    r")(?!\w)"
+)
+_HANDLE: Final = re.compile(r"(?<![\w@/.])@[A-Za-z_]\w{2,}")
+
+
+def _holds_address(text: str) -> bool:
+    """Whether an IP address stands in the text; what only looks like one, such as a time of day, does not count."""
+    for candidate in itertools.chain.from_iterable(pattern.findall(text) for pattern in _ADDRESSES):
+        with contextlib.suppress(ValueError):
+            ipaddress.ip_address(candidate)
+            return True
+    return False
+
+
+_PERSONAL: Final[tuple[tuple[str, Callable[[str], object]], ...]] = (
+    ("an e-mail address", _EMAIL.search),
+    ("an IP address", _holds_address),
+    ("a telephone number", _PHONE.search),
+    ("an account name", _HANDLE.search),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +118,6 @@ def length_problems(texts: Iterable[tuple[str, str, int]]) -> Iterator[Problem]:
 def personal_problems(texts: Iterable[tuple[str, str]]) -> Iterator[Problem]:
     """Yield texts that seem to hold personal data, given name and text; the data itself is not repeated."""
     for name, text in texts:
-        for what, pattern in _PERSONAL:
-            if pattern.search(text):
+        for what, holds in _PERSONAL:
+            if holds(text):
                 yield Problem(name, "personal data", f"seems to hold {what}; this report is published: leave it out")
