@@ -26,7 +26,7 @@ import datetime as dt
 import itertools
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
@@ -37,35 +37,23 @@ from hashmatch.exchange.installed import Installed
 from hashmatch.exchange.losses import Losses
 from hashmatch.exchange.rows import BadCell
 from hashmatch.hashing.algorithms import digest_names
-from hashmatch.model import Algorithm, Entry, EntryHash, EntryStatus, HarmDomain, HashSet, Label, Provenance, Rejected
+from hashmatch.model import Algorithm, Entry, EntryHash, EntryStatus, HashSet, Label, Provenance, Rejected
+from hashmatch.sharing import (
+    DOMAIN_TAGS,
+    ENTRY,
+    FILE,
+    PERCEPTUAL,
+    TAGS,
+    misp_attribute,
+    misp_object,
+    misp_references,
+)
 
 EXPECTED = "a MISP event: JSON with Event or response"
-
-NAMESPACE = uuid.UUID("5f0d8a2b-1c64-4e7b-8d2e-94c3a7b61f08")
-"""Of ids that are made from what they name (RFC 4122 §4.3)."""
-
-FILE = "file"
-PERCEPTUAL = "perceptual-hash"
-OURS = "hashmatch-entry"
-
-TEMPLATES: Mapping[str, tuple[str, str, str]] = {
-    FILE: ("688c46fb-5edb-40a3-8273-1af7923e2215", "25", "file"),
-    PERCEPTUAL: (str(uuid.uuid5(NAMESPACE, PERCEPTUAL)), "1", "file"),
-    OURS: (str(uuid.uuid5(NAMESPACE, OURS)), "1", "misc"),
-}
-"""By name: UUID, version and category of the object's template."""
 
 FOREIGN_HASHES = frozenset({"sha224", "sha384", "sha512", "sha3-256", "sha3-512", "ssdeep", "tlsh", "vhash", "imphash"})
 """Relations of ``file`` that are hashes; said once a file where they are not installed."""
 
-DOMAIN_TAGS: Mapping[HarmDomain, tuple[str, ...]] = {
-    HarmDomain.CSAM: (
-        'dark-web:topic="child-sexual-abuse-material"',
-        'content-classification:illegal-markets="child-abuse-material"',
-    ),
-}
-
-TAGS = ("tlp:amber+strict", "PAP:RED")
 LABEL_SCHEME = "misp"
 MAX_ATTRIBUTES = 1_000
 _EVENTS = (("Event",), ("response", ITEM, "Event"))
@@ -131,7 +119,7 @@ class _Reader:
 
     def _object(self, position: int, found: dict[str, Any]) -> Iterator[Entry]:
         name, identity = found.get("name"), str(found.get("uuid", ""))
-        if name == OURS:
+        if name == ENTRY:
             made = self._ours(position, found)
             self._skipped = _references(found)
             yield from self._flush()
@@ -285,45 +273,18 @@ def _objects(entry: Entry, scope: str) -> list[dict[str, Any]]:
     digests = [item for item in entry.hashes if item.algorithm in digest_names()]
     made = []
     if digests:
-        attributes = [_attribute(item.algorithm, item.algorithm, item.hex) for item in digests]
-        made.append(_made(FILE, about, attributes, deleted=withdrawn))
+        attributes = [misp_attribute(item.algorithm, item.algorithm, item.hex, "Payload delivery") for item in digests]
+        made.append(misp_object(FILE, about, attributes, deleted=withdrawn))
     for item in entry.hashes:
         if item not in digests:
             texts = {"algorithm": item.algorithm, "value": item.hex, "encoding": "hex"}
-            attributes = [_attribute(name, "text", text) for name, text in texts.items()]
+            attributes = [misp_attribute(name, "text", text) for name, text in texts.items()]
             if item.quality is not None:
-                attributes.append(_attribute("quality", "counter", str(item.quality)))
-            made.append(_made(PERCEPTUAL, f"{about} {item.algorithm} {item.hex}", attributes, deleted=withdrawn))
+                attributes.append(misp_attribute("quality", "counter", str(item.quality)))
+            made.append(misp_object(PERCEPTUAL, f"{about} {item.algorithm} {item.hex}", attributes, deleted=withdrawn))
     facts = {"entry": json.dumps(jsonl.object_of(entry), ensure_ascii=False), "status": entry.status.value}
-    first = _made(OURS, about, [_attribute(name, "text", text) for name, text in facts.items()], deleted=False)
-    first["ObjectReference"] = [
-        {"object_uuid": first["uuid"], "referenced_uuid": other["uuid"], "relationship_type": "characterized-by"}
-        for other in made
-    ]
+    first = misp_object(
+        ENTRY, about, [misp_attribute(name, "text", text) for name, text in facts.items()], deleted=False
+    )
+    first["ObjectReference"] = misp_references(first, made)
     return [first, *made]
-
-
-def _made(name: str, about: str, attributes: list[dict[str, Any]], *, deleted: bool) -> dict[str, Any]:
-    template, version, category = TEMPLATES[name]
-    return {
-        "name": name,
-        "meta-category": category,
-        "template_uuid": template,
-        "template_version": version,
-        "uuid": str(uuid.uuid5(NAMESPACE, f"{name} {about}")),
-        "distribution": "5",
-        "deleted": deleted,
-        "Attribute": attributes,
-    }
-
-
-def _attribute(relation: str, kind: str, value: str) -> dict[str, Any]:
-    digest = kind in digest_names()
-    return {
-        "object_relation": relation,
-        "type": kind,
-        "category": "Payload delivery" if digest else "Other",
-        "value": value,
-        "to_ids": False,
-        "disable_correlation": True,
-    }

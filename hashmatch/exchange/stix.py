@@ -39,22 +39,20 @@ from hashmatch.exchange.installed import Installed
 from hashmatch.exchange.losses import Losses
 from hashmatch.exchange.rows import BadCell
 from hashmatch.model import Algorithm, Entry, EntryStatus, HashSet, Label, Provenance, Rejected
+from hashmatch.sharing import (
+    ENTRY_EXTENSION,
+    TLP_AMBER_STRICT,
+    stix_extension,
+    stix_id,
+    stix_identity,
+    stix_moment,
+    stix_pattern,
+)
 
 EXPECTED = "a STIX 2.1 bundle: JSON with the type bundle and objects"
 
-EXTENSION = "extension-definition--8e16fbf8-8ade-5699-9c9f-65f9efe7542f"
-
-NAMESPACE = uuid.UUID("8a7d6c3e-52b1-4f0e-9c34-0b6d1f2e7a55")
-"""Of ids that are made from what they name (RFC 4122 §4.3)."""
-
-TLP_AMBER_STRICT = "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003"
-
 LOW_CONFIDENCE = 15
 """STIX 2.1 appendix A: the middle of *low*."""
-
-PATTERN_NAMES = {"md5": "MD5", "sha1": "'SHA-1'", "sha256": "'SHA-256'"}
-
-OWN_PATTERN = "hashmatch"
 
 DESCRIBING = frozenset(
     {"identity", "marking-definition", "extension-definition", "language-content", "relationship", "sighting"}
@@ -65,7 +63,6 @@ DESCRIBING = frozenset(
 MAX_PATTERN_CHARS = 1 << 16
 LABEL_SCHEME = "stix"
 
-_DEFINED = "2026-11-27T00:00:00.000Z"
 _COMPARISON = re.compile(r"""file:hashes\.(?:'([\w-]+)'|"([\w-]+)"|([\w-]+))\s*=\s*'([^'\\]*)'""")
 _JOINED = re.compile(r"(?:[\[\]()\s]++|\bOR\b|\bAND\b)*+")
 
@@ -128,7 +125,7 @@ def _entry(
     if kind != "indicator":
         raise BadCell("type", f"{rows.shown(kind)}: only indicators can be entries")
     extensions = found.get("extensions")
-    ours = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
+    ours = extensions.get(ENTRY_EXTENSION) if isinstance(extensions, dict) else None
     if isinstance(ours, dict):
         stated = ours.get("entry")
         if not isinstance(stated, dict) or "hashes" not in stated:
@@ -184,59 +181,37 @@ def write(
 ) -> int:
     """Write a bundle, an object a line; return the number of indicators."""
     owner = (hash_set.owner if hash_set else "") or "hashmatch"
-    identity = f"identity--{uuid.uuid5(NAMESPACE, owner)}"
+    identity = stix_identity(owner)
     about = {} if hash_set is None else {"list_id": hash_set.name, "harm_domain": hash_set.domain.value}
     scope = "" if hash_set is None else hash_set.set_id
     stream.write(f'{{"type": "bundle", "id": "bundle--{uuid.uuid4()}", "objects": [\n'.encode())
-    stream.write(",\n".join(json.dumps(item) for item in _preamble(identity, owner)).encode())
+    preamble = (identity, stix_extension(ENTRY_EXTENSION, identity["id"]))
+    stream.write(",\n".join(json.dumps(item) for item in preamble).encode())
     written, now = 0, dt.datetime.now(dt.UTC)
     for entry in entries:
-        indicator = _indicator(entry, scope, identity, about, now)
+        indicator = _indicator(entry, scope, identity["id"], about, now)
         stream.write(b",\n" + json.dumps(indicator, ensure_ascii=False).encode())
         written += 1
     stream.write(b"\n]}\n")
     return written
 
 
-def _preamble(identity: str, owner: str) -> Iterator[dict[str, Any]]:
-    dated = {"spec_version": "2.1", "created": _DEFINED, "modified": _DEFINED}
-    yield {"type": "identity", "id": identity, **dated, "name": owner, "identity_class": "organization"}
-    yield {
-        "type": "extension-definition",
-        "id": EXTENSION,
-        **dated,
-        "created_by_ref": identity,
-        "name": "hashmatch entry",
-        "schema": "entry: an object as hashmatch's docs/reference/hashsets.md describes it under JSON Lines",
-        "version": "1.0.0",
-        "extension_types": ["property-extension"],
-    }
-
-
 def _indicator(entry: Entry, scope: str, identity: str, about: Mapping[str, str], now: dt.datetime) -> dict[str, Any]:
-    digests = [
-        f"file:hashes.{PATTERN_NAMES[item.algorithm]} = '{item.hex}'"
-        for item in entry.hashes
-        if item.algorithm in PATTERN_NAMES
-    ]
-    others = " OR ".join(f"{item.algorithm}:{item.hex}" for item in entry.hashes) or "none"
-    moment = (entry.provenance.received_at or now).astimezone(dt.UTC)
-    at = moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    at = stix_moment(entry.provenance.received_at or now)
     doubtful = entry.status in {EntryStatus.DISPUTED, EntryStatus.QUARANTINED}
     return {
         "type": "indicator",
         "spec_version": "2.1",
-        "id": f"indicator--{uuid.uuid5(NAMESPACE, f'{scope} {entry.entry_id}')}",
+        "id": stix_id("indicator", f"{scope} {entry.entry_id}"),
         "created": at,
         "modified": at,
         "created_by_ref": identity,
-        "pattern": f"[{' OR '.join(digests)}]" if digests else others,
-        "pattern_type": "stix" if digests else OWN_PATTERN,
+        **stix_pattern([(item.algorithm, item.hex) for item in entry.hashes]),
         "valid_from": at,
         **({"revoked": True} if entry.status is EntryStatus.WITHDRAWN else {}),
         **({"confidence": LOW_CONFIDENCE} if doubtful else {}),
         "object_marking_refs": [TLP_AMBER_STRICT],
         "extensions": {
-            EXTENSION: {"extension_type": "property-extension", **about, "entry": jsonl.object_of(entry)},
+            ENTRY_EXTENSION: {"extension_type": "property-extension", **about, "entry": jsonl.object_of(entry)},
         },
     }

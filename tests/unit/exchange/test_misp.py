@@ -11,6 +11,7 @@ from hashmatch.errors import BadFile
 from hashmatch.exchange import misp
 from hashmatch.exchange.losses import Losses
 from hashmatch.model import Entry, EntryHash, EntryStatus, HarmDomain, HashSet, Label, Provenance, Rejected
+from hashmatch.sharing import DOMAIN_TAGS, TAGS
 from tests.unit.exchange.test_stix import ENTRIES, SET
 
 MD5, SHA1, PDQ = "ab" * 16, "cd" * 20, "0123456789abcdef" * 4
@@ -61,7 +62,7 @@ def test_others_find_files_and_perceptual_hashes_that_nothing_correlates() -> No
     stream = io.BytesIO()
     misp.write(ENTRIES, stream, Losses(), SET)
     event = json.loads(stream.getvalue())["Event"]
-    assert {tag["name"] for tag in event["Tag"]} == {*misp.TAGS, *misp.DOMAIN_TAGS[HarmDomain.CSAM]}
+    assert {tag["name"] for tag in event["Tag"]} == {*TAGS, *DOMAIN_TAGS[HarmDomain.CSAM]}
     assert [item["name"] for item in event["Object"]] == [
         *("hashmatch-entry", "file", "perceptual-hash"),
         *("hashmatch-entry", "perceptual-hash"),

@@ -23,6 +23,7 @@ from hashmatch.model import (
     Rejected,
     Stance,
 )
+from hashmatch.sharing import ENTRY_EXTENSION, TLP_AMBER_STRICT
 
 MD5, SHA1, SHA256 = "ab" * 16, "cd" * 20, "ef" * 32
 MOMENT = dt.datetime(2026, 1, 31, 12, 0, 0, 123_456, tzinfo=dt.UTC)
@@ -69,7 +70,7 @@ def test_the_strict_parser_of_oasis_takes_what_we_write(hash_set: HashSet | None
         f"[file:hashes.MD5 = '{MD5}' OR file:hashes.'SHA-1' = '{SHA1}' OR file:hashes.'SHA-256' = '{SHA256}']"
     )
     assert (second.pattern_type, second.confidence, third.revoked) == ("hashmatch", stix.LOW_CONFIDENCE, True)
-    assert all(item.object_marking_refs == [stix.TLP_AMBER_STRICT] for item in (first, second, third))
+    assert all(item.object_marking_refs == [TLP_AMBER_STRICT] for item in (first, second, third))
 
 
 def test_what_is_written_reads_back_whole() -> None:
@@ -141,8 +142,8 @@ def test_objects_that_describe_others_are_passed_over() -> None:
         (indicator(id=None), "id", "None is no id"),
         (indicator(valid_until="soon"), "valid_until", "'soon' is not a time"),
         (indicator(valid_until=7), "valid_until", "7 is no time"),
-        (indicator(extensions={stix.EXTENSION: {"entry": 1}}), "extensions", "holds no entry"),
-        (indicator(extensions={stix.EXTENSION: {"entry": {"hashes": 1}}}), "hashes", "expected an array of objects"),
+        (indicator(extensions={ENTRY_EXTENSION: {"entry": 1}}), "extensions", "holds no entry"),
+        (indicator(extensions={ENTRY_EXTENSION: {"entry": {"hashes": 1}}}), "hashes", "expected an array of objects"),
     ],
 )
 def test_what_cannot_be_an_entry_is_rejected(found: object, field: str, reason: str) -> None:
