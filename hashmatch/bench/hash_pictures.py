@@ -29,8 +29,8 @@ Pixels = npt.NDArray[np.uint8]
 QUALITY = 90
 SUFFIXES = frozenset({".jpg", ".jpeg"})
 PIXELS_AT_ONCE = 144_000_000
-"""Decoded pictures that are kept: twelve of 12 megapixels, as many as of the small ones, about 1 GB with Pillow's copies;
-of fewer, one that the guard sends the exact way would weigh more than it does among photos."""
+"""Decoded pictures that are kept: twelve of 12 megapixels, as many as of the small ones, about 1 GB with Pillow's
+copies; of fewer, one that the guard sends the exact way would weigh more than it does among photos."""
 MOST = 24
 CANVAS_PX = 1_024
 GRAIN = 14

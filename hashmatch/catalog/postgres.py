@@ -176,6 +176,12 @@ class PostgresCatalog(RelationalCatalog):
             yield PostgresSession(connection)
 
     @contextlib.contextmanager
+    def changing(self) -> Iterator[Session]:
+        """Hold a session inside a transaction that takes no lock on the catalog."""
+        with self._connections.changing() as connection:
+            yield PostgresSession(connection)
+
+    @contextlib.contextmanager
     def _staging(self) -> Iterator[tuple[Session, Spool]]:
         with Spool(self._folder) as spool, self._connections.working() as connection:
             session = PostgresSession(connection)

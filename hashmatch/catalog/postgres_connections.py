@@ -266,6 +266,16 @@ class Connections:
             self.give_back(taken)
 
     @contextlib.contextmanager
+    def changing(self) -> Iterator[Connection]:
+        """Hold a transaction without the write lock, for tables that no follower follows."""
+        taken = self.take("BEGIN")
+        try:
+            with mapped(self.where), self._committed(taken):
+                yield taken
+        finally:
+            self.give_back(taken)
+
+    @contextlib.contextmanager
     def _committed(self, connection: Connection) -> Iterator[None]:
         try:
             yield

@@ -77,6 +77,23 @@ class RelationalCatalog(ABC):
     def close(self) -> None:
         """Let go of the database; streams already handed out may still be read. Safe to call twice."""
 
+    @abstractmethod
+    def changing(self) -> contextlib.AbstractContextManager[Session]:
+        """Hold a session inside a transaction over tables beside the hash sets; in PostgreSQL they wait for no import.
+
+        What was done is durable when the block ends, and undone where it raises.
+
+        Raises
+        ------
+        CatalogCorrupt, CatalogUnavailable
+            The database is damaged, or could not be written.
+
+        """
+
+    def reading(self) -> contextlib.AbstractContextManager[Session]:
+        """Hold a session that reads one moment; raises CatalogCorrupt, CatalogUnavailable."""
+        return self._reading()
+
     def watch(self, wake: Callable[[], None]) -> Watch:  # noqa: ARG002  a backend that announces calls it
         """Call ``wake`` from some thread whenever something was committed, if the backend can."""
         return Unannounced()

@@ -2,11 +2,11 @@
 
 Theory of operation
 -------------------
-``sql/statements.sql`` holds every statement as a block that begins with ``-- name: NAME``; :func:`statements` reads it
-once. ``sql/NNNN-title.sql`` are the migrations; their numbers run from 1 without a gap, and SQLite's ``user_version``
-says how many of them a file has seen. :func:`migrate` runs the missing ones in one transaction, under the write lock,
-so that two processes that open a new file at once do not both create it. Foreign keys are not enforced meanwhile, since
-SQLite changes a table by dropping it; they are checked before the commit.
+``sql/statements.sql`` and ``sql/reports.sql`` hold every statement as a block that begins with ``-- name: NAME``;
+:func:`statements` reads them once. ``sql/NNNN-title.sql`` are the migrations; their numbers run from 1 without a gap,
+and SQLite's ``user_version`` says how many of them a file has seen. :func:`migrate` runs the missing ones in one
+transaction, under the write lock, so that two processes that open a new file at once do not both create it. Foreign
+keys are not enforced meanwhile, since SQLite changes a table by dropping it; they are checked before the commit.
 
 ``application_id`` marks a file as a hashmatch catalog: a database of something else is refused before it is touched,
 and so is a catalog that a newer hashmatch wrote.
@@ -30,6 +30,9 @@ from hashmatch.errors import CatalogCorrupt
 APPLICATION_ID = 0x68_6D_63_61
 """``hmca`` in ASCII; `file` and SQLite's own tools show it."""
 
+STATEMENTS = ("statements.sql", "reports.sql")
+"""Files of statements: of hash sets, and of cases and their deliveries."""
+
 _FOLDER = resources.files(__package__) / "sql"
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _MIGRATION = re.compile(r"^(\d{4})-[\w-]+\.sql$")
@@ -37,8 +40,9 @@ _MIGRATION = re.compile(r"^(\d{4})-[\w-]+\.sql$")
 
 @functools.cache
 def statements() -> Mapping[str, str]:
-    """Every statement of ``sql/statements.sql`` by its name, comments stripped."""
-    return statements_in(_FOLDER / "statements.sql")
+    """Every statement of :data:`STATEMENTS` by its name, comments stripped."""
+    files = [statements_in(_FOLDER / name) for name in STATEMENTS]
+    return types.MappingProxyType({name: text for file in files for name, text in file.items()})
 
 
 @functools.cache

@@ -13,6 +13,7 @@ What this module deliberately does not do: it begins and ends no transaction.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -67,3 +68,13 @@ class Session(Protocol):
 
     def stream(self, statement: str, parameters: Parameters = (), /) -> Rows:
         """Run a statement whose rows are fetched as they are asked for, however many there are."""
+
+
+class Tables(Protocol):
+    """A database as those see it who keep tables of their own beside the hash sets."""
+
+    def reading(self) -> contextlib.AbstractContextManager[Session]:
+        """Hold a session that reads one moment; raises CatalogUnavailable, CatalogCorrupt."""
+
+    def changing(self) -> contextlib.AbstractContextManager[Session]:
+        """Hold a session inside a transaction that is durable when the block ends; raises the same."""

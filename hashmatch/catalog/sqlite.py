@@ -131,6 +131,10 @@ class SqliteCatalog(RelationalCatalog):
         with self._connections.writing(None if session is None else session.connection) as connection:
             yield SqliteSession(connection)
 
+    def changing(self) -> contextlib.AbstractContextManager[Session]:
+        """Hold a session inside a transaction; one file has one writer, so a long import is waited for."""
+        return self._writing()
+
     @contextlib.contextmanager
     def _staging(self) -> Iterator[tuple[Session, Spool]]:
         path = self._connections.path

@@ -60,6 +60,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "media": "`format`, `width`, `height`, `frames`, `frames_hashed`, `degraded` of the picture; `fidelity` of the "
         "hashes that decided, `exact` or `screen`",
         "elapsed_us": "microseconds per stage",
+        "hashes": "exact perceptual hashes of the picture as it is: `algorithm`, `value` in hex, `quality`",
+        "receipt": "base64; proves later that this report was made here; null where nothing was found",
     }
 )
 """Keys of one row of ``detect --json``; of a file that was not read only path, verdict, reason, detail are filled."""
@@ -292,6 +294,8 @@ def to_record(path: str, outcome: MatchReport | Skipped | Unanswered) -> Record:
         "hits": [],
         "truncated": False,
         "elapsed_us": {},
+        "hashes": [],
+        "receipt": None,
     }
 
 

@@ -44,6 +44,7 @@ from hashmatch.matching.rescan import Newer, Rescan
 from hashmatch.matching.searching import Scope, Searches, search
 from hashmatch.model import (
     Digests,
+    EntryHash,
     Fidelity,
     HashOptions,
     MatchReport,
@@ -57,6 +58,8 @@ from hashmatch.model import (
 
 _QUALITY_ALGORITHM = "pdq"
 """Always computed: its quality gates every other perceptual hash."""
+_OUR_OWN = "pdq-canonical"
+"""Computed by nobody else, and of no use to whoever keeps hashes."""
 
 
 class Hasher(Protocol):
@@ -217,7 +220,8 @@ class Engine:
                 break
             level, fidelity = self._policy.views, Fidelity.EXACT
         stages = {"queue": seen.queue_us, "decode": seen.decode_us, "hash": seen.hash_us}
-        return self._report(submission.request_id, evidence, decision, result, digests, stages | watch.stop())
+        report = self._report(submission.request_id, evidence, decision, result, digests, stages | watch.stop())
+        return dataclasses.replace(report, hashes=_as_it_is(seen))
 
     def _detect_item(self, item: HashedItem, sets: frozenset[str] | None) -> MatchReport:
         watch = _Stopwatch()
@@ -229,7 +233,8 @@ class Engine:
         quality = quality_of(item)
         evidence = Evidence(queries=queries, found=result.found, quality=quality, values=values)
         decision = rules.decide(evidence, self._policy, max_hits=self._max_hits)
-        return self._report(item.request_id, evidence, decision, result, None, watch.stop())
+        report = self._report(item.request_id, evidence, decision, result, None, watch.stop())
+        return dataclasses.replace(report, hashes=item.hashes)
 
     def _wanted(self) -> frozenset[str]:
         """Perceptual algorithms that may decide and occur in a list, and the one that tells the quality."""
@@ -288,6 +293,17 @@ def _both(before: Picture, after: Picture) -> Picture:
         queue_us=before.queue_us + after.queue_us,
         decode_us=before.decode_us + after.decode_us,
         hash_us=before.hash_us + after.hash_us,
+    )
+
+
+def _as_it_is(picture: Picture) -> tuple[EntryHash, ...]:
+    """Return the exact hashes of the first frame that others compute too, nothing undone."""
+    if _screened(picture):
+        return ()
+    return tuple(
+        EntryHash(item.algorithm, item.value, item.quality)
+        for item in picture.hashes
+        if item.transformation == "orig" and item.frame == 0 and item.algorithm != _OUR_OWN
     )
 
 

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hashmatch.model.entries import EntryStatus, HarmDomain, Label, Rejected, SetMode
+from hashmatch.model.entries import EntryHash, EntryStatus, HarmDomain, Label, Rejected, SetMode
 from hashmatch.model.pictures import Digests, MediaInfo, Refusal
 
 
@@ -113,6 +113,8 @@ class Hit:
 class MatchReport:
     """The answer to one request.
 
+    ``hashes`` are the exact perceptual ones of the picture as it is, or those that the caller gave: what to keep for a
+    rescan. ``receipt`` proves to the service later that it made this report; only one that found something has it.
     ``rule`` names the policy rule that fired. ``reason`` is set exactly when the verdict is ``not_checked``, or when
     the picture could not be looked at and a digest matched all the same. ``elapsed_us`` maps stage to microseconds.
     """
@@ -130,6 +132,8 @@ class MatchReport:
     media: MediaInfo | None = None
     quality: int | None = None
     elapsed_us: Mapping[str, int] = field(default_factory=dict)
+    hashes: tuple[EntryHash, ...] = ()
+    receipt: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from hashmatch.model.cases import Document, Environment
 
@@ -94,6 +94,7 @@ class Relayed:
     size_bytes: int
 
 
+@runtime_checkable
 class FileOutlet(Outlet, Protocol):
     """A receiver that takes the file itself, as a stream that touches no disk here."""
 

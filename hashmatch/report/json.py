@@ -6,6 +6,7 @@ that every report has the same keys.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from typing import Any
 
@@ -78,6 +79,8 @@ def report_to_json(report: MatchReport) -> JsonObject:
             "fidelity": media.fidelity.value,
         },
         "elapsed_us": dict(report.elapsed_us),
+        "hashes": [{"algorithm": x.algorithm, "value": x.hex, "quality": x.quality} for x in report.hashes],
+        "receipt": base64.b64encode(report.receipt).decode() or None,
     }
 
 

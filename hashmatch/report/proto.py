@@ -306,6 +306,8 @@ def report_to_proto(report: MatchReport) -> types_pb2.MatchReport:
         media=None if report.media is None else _media_to_proto(report.media),
         quality=report.quality,
         elapsed_us=dict(report.elapsed_us),
+        hashes=[hash_to_proto(item) for item in report.hashes],
+        receipt=report.receipt,
     )
 
 
@@ -338,4 +340,6 @@ def report_from_proto(message: types_pb2.MatchReport) -> MatchReport:
         media=_media_from_proto(message.media) if message.HasField("media") else None,
         quality=message.quality if message.HasField("quality") else None,
         elapsed_us=dict(message.elapsed_us),
+        hashes=tuple(hash_from_proto(item) for item in message.hashes),
+        receipt=message.receipt,
     )

@@ -516,6 +516,8 @@ class MatchReport(_message.Message):
     MEDIA_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
     ELAPSED_US_FIELD_NUMBER: _builtins.int
+    HASHES_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's request_id, or one made by the service."""
     verdict: Global___Verdict.ValueType
@@ -531,6 +533,8 @@ class MatchReport(_message.Message):
     """More was found than fits; the nearest were kept."""
     quality: _builtins.int
     """PDQ quality of the picture, 0..100; absent when no PDQ hash was made."""
+    receipt: _builtins.bytes
+    """Proves later that this service made this report: ReportService.CreateReport takes it. Only where something was found."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -544,6 +548,10 @@ class MatchReport(_message.Message):
     @_builtins.property
     def elapsed_us(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Microseconds of wall time per stage: sandbox (of which queue, decode and hash), search, policy; total is all of them."""
+
+    @_builtins.property
+    def hashes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hash]:
+        """The exact perceptual hashes of the picture as it is, or the hashes that the caller gave: what to keep for a rescan."""
 
     def __init__(
         self,
@@ -561,10 +569,12 @@ class MatchReport(_message.Message):
         media: Global___Media | None = ...,
         quality: _builtins.int | None = ...,
         elapsed_us: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        hashes: _abc.Iterable[Global___Hash] | None = ...,
+        receipt: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "created_at", b"created_at", "digests", b"digests", "media", b"media", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "created_at", b"created_at", "detail", b"detail", "digests", b"digests", "elapsed_us", b"elapsed_us", "generation", b"generation", "hits", b"hits", "media", b"media", "quality", b"quality", "reason", b"reason", "request_id", b"request_id", "rule", b"rule", "truncated", b"truncated", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "created_at", b"created_at", "detail", b"detail", "digests", b"digests", "elapsed_us", b"elapsed_us", "generation", b"generation", "hashes", b"hashes", "hits", b"hits", "media", b"media", "quality", b"quality", "reason", b"reason", "receipt", b"receipt", "request_id", b"request_id", "rule", b"rule", "truncated", b"truncated", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
     _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015

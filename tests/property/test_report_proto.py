@@ -105,6 +105,8 @@ reports = st.builds(
     st.none() | st.builds(MediaInfo, texts, counts, counts, counts, counts, st.booleans()),
     st.none() | st.integers(0, 100),
     st.dictionaries(texts, counts, max_size=3),
+    st.lists(hashes, max_size=2).map(tuple),
+    st.binary(max_size=20),
 )
 
 
@@ -144,10 +146,12 @@ def test_every_report_is_json_with_the_same_keys(report: MatchReport) -> None:
         "digests",
         "elapsed_us",
         "generation",
+        "hashes",
         "hits",
         "media",
         "quality",
         "reason",
+        "receipt",
         "request_id",
         "rule",
         "size_bytes",

@@ -225,3 +225,20 @@ FROM json_array_elements_text(CAST(:entry_keys AS json)) AS wanted (entry_key) J
 -- Import: an entry that the set did not have.
 COPY entry (entry_key, set_key, entry_id, status, status_reason, labels, source, list_version, external_id, terms,
   jurisdiction, opinions, received_at_us, sequence) FROM STDIN;
+
+-- name: take_deliveries
+-- Take what is due at an outlet; what another process is taking at this moment is left to it.
+UPDATE delivery
+SET state = 'sending', attempt = attempt + 1, taken_by = :taken_by, due_at_us = :lease_until_us, changed_at_us = :now_us
+WHERE delivery_id IN (
+  SELECT delivery_id FROM delivery
+  WHERE outlet = :outlet AND state IN ('queued', 'sending') AND due_at_us <= :now_us
+  ORDER BY due_at_us
+  LIMIT :most
+  FOR UPDATE SKIP LOCKED
+)
+RETURNING delivery_id;
+
+-- name: overwrite_deleted
+-- PostgreSQL overwrites nothing: VACUUM frees the space, backups and archives have their own retention.
+SELECT 1;

@@ -1,0 +1,243 @@
+"""What only the caller knows, and how it becomes a case together with what the service found."""
+
+from __future__ import annotations
+
+import datetime as dt
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Final
+
+from hashmatch.errors import BadReceipt, BadReport
+from hashmatch.model import HarmDomain, Hit, MatchReport, Verdict
+from hashmatch.model.cases import (
+    Automation,
+    Case,
+    CaseHash,
+    CaseMatch,
+    CaseMedia,
+    Decision,
+    Keep,
+    Locator,
+    Notifier,
+    PriorReport,
+    Problem,
+    ServiceKind,
+    Source,
+    Subject,
+)
+
+CLOCK_SKEW: Final = dt.timedelta(minutes=5)
+"""How far ahead of this machine's clock a time may be before it counts as in the future."""
+
+EARLIEST: Final = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
+"""Nothing that is reported here happened before there was a Web."""
+
+CLASSIFICATIONS: Final = frozenset({"", "A1", "A2", "B1", "B2"})
+MAX_TEXT: Final = 20_000
+"""Characters of any one text; formats have narrower limits of their own."""
+MAX_URLS: Final = 1_000
+
+MIME: Final[Mapping[str, str]] = types.MappingProxyType(
+    {
+        "JPEG": "image/jpeg",
+        "PNG": "image/png",
+        "GIF": "image/gif",
+        "WEBP": "image/webp",
+        "BMP": "image/bmp",
+        "TIFF": "image/tiff",
+        "AVIF": "image/avif",
+        "ICO": "image/vnd.microsoft.icon",
+    }
+)
+"""Decoded format to media type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the caller says. Fields are those of :class:`~hashmatch.model.cases.Case`, which says what they mean.
+
+    ``viewed_by_human`` and ``exif_viewed`` have no default: nobody but the caller knows, and much depends on it.
+    """
+
+    occurred_at: dt.datetime
+    viewed_by_human: bool
+    exif_viewed: bool
+    observed_at: dt.datetime | None = None
+    domain: HarmDomain | None = None
+    """Needed where the matches are of several."""
+    platform: str = ""
+    service: str = ""
+    service_kind: ServiceKind = ServiceKind.HOSTING
+    item_id: str = ""
+    locator: Locator = field(default_factory=Locator)
+    file_name: str = ""
+    uploaded_at: dt.datetime | None = None
+    created_with_ai: bool = False
+    publicly_available: bool | None = None
+    source: Source = Source.VOLUNTARY
+    source_identity: str = ""
+    automated_decision: Automation = Automation.NOT
+    decision: Decision | None = None
+    subject: Subject | None = None
+    keep_subject: Keep = Keep.CALL
+    notifier: Notifier | None = None
+    territorial_scope: tuple[str, ...] = ()
+    member_states: tuple[str, ...] = ()
+    ean13: str = ""
+    language: str = ""
+    urgent: str = ""
+    viral: bool = False
+    potential_meme: bool = False
+    minor_involved: bool = False
+    classification: str = ""
+    prior_reports: tuple[PriorReport, ...] = ()
+    evidence_ref: str = ""
+    note: str = ""
+
+
+def compose(case_id: str, facts: Facts, report: MatchReport, receipt_id: str, now: dt.datetime) -> Case:
+    """Make a case of what the service found and what the caller says.
+
+    Parameters
+    ----------
+    case_id : str
+        Its id.
+    facts : Facts
+        The caller's half.
+    report : MatchReport
+        From a receipt that was verified.
+    receipt_id : str
+        Names that receipt.
+    now : datetime
+        UTC.
+
+    Raises
+    ------
+    BadReceipt
+        The report has no match in the case's domain.
+    BadReport
+        A fact breaks a rule; the message names all such, ``field`` the first.
+
+    """
+    matches = tuple(_match(hit) for hit in report.hits if hit.verdict in _COUNTED)
+    domain = _domain(facts, matches)
+    found = list(problems(facts, report, now))
+    if found:
+        told = "; ".join(f"{problem.field}: {problem.message} ({problem.rule})" for problem in found)
+        raise BadReport(f"the case cannot be opened: {told}", field=found[0].field)
+    return Case(
+        case_id=case_id,
+        domain=domain,
+        observed_at=facts.observed_at or report.created_at,
+        created_at=now,
+        media=_media(facts, report),
+        hashes=_hashes(report),
+        matches=tuple(match for match in matches if match.domain is domain),
+        receipt_id=receipt_id,
+        generation=report.generation,
+        **{name: getattr(facts, name) for name in _AS_SAID},
+    )
+
+
+_COUNTED: Final = frozenset({Verdict.MATCH, Verdict.POSSIBLE_MATCH})
+_AS_SAID: Final = {one.name for one in fields(Facts)} & {one.name for one in fields(Case)} - {"domain", "observed_at"}
+"""Fields that a case takes over from the facts as they are."""
+
+
+def problems(facts: Facts, report: MatchReport, now: dt.datetime) -> Iterator[Problem]:
+    """Yield what no report of any format could carry."""
+    yield from _time_problems(facts, now)
+    if facts.exif_viewed and not facts.viewed_by_human:
+        yield Problem("viewed_by_human", "viewed", "whoever viewed the EXIF data viewed the file; set both")
+    if not facts.locator.urls and not facts.locator.content_ref:
+        yield Problem("locator", "locator", "give at least one URL, or a content_ref of your own")
+    if len(facts.locator.urls) > MAX_URLS:
+        yield Problem("locator.urls", "length", f"{len(facts.locator.urls)} are too many; at most {MAX_URLS}")
+    if facts.classification not in CLASSIFICATIONS:
+        yield Problem("classification", "scheme", f"{facts.classification[:20]!r} is none of A1, A2, B1, B2")
+    if facts.keep_subject is not Keep.CALL and facts.subject is None:
+        yield Problem("keep_subject", "subject", "there is no subject to be kept")
+    if report.digests is None and not report.hashes:
+        yield Problem("receipt", "hashes", "the match report holds no hash of the file")
+    for name in _TEXTS:
+        if (length := len(getattr(facts, name))) > MAX_TEXT:
+            yield Problem(name, "length", f"{length} characters are too many; at most {MAX_TEXT}")
+
+
+_TEXTS: Final = ("platform", "service", "item_id", "file_name", "urgent", "note", "evidence_ref", "source_identity")
+
+
+def _time_problems(facts: Facts, now: dt.datetime) -> Iterator[Problem]:
+    decision = facts.decision
+    times = {
+        "occurred_at": facts.occurred_at,
+        "observed_at": facts.observed_at,
+        "uploaded_at": facts.uploaded_at,
+        "decision.decided_at": None if decision is None else decision.decided_at,
+        "decision.account_at": None if decision is None else decision.account_at,
+    }
+    for name, at in times.items():
+        if at is not None and at > now + CLOCK_SKEW:
+            yield Problem(name, "future", f"{at.isoformat()} is in the future")
+        if at is not None and at < EARLIEST:
+            yield Problem(name, "past", f"{at.isoformat()} is before {EARLIEST.year}")
+
+
+def _domain(facts: Facts, matches: tuple[CaseMatch, ...]) -> HarmDomain:
+    found = {match.domain for match in matches}
+    if not found:
+        raise BadReceipt("receipt: the match report holds no match; there is nothing to report", field="receipt")
+    names = ", ".join(sorted(domain.value for domain in found))
+    if facts.domain is None:
+        if len(found) > 1:
+            raise BadReport(f"domain: the matches are in lists of {names}; say which the case is of", field="domain")
+        return next(iter(found))
+    if facts.domain not in found:
+        raise BadReceipt(
+            f"domain: the matches are in lists of {names}, none of {facts.domain.value}; a case cannot claim a match "
+            "that was not made",
+            field="domain",
+        )
+    return facts.domain
+
+
+def _match(hit: Hit) -> CaseMatch:
+    entry = hit.entry
+    return CaseMatch(
+        list_name=entry.set_name,
+        list_id=entry.set_id,
+        list_version=entry.set_version,
+        entry_id=entry.entry_id,
+        domain=entry.domain,
+        algorithm=hit.algorithm,
+        distance=hit.distance,
+        max_distance=hit.max_distance,
+        transformation=hit.transformation,
+        verdict=hit.verdict,
+        labels=entry.labels,
+        agree=entry.agree,
+        disagree=entry.disagree,
+        disputed=entry.status.value == "disputed",
+        terms=entry.terms,
+    )
+
+
+def _media(facts: Facts, report: MatchReport) -> CaseMedia:
+    media, digests = report.media, report.digests
+    return CaseMedia(
+        mime="" if media is None else MIME.get(media.format, ""),
+        size_bytes=0 if digests is None else digests.size_bytes,
+        width_px=0 if media is None else media.width,
+        height_px=0 if media is None else media.height,
+        frames=0 if media is None else media.frames,
+        file_name=facts.file_name,
+        uploaded_at=facts.uploaded_at,
+        created_with_ai=facts.created_with_ai,
+    )
+
+
+def _hashes(report: MatchReport) -> tuple[CaseHash, ...]:
+    digests = () if report.digests is None else report.digests.items()
+    perceptual = tuple(CaseHash(item.algorithm, item.value, item.quality) for item in report.hashes)
+    return (*(CaseHash(name, value) for name, value in digests), *perceptual)

@@ -1,0 +1,161 @@
+"""Frozen dataclasses as plain JSON values and back, by their type hints, naming what is wrong.
+
+Theory of operation
+-------------------
+Records are written by :func:`to_plain`: dataclasses become objects, enumerations their words, bytes lower-case hex,
+times ISO 8601 with their zone. :func:`from_plain` reads them by the hints of the class: what is missing and has no
+default, what is no field, and what is of another kind is an error that names the field in dotted form. It reads records
+of our own as well as what a caller writes, so a time without a zone is refused here, where its text is still at hand.
+
+What this module deliberately does not do: it knows no class and no rule between fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import difflib
+import enum
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from hashmatch.errors import BadInput
+
+T = TypeVar("T")
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value as JSON takes it; fields that have their default are left out of objects."""
+    match value:
+        case enum.Enum():
+            return value.value
+        case bytes():
+            return value.hex()
+        case dt.datetime() | dt.date():
+            return value.isoformat()
+        case tuple() | frozenset():
+            return [to_plain(item) for item in value]
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {
+                item.name: to_plain(getattr(value, item.name))
+                for item in dataclasses.fields(value)
+                if not _is_default(item, getattr(value, item.name))
+            }
+        case _:
+            return value
+
+
+def from_plain(cls: type[T], raw: object, where: str = "") -> T:
+    """Build a dataclass from plain values.
+
+    Raises
+    ------
+    BadInput
+        A field is missing, unknown or of another kind; ``field`` names it.
+
+    """
+    if not isinstance(raw, Mapping):
+        raise _wrong(where, "expected an object")
+    known = {item.name: item for item in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is a dataclass
+    hints = typing.get_type_hints(cls)
+    for key in raw:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+            raise _wrong(_dotted(where, str(key)), f"no such field{hint}")
+    missing = [
+        name
+        for name, item in known.items()
+        if name not in raw and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise _wrong(_dotted(where, missing[0]), "is required, and has no default")
+    return cls(**{name: _value(hints[name], raw[name], _dotted(where, name)) for name in known if name in raw})
+
+
+def _is_default(item: dataclasses.Field[Any], value: object) -> bool:
+    if item.default is not dataclasses.MISSING:
+        return bool(type(value) is type(item.default) and value == item.default)
+    return item.default_factory is not dataclasses.MISSING and bool(value == item.default_factory())
+
+
+def _value(hint: Any, raw: object, where: str) -> object:
+    origin = typing.get_origin(hint)
+    if origin is types.UnionType or origin is typing.Union:
+        (inner,) = (part for part in typing.get_args(hint) if part is not type(None))
+        return None if raw is None else _value(inner, raw, where)
+    if origin is tuple:
+        if not isinstance(raw, list | tuple):
+            raise _wrong(where, "expected a list")
+        return tuple(_value(typing.get_args(hint)[0], item, f"{where}[{n}]") for n, item in enumerate(raw))
+    if dataclasses.is_dataclass(hint):
+        return from_plain(hint, raw, where)  # type: ignore[arg-type]  # a class, not an instance
+    if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
+        return _word(hint, raw, where)
+    return _scalar(hint, raw, where)
+
+
+def _word(hint: type[enum.StrEnum], raw: object, where: str) -> enum.StrEnum:
+    words = [item.value for item in hint]
+    if raw not in words:
+        raise _wrong(where, f"expected one of {', '.join(words)}, got {raw!r}")
+    return hint(raw)
+
+
+def _scalar(hint: Any, raw: object, where: str) -> object:
+    if hint is bool and isinstance(raw, bool):
+        return raw
+    if hint is int and isinstance(raw, int) and not isinstance(raw, bool):
+        return raw
+    if hint is str and isinstance(raw, str):
+        return raw
+    if isinstance(raw, str) and hint in _READERS:
+        return _READERS[hint](raw, where)
+    raise _wrong(where, f"expected {_KINDS[hint]}, got {type(raw).__name__}")
+
+
+def _moment(raw: str, where: str) -> dt.datetime:
+    try:
+        at = dt.datetime.fromisoformat(raw)
+    except ValueError:
+        raise _wrong(where, f"{raw[:40]!r} is no time; write 2026-11-28T09:30:00+01:00") from None
+    if at.tzinfo is None:
+        raise _wrong(where, f"{raw[:40]!r} has no zone; give an offset, such as Z or +01:00")
+    return at
+
+
+def _day(raw: str, where: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(raw)
+    except ValueError:
+        raise _wrong(where, f"{raw[:40]!r} is no date; write 2026-11-28") from None
+
+
+def _bytes(raw: str, where: str) -> bytes:
+    try:
+        return bytes.fromhex(raw)
+    except ValueError:
+        raise _wrong(where, "expected bytes in hex") from None
+
+
+_READERS: Mapping[Any, Any] = types.MappingProxyType({dt.datetime: _moment, dt.date: _day, bytes: _bytes})
+_KINDS: Mapping[Any, str] = types.MappingProxyType(
+    {
+        bool: "true or false",
+        int: "a whole number",
+        str: "a text",
+        dt.datetime: "a time with its zone",
+        dt.date: "a date",
+        bytes: "bytes in hex",
+    }
+)
+
+
+def _dotted(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _wrong(where: str, what: str) -> BadInput:
+    return BadInput(f"{where}: {what}" if where else what, field=where or None)

@@ -1,0 +1,116 @@
+"""The signed receipt of a match report: what a case rests on.
+
+Theory of operation
+-------------------
+A report whose verdict is ``match`` or ``possible_match`` carries a receipt: the report itself, without its times per
+stage, in protocol buffers, signed with the service's Ed25519 key. Whoever brings it back proves that this service made
+that match, and nothing needs to be stored meanwhile. The bytes are
+
+======== ======= ====================================================
+offset   size    what
+======== ======= ====================================================
+0        4       ``HMR1``
+4        8       the first half of the key's id, so that a foreign receipt is told from a forged one
+12       64      signature over :data:`PAYLOAD_TYPE` and the rest
+76       ..      ``hashmatch.v1.MatchReport``
+======== ======= ====================================================
+
+Several services that serve one catalog need one key, or a case can only be opened where the picture was sent.
+
+What this module deliberately does not do: it does not say how old a receipt may be; ``compose`` does.
+
+Source: RFC 8032 (Ed25519); the signed bytes are DSSE's, as for lists (``exchange/signing.py``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from hashmatch.errors import BadReceipt
+from hashmatch.exchange.signing import SigningKey, VerifyKey, load_signing_key, write_secret
+from hashmatch.model import MatchReport, Verdict
+from hashmatch.report.proto import report_from_proto, report_to_proto
+from hashmatch.v1 import types_pb2
+
+PAYLOAD_TYPE: Final = "application/vnd.hashmatch.match-report.v1+protobuf"
+MAX_BYTES: Final = 1 << 20
+"""A report with a thousand hits has about 200 kB."""
+
+KEY_FILE: Final = "receipts.key"
+"""In the data directory, where the configuration names no other."""
+
+_MAGIC: Final = b"HMR1"
+_KEY_ID: Final = slice(4, 12)
+_SIGNATURE: Final = slice(12, 76)
+_BEGIN: Final = 76
+_RECEIPTED: Final = frozenset({Verdict.MATCH, Verdict.POSSIBLE_MATCH})
+
+
+def receipted(report: MatchReport, key: SigningKey) -> MatchReport:
+    """Return the report with its receipt, or as it is where there is nothing to report."""
+    if report.verdict not in _RECEIPTED:
+        return report
+    return dataclasses.replace(report, receipt=issued(report, key))
+
+
+def issued(report: MatchReport, key: SigningKey) -> bytes:
+    """Sign a report."""
+    bare = dataclasses.replace(report, elapsed_us={}, receipt=b"")
+    payload = report_to_proto(bare).SerializeToString(deterministic=True)
+    return _MAGIC + _short_id(key.verify_key) + key.sign(PAYLOAD_TYPE, payload) + payload
+
+
+def opened(untrusted_receipt: bytes, key: VerifyKey) -> MatchReport:
+    """Return the report that a receipt holds.
+
+    Raises
+    ------
+    BadReceipt
+        It is no receipt, was signed with another key, or was changed.
+
+    """
+    if len(untrusted_receipt) > MAX_BYTES:
+        raise BadReceipt(f"receipt: {len(untrusted_receipt)} bytes are too many; at most {MAX_BYTES}", field="receipt")
+    if untrusted_receipt[:4] != _MAGIC or len(untrusted_receipt) <= _BEGIN:
+        raise BadReceipt("receipt: not a receipt; send back MatchReport.receipt as it came", field="receipt")
+    if untrusted_receipt[_KEY_ID] != _short_id(key):
+        raise BadReceipt(
+            f"receipt: signed with the key {untrusted_receipt[_KEY_ID].hex()}, and this service has "
+            f"{_short_id(key).hex()}; services behind one address need one key (cases.receipt_key)",
+            field="receipt",
+        )
+    payload = untrusted_receipt[_BEGIN:]
+    if not key.verifies(PAYLOAD_TYPE, payload, untrusted_receipt[_SIGNATURE]):
+        raise BadReceipt("receipt: the signature does not fit; it was changed on its way", field="receipt")
+    try:
+        return report_from_proto(types_pb2.MatchReport.FromString(payload))
+    except DecodeError as error:
+        raise BadReceipt("receipt: signed by this service, but from another version of it", field="receipt") from error
+
+
+def receipt_id(receipt: bytes) -> str:
+    """Name a receipt: SHA-256, of which 32 hex digits."""
+    return hashlib.sha256(receipt).hexdigest()[:32]
+
+
+def service_key(path: Path) -> SigningKey:
+    """Return the key in a file, making one where there is none.
+
+    Raises
+    ------
+    BadInput
+        The file cannot be read or made, may be read by others, or holds another kind of key.
+
+    """
+    if not path.exists():
+        write_secret(path, SigningKey.generate().to_pem())
+    return load_signing_key(path)
+
+
+def _short_id(key: VerifyKey) -> bytes:
+    return bytes.fromhex(key.key_id)[:8]

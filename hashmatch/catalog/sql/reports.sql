@@ -1,0 +1,177 @@
+-- Statements over cases, deliveries, holds and counters, by name, as in statements.sql.
+
+-- name: insert_case
+-- A new case.
+INSERT INTO report_case (case_id, state, domain, created_at_us, expires_at_us, idempotency_key, request_sha256, record,
+  subject, keep_subject)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: case_by_id
+-- One case.
+SELECT case_id, state, domain, created_at_us, expires_at_us, record, subject, keep_subject
+FROM report_case
+WHERE case_id = ?;
+
+-- name: case_by_key
+-- The case that an idempotency key was used for.
+SELECT case_id, request_sha256 FROM report_case WHERE idempotency_key = ?;
+
+-- name: cases_page
+-- Cases after a place, oldest first; empty state or domain means any.
+SELECT case_id, state, domain, created_at_us, expires_at_us, record, subject, keep_subject
+FROM report_case
+WHERE (created_at_us, case_id) > (:created_at_us, :case_id) AND state <> 'erased'
+  AND (:state = '' OR state = :state) AND (:domain = '' OR domain = :domain)
+ORDER BY created_at_us, case_id
+LIMIT :most;
+
+-- name: update_case_state
+-- Where a case stands.
+UPDATE report_case SET state = ? WHERE case_id = ?;
+
+-- name: forget_subject
+-- Whom a case is about is kept no longer.
+UPDATE report_case SET subject = '' WHERE case_id = ?;
+
+-- name: erase_case
+-- Nothing of a case is left but that there was one.
+UPDATE report_case SET state = 'erased', record = '', subject = '', idempotency_key = NULL WHERE case_id = ?;
+
+-- name: expired_cases
+-- Cases whose time has come, none of them with a delivery under way or a hold that runs.
+SELECT case_id
+FROM report_case AS c
+WHERE expires_at_us <= ? AND state <> 'erased'
+  AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.case_id = c.case_id
+    AND d.state IN ('held', 'queued', 'sending', 'waiting', 'unsure'))
+  AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.case_id = c.case_id AND h.released_at_us IS NULL)
+ORDER BY expires_at_us
+LIMIT ?;
+
+-- name: overwrite_deleted
+-- What is deleted on this connection is overwritten with zeros.
+PRAGMA secure_delete = ON;
+
+-- name: insert_case_event
+-- Something happened to a case or to one of its deliveries.
+INSERT INTO case_event (case_id, delivery_id, at_us, actor, what, reason) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: case_events
+-- Everything that happened to a case, oldest first.
+SELECT at_us, actor, what, reason, delivery_id FROM case_event WHERE case_id = ? ORDER BY event_key;
+
+-- name: insert_delivery
+-- A new delivery.
+INSERT INTO delivery (delivery_id, case_id, outlet, environment, format, state, attempt, due_at_us, taken_by, dedup_key,
+  recipient, with_file, document, sha256, progress, external_id, reason, requested_by, released_by, created_at_us,
+  changed_at_us)
+VALUES (?, ?, ?, ?, ?, ?, 0, ?, '', ?, ?, ?, ?, ?, '{}', '', '', ?, '', ?, ?);
+
+-- name: delivery_by_id
+-- One delivery.
+SELECT delivery_id, case_id, outlet, environment, format, state, attempt, due_at_us, taken_by, dedup_key, recipient,
+  with_file, document, sha256, progress, external_id, reason, requested_by, released_by, created_at_us, changed_at_us
+FROM delivery
+WHERE delivery_id = ?;
+
+-- name: delivery_by_key
+-- The delivery that was queued before under the same key.
+SELECT delivery_id FROM delivery WHERE dedup_key = ?;
+
+-- name: deliveries_of_case
+-- Deliveries of one case, oldest first.
+SELECT delivery_id, case_id, outlet, environment, format, state, attempt, due_at_us, taken_by, dedup_key, recipient,
+  with_file, document, sha256, progress, external_id, reason, requested_by, released_by, created_at_us, changed_at_us
+FROM delivery
+WHERE case_id = ?
+ORDER BY created_at_us, delivery_id;
+
+-- name: deliveries_in_state
+-- Deliveries that stand somewhere, oldest first.
+SELECT delivery_id, case_id, outlet, environment, format, state, attempt, due_at_us, taken_by, dedup_key, recipient,
+  with_file, document, sha256, progress, external_id, reason, requested_by, released_by, created_at_us, changed_at_us
+FROM delivery
+WHERE state = ?
+ORDER BY created_at_us, delivery_id
+LIMIT ?;
+
+-- name: take_deliveries
+-- Take what is due at an outlet: queued, or being sent by somebody whose lease has ended.
+UPDATE delivery
+SET state = 'sending', attempt = attempt + 1, taken_by = :taken_by, due_at_us = :lease_until_us, changed_at_us = :now_us
+WHERE delivery_id IN (
+  SELECT delivery_id FROM delivery
+  WHERE outlet = :outlet AND state IN ('queued', 'sending') AND due_at_us <= :now_us
+  ORDER BY due_at_us
+  LIMIT :most
+)
+RETURNING delivery_id;
+
+-- name: take_delivery
+-- Take one that waits for its file.
+UPDATE delivery
+SET state = 'sending', taken_by = :taken_by, due_at_us = :lease_until_us, changed_at_us = :now_us
+WHERE delivery_id = :delivery_id AND state = 'waiting';
+
+-- name: overdue_files
+-- Deliveries whose file did not come in time.
+SELECT delivery_id FROM delivery WHERE outlet = ? AND state = 'waiting' AND due_at_us <= ?;
+
+-- name: next_due
+-- When an outlet next has something to do.
+SELECT min(due_at_us) FROM delivery WHERE outlet = ? AND state IN ('queued', 'sending', 'waiting');
+
+-- name: save_progress
+-- How far a delivery came, by whoever has it; the lease begins anew.
+UPDATE delivery SET progress = ?, due_at_us = ?, changed_at_us = ? WHERE delivery_id = ? AND taken_by = ?
+  AND state = 'sending';
+
+-- name: update_delivery
+-- What came of a delivery, by whoever has it.
+UPDATE delivery
+SET state = :state, due_at_us = :due_at_us, taken_by = '', external_id = :external_id, reason = :reason,
+  attempt = :attempt, released_by = :released_by, changed_at_us = :now_us
+WHERE delivery_id = :delivery_id AND state = :before AND taken_by = :taken_by;
+
+-- name: erase_documents
+-- What was sent of a case is kept no longer; its digest is.
+UPDATE delivery SET document = '', recipient = '' WHERE case_id = ?;
+
+-- name: unsettled
+-- Deliveries of a case that are not at their end.
+SELECT count(*) FROM delivery WHERE case_id = ? AND state IN ('held', 'queued', 'sending', 'waiting', 'unsure');
+
+-- name: insert_hold
+-- The caller's store keeps something.
+INSERT INTO hold (hold_id, case_id, handle, deadline_us, released_at_us, created_at_us) VALUES (?, ?, ?, ?, NULL, ?);
+
+-- name: holds_of_case
+-- Holds of one case, oldest first.
+SELECT hold_id, case_id, handle, deadline_us, released_at_us, created_at_us
+FROM hold
+WHERE case_id = ?
+ORDER BY created_at_us, hold_id;
+
+-- name: holds_due
+-- Holds whose deadline has passed and that were not released.
+SELECT hold_id, case_id, handle, deadline_us, released_at_us, created_at_us
+FROM hold
+WHERE released_at_us IS NULL AND deadline_us <= ?
+ORDER BY deadline_us
+LIMIT ?;
+
+-- name: release_hold
+-- The caller's store need not keep it any longer.
+UPDATE hold SET released_at_us = ? WHERE hold_id = ? AND released_at_us IS NULL;
+
+-- name: count_up
+-- Add to a counter.
+INSERT INTO counted (day, counter, set_name, algorithm, domain, outlet, bucket, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (day, counter, set_name, algorithm, domain, outlet, bucket) DO UPDATE SET count = counted.count + excluded.count;
+
+-- name: counted_between
+-- Counters of some days, both ends included.
+SELECT day, counter, set_name, algorithm, domain, outlet, bucket, count
+FROM counted
+WHERE day BETWEEN ? AND ?
+ORDER BY day, counter, set_name, algorithm, domain, outlet, bucket;

@@ -1,0 +1,354 @@
+"""Deliveries in the catalog's database: queued, taken under a lease, settled; each change with its event.
+
+Theory of operation
+-------------------
+A process takes what is due with a token of its own and a lease; what it writes later counts only while its token still
+stands there, so a process that was away for longer than its lease changes nothing any more. Whoever takes a delivery
+whose lease has ended goes on from the progress that was saved: nothing is lost, and an outlet that saved before what
+cannot be taken back does not do it twice.
+
+A delivery under the same key as one before is that one: queuing twice queues once.
+
+What this module deliberately does not do: it sends nothing, and knows no outlet.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from hashmatch.catalog.rows import from_us, to_us
+from hashmatch.catalog.session import Session, Tables
+from hashmatch.errors import CaseConflict, CaseNotFound
+from hashmatch.model.cases import Document, Environment
+from hashmatch.outbox.parcels import Parcel, Progress
+from hashmatch.outbox.states import DeliveryEvent, DeliveryState, moved
+
+MAX_LISTED: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One document for one outlet, and where it stands.
+
+    ``due_at`` is when it is to be taken; while it is being sent, when its lease ends; while it waits for a file, by
+    when that must have come. ``document`` is None once erased; ``sha256`` of it stays.
+    """
+
+    delivery_id: str
+    case_id: str
+    outlet: str
+    environment: Environment
+    format: str
+    state: DeliveryState
+    due_at: dt.datetime
+    key: str
+    document: Document | None
+    sha256: bytes
+    requested_by: str
+    created_at: dt.datetime
+    changed_at: dt.datetime
+    attempt: int = 0
+    recipient: str = ""
+    with_file: bool = False
+    progress: Progress
+    external_id: str = ""
+    reason: str = ""
+    released_by: str = ""
+    taken_by: str = ""
+
+    @property
+    def parcel(self) -> Parcel:
+        """The delivery as its outlet sees it; raises CaseConflict once the document is erased."""
+        if self.document is None:
+            raise CaseConflict(f"delivery_id: what {self.delivery_id} sent was erased", field="delivery_id")
+        return Parcel(
+            self.delivery_id,
+            self.case_id,
+            self.key,
+            self.environment,
+            self.document,
+            self.attempt,
+            self.progress,
+            self.recipient,
+            self.with_file,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be delivered."""
+
+    case_id: str
+    outlet: str
+    environment: Environment
+    document: Document
+    key: str
+    requested_by: str
+    held: bool = False
+    recipient: str = ""
+    with_file: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of a try: the event, when it is due again where it is, and what the receiver said."""
+
+    event: DeliveryEvent
+    due_at: dt.datetime
+    reason: str = ""
+    external_id: str = ""
+
+
+class DeliveryStore:
+    """The outbox. Every method may be called from any thread."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def __repr__(self) -> str:
+        return f"DeliveryStore({self._tables!r})"
+
+    def queue(self, order: Order, now: dt.datetime) -> Delivery:
+        """Queue a document, or hold it for a second person; one that was queued under this key before is returned.
+
+        Raises
+        ------
+        CaseConflict
+            The key was used for another document, outlet or case.
+
+        """
+        text = _document_text(order.document)
+        digest = hashlib.sha256(text.encode()).digest()
+        with self._tables.changing() as session:
+            row = session.run("delivery_by_key", (order.key,)).fetchone()
+            if row is not None:
+                return _same(_read(session, row[0]), order, digest)
+            delivery_id = str(uuid.uuid4())
+            state = DeliveryState.HELD if order.held else DeliveryState.QUEUED
+            at = to_us(now)
+            head = (delivery_id, order.case_id, order.outlet, order.environment.value, order.document.format)
+            body = (order.key, order.recipient, int(order.with_file), text, digest)
+            session.run("insert_delivery", (*head, state.value, at, *body, order.requested_by, at, at))
+            _note(session, order.case_id, delivery_id, now, order.requested_by, state.value, order.outlet)
+            return _read(session, delivery_id)
+
+    def get(self, delivery_id: str) -> Delivery:
+        """Return one delivery; raises CaseNotFound."""
+        with self._tables.reading() as session:
+            return _read(session, delivery_id)
+
+    def of_case(self, case_id: str) -> tuple[Delivery, ...]:
+        """Return the deliveries of a case, oldest first."""
+        with self._tables.reading() as session:
+            return tuple(_delivery_of(row) for row in session.run("deliveries_of_case", (case_id,)))
+
+    def in_state(self, state: DeliveryState, most: int = 100) -> tuple[Delivery, ...]:
+        """Return deliveries that stand somewhere, oldest first, of all cases."""
+        with self._tables.reading() as session:
+            rows = session.run("deliveries_in_state", (state.value, min(most, MAX_LISTED)))
+            return tuple(_delivery_of(row) for row in rows)
+
+    def change(self, delivery_id: str, event: DeliveryEvent, *, actor: str, reason: str, now: dt.datetime) -> Delivery:
+        """Do what a person decided; a release is by another person than the request.
+
+        Raises
+        ------
+        CaseNotFound, CaseConflict
+            There is none of that id; the table does not allow it; or the same person would release.
+
+        """
+        with self._tables.changing() as session:
+            found = _read(session, delivery_id)
+            state = moved(found.state, event)
+            if event is DeliveryEvent.RELEASE and actor == found.requested_by:
+                raise CaseConflict(
+                    f"actor: {actor} asked for this delivery; another person must release it", field="actor"
+                )
+            again = event in {DeliveryEvent.RETRY, DeliveryEvent.RELEASE}
+            _update(
+                session,
+                found,
+                replace(
+                    found,
+                    state=state,
+                    due_at=now if again else found.due_at,
+                    attempt=0 if event is DeliveryEvent.RETRY else found.attempt,
+                    released_by=actor if event is DeliveryEvent.RELEASE else found.released_by,
+                    reason="" if again else reason or found.reason,
+                ),
+                now,
+            )
+            _note(session, found.case_id, delivery_id, now, actor, event.value, reason)
+            return _read(session, delivery_id)
+
+    # --- for those who deliver -----------------------------------------------------------------------------------
+
+    def take(self, outlet: str, now: dt.datetime, lease: dt.timedelta, most: int) -> tuple[Delivery, ...]:
+        """Take what is due at an outlet, at most so many; what others take meanwhile is theirs."""
+        token = uuid.uuid4().hex
+        with self._tables.changing() as session:
+            numbers = {"now_us": to_us(now), "lease_until_us": to_us(now + lease), "most": most}
+            taken = session.run("take_deliveries", {"outlet": outlet, "taken_by": token, **numbers})
+            ids = sorted(row[0] for row in taken)
+            return tuple(_read(session, delivery_id) for delivery_id in ids)
+
+    def take_for_file(self, delivery_id: str, now: dt.datetime, lease: dt.timedelta) -> Delivery:
+        """Take the one delivery that waits for its file; raises CaseNotFound, CaseConflict."""
+        token = uuid.uuid4().hex
+        with self._tables.changing() as session:
+            found = _read(session, delivery_id)
+            moved(found.state, DeliveryEvent.TAKE)
+            if found.state is not DeliveryState.WAITING:
+                raise CaseConflict(
+                    f"delivery_id: the delivery is {found.state.value}; a file is taken while it is waiting",
+                    field="delivery_id",
+                )
+            numbers = {"now_us": to_us(now), "lease_until_us": to_us(now + lease)}
+            session.run("take_delivery", {"delivery_id": delivery_id, "taken_by": token, **numbers})
+            return _read(session, delivery_id)
+
+    def save(self, taken: Delivery, progress: Progress, now: dt.datetime, lease: dt.timedelta) -> None:
+        """Keep how far a taken delivery came; the lease begins anew.
+
+        Raises
+        ------
+        CaseConflict
+            It was taken by another process: the lease had ended.
+
+        """
+        text = json.dumps(dict(progress), ensure_ascii=False, sort_keys=True)
+        with self._tables.changing() as session:
+            numbers = (to_us(now + lease), to_us(now))
+            if session.run("save_progress", (text, *numbers, taken.delivery_id, taken.taken_by)).rowcount != 1:
+                raise CaseConflict(f"delivery_id: another process has {taken.delivery_id}", field="delivery_id")
+
+    def settle(self, taken: Delivery, settled: Settled, actor: str, now: dt.datetime) -> Delivery:
+        """Write down what came of a try; raises CaseConflict where another process has it by now."""
+        with self._tables.changing() as session:
+            after = replace(
+                taken,
+                state=moved(taken.state, settled.event),
+                due_at=settled.due_at,
+                reason=settled.reason,
+                external_id=settled.external_id or taken.external_id,
+            )
+            _update(session, taken, after, now)
+            _note(session, taken.case_id, taken.delivery_id, now, actor, settled.event.value, settled.reason)
+            return _read(session, taken.delivery_id)
+
+    def expire(self, outlet: str, now: dt.datetime, actor: str) -> tuple[str, ...]:
+        """Give up on deliveries whose file did not come in time; return their ids."""
+        reason = "the file did not come in time; retry begins a new report"
+        with self._tables.changing() as session:
+            due = tuple(row[0] for row in session.run("overdue_files", (outlet, to_us(now))))
+            for delivery_id in due:
+                found = _read(session, delivery_id)
+                state = moved(found.state, DeliveryEvent.EXPIRE)
+                _update(session, found, replace(found, state=state, reason=reason), now)
+                _note(session, found.case_id, delivery_id, now, actor, DeliveryEvent.EXPIRE.value, reason)
+            return due
+
+    def next_due(self, outlet: str) -> dt.datetime | None:
+        """Return when there is next something to do, None when there is nothing."""
+        with self._tables.reading() as session:
+            (at,) = session.run("next_due", (outlet,)).fetchone()
+            return None if at is None else from_us(int(at))
+
+
+def _same(found: Delivery, order: Order, digest: bytes) -> Delivery:
+    if (found.case_id, found.outlet, found.sha256) != (order.case_id, order.outlet, digest):
+        raise CaseConflict(
+            f"idempotency_key: the delivery {found.delivery_id} was queued under this key for something else",
+            field="idempotency_key",
+        )
+    return found
+
+
+def _update(session: Session, before: Delivery, after: Delivery, now: dt.datetime) -> None:
+    done = session.run(
+        "update_delivery",
+        {
+            "state": after.state.value,
+            "due_at_us": to_us(after.due_at),
+            "external_id": after.external_id,
+            "reason": after.reason,
+            "attempt": after.attempt,
+            "released_by": after.released_by,
+            "now_us": to_us(now),
+            "delivery_id": before.delivery_id,
+            "before": before.state.value,
+            "taken_by": before.taken_by,
+        },
+    )
+    if done.rowcount != 1:
+        raise CaseConflict(f"delivery_id: another process has {before.delivery_id}", field="delivery_id")
+
+
+def _note(  # noqa: PLR0917  the columns of an event, in the table's order
+    session: Session, case_id: str, delivery_id: str, at: dt.datetime, actor: str, what: str, reason: str
+) -> None:
+    session.run("insert_case_event", (case_id, delivery_id, to_us(at), actor, what, reason))
+
+
+def _read(session: Session, delivery_id: str) -> Delivery:
+    row = session.run("delivery_by_id", (delivery_id,)).fetchone()
+    if row is None:
+        raise CaseNotFound(f"delivery_id: there is no delivery {delivery_id!r}", field="delivery_id")
+    return _delivery_of(row)
+
+
+def _delivery_of(row: Sequence[Any]) -> Delivery:
+    return Delivery(
+        delivery_id=row[0],
+        case_id=row[1],
+        outlet=row[2],
+        environment=Environment(row[3]),
+        format=row[4],
+        state=DeliveryState(row[5]),
+        attempt=row[6],
+        due_at=from_us(row[7]),
+        taken_by=row[8],
+        key=row[9],
+        recipient=row[10],
+        with_file=bool(row[11]),
+        document=_document_of(row[12]) if row[12] else None,
+        sha256=bytes(row[13]),
+        progress=json.loads(row[14]),
+        external_id=row[15],
+        reason=row[16],
+        requested_by=row[17],
+        released_by=row[18],
+        created_at=from_us(row[19]),
+        changed_at=from_us(row[20]),
+    )
+
+
+def _document_text(document: Document) -> str:
+    return json.dumps(
+        {
+            "format": document.format,
+            "media_type": document.media_type,
+            "file_name": document.file_name,
+            "body": base64.b64encode(document.body).decode(),
+            "parts": [[name, base64.b64encode(part).decode()] for name, part in document.parts],
+        },
+        separators=(",", ":"),
+    )
+
+
+def _document_of(text: str) -> Document:
+    kept = json.loads(text)
+    return Document(
+        kept["format"],
+        kept["media_type"],
+        kept["file_name"],
+        base64.b64decode(kept["body"]),
+        tuple((name, base64.b64decode(part)) for name, part in kept["parts"]),
+    )

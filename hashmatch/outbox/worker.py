@@ -1,0 +1,257 @@
+"""Takes what is due and hands it to its outlet; writes down what came of it.
+
+Theory of operation
+-------------------
+One task per outlet. It takes at most ``concurrency`` deliveries under a lease, begins at most ``rate_per_minute`` of
+them, and settles each as its outlet says: delivered, postponed (``patience``), dead after ``tries``, or unsure, which
+only a person resolves. Any number of processes may do so over one database. A try is cancelled, and counts as lost,
+when it takes longer than its lease.
+
+A dry run does everything but talk.
+
+What this module deliberately does not do: it never decides that something unsure is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hashmatch.errors import CaseConflict, HashmatchError
+from hashmatch.outbox.parcels import (
+    Again,
+    AwaitingFile,
+    Delivered,
+    FileOutlet,
+    Outcome,
+    Outlet,
+    Progress,
+    Refused,
+    Relayed,
+    Unsure,
+)
+from hashmatch.outbox.states import DeliveryEvent
+from hashmatch.outbox.store import Delivery, DeliveryStore, Settled
+from hashmatch.patience import Patience
+from hashmatch.sections import OutboxConfig, OutletConfig
+
+ACTOR: Final = "outbox"
+"""Who delivers, in the events of a case."""
+
+_NO_BOUND_S: Final = float("inf")
+"""A receiver that asks to be left alone is left alone for as long as it asks."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One outlet with its configuration."""
+
+    name: str
+    config: OutletConfig
+    outlet: Outlet
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a try came to, for whoever counts."""
+
+    delivery: Delivery
+    outcome: Outcome
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class Worker:
+    """Delivers until closed. Made and used on one event loop."""
+
+    def __init__(
+        self,
+        store: DeliveryStore,
+        config: OutboxConfig,
+        lines: Mapping[str, Line],
+        *,
+        on_tried: Callable[[Tried], None] = lambda _: None,
+        now: Callable[[], dt.datetime] = _now,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._lines = lines
+        self._on_tried = on_tried
+        self._now = now
+        self._uniform = uniform
+        self._patience = Patience(
+            config.tries, config.first_wait_s, config.longest_wait_s, longest_retry_after_s=_NO_BOUND_S
+        )
+        self._lease = dt.timedelta(seconds=config.lease_s)
+        self._pace = {name: Pace(line.config.rate_per_minute) for name, line in lines.items()}
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def __repr__(self) -> str:
+        return f"<Worker: {', '.join(self._lines) or 'no outlets'}>"
+
+    async def start(self) -> None:
+        """Begin to deliver."""
+        self._tasks = [asyncio.create_task(self._follow(line)) for line in self._lines.values()]
+
+    async def close(self) -> None:
+        """Stop; what is being sent is left to its lease. Then close the outlets."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        for line in self._lines.values():
+            await line.outlet.close()
+
+    def wake(self) -> None:
+        """Look at the outbox at once."""
+        self._wake.set()
+
+    async def drain(self) -> int:
+        """Deliver what is due now, and return how many tries that took; what is postponed is left."""
+        counts = [await self._due(line) for line in self._lines.values()]
+        total = sum(counts)
+        return total + (await self.drain() if total else 0)
+
+    async def relay(
+        self, delivery_id: str, chunks: AsyncIterator[bytes], md5: bytes
+    ) -> tuple[Delivery, Relayed | Again | Refused]:
+        """Pass the file of a waiting delivery through to its receiver; the rest is delivered by the worker.
+
+        Raises
+        ------
+        CaseNotFound, CaseConflict
+            There is no such delivery, it waits for no file, or this process does not know its outlet.
+
+        A call that ends in between leaves the delivery to its lease; after that it waits for its file again.
+
+        """
+        waiting = await asyncio.to_thread(self._store.get, delivery_id)
+        outlet = self._relaying(waiting)
+        taken = await asyncio.to_thread(self._store.take_for_file, delivery_id, self._now(), self._lease)
+        result = await outlet.relay(taken.parcel, chunks, md5, self._saver(taken))
+        match result:
+            case Relayed():
+                settled = Settled(DeliveryEvent.POSTPONE, self._now(), "the file was relayed")
+            case Again(reason=reason) | Refused(reason=reason):
+                settled = Settled(DeliveryEvent.AWAIT_FILE, waiting.due_at, reason)
+        after = await asyncio.to_thread(self._store.settle, taken, settled, ACTOR, self._now())
+        self.wake()
+        return after, result
+
+    def _relaying(self, waiting: Delivery) -> FileOutlet:
+        line = self._lines.get(waiting.outlet)
+        if line is None or not isinstance(line.outlet, FileOutlet):
+            raise CaseConflict(f"delivery_id: the outlet {waiting.outlet!r} takes no file here", field="delivery_id")
+        return line.outlet
+
+    async def _follow(self, line: Line) -> None:
+        """Deliver, for as long as this process runs; a database that is out of reach is asked again."""
+        while True:
+            self._wake.clear()
+            try:
+                busy = await self._due(line)
+            except HashmatchError as error:
+                log.warning("the outbox cannot be read or written for %s: %s", line.name, type(error).reason())
+                busy = 0
+            if not busy:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._config.poll_ms / 1e3):
+                        await self._wake.wait()
+
+    async def _due(self, line: Line) -> int:
+        """Deliver one batch of what is due at an outlet; return how many it was."""
+        await asyncio.to_thread(self._store.expire, line.name, self._now(), ACTOR)
+        most = line.config.concurrency
+        taken = await asyncio.to_thread(self._store.take, line.name, self._now(), self._lease, most)
+        results = await asyncio.gather(*(self._try(line, one) for one in taken), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return len(taken)
+
+    async def _try(self, line: Line, taken: Delivery) -> None:
+        try:
+            async with asyncio.timeout(self._config.lease_s):
+                await self._pace[line.name].wait()
+                outcome = await self._talk(line, taken)
+        except TimeoutError:
+            log.warning("%s: %s took longer than its lease", line.name, taken.delivery_id)
+            return
+        except CaseConflict:
+            log.warning("%s: %s was taken over by another process", line.name, taken.delivery_id)
+            return
+        settled = self._settled(taken, outcome)
+        with contextlib.suppress(CaseConflict):  # its lease ended meanwhile: whoever has it now writes what comes of it
+            after = await asyncio.to_thread(self._store.settle, taken, settled, ACTOR, self._now())
+            self._on_tried(Tried(after, outcome))
+
+    async def _talk(self, line: Line, taken: Delivery) -> Outcome:
+        if line.config.dry_run:
+            return Delivered("", "a dry run: nothing was sent")
+        if taken.environment.value != line.config.environment:
+            return Refused(
+                f"made for {taken.environment.value}, and the outlet {line.name} is {line.config.environment} now"
+            )
+        return await line.outlet.deliver(taken.parcel, self._saver(taken))
+
+    def _saver(self, taken: Delivery) -> Callable[[Progress], asyncio.Future[None]]:
+        def save(progress: Progress) -> asyncio.Future[None]:
+            work = asyncio.to_thread(self._store.save, taken, progress, self._now(), self._lease)
+            return asyncio.ensure_future(work)
+
+        return save
+
+    def _settled(self, taken: Delivery, outcome: Outcome) -> Settled:
+        now = self._now()
+        match outcome:
+            case Delivered(external_id=external_id, detail=detail):
+                return Settled(DeliveryEvent.ARRIVE, now, detail, external_id)
+            case Refused(reason=reason):
+                return Settled(DeliveryEvent.GIVE_UP, now, reason)
+            case Unsure(reason=reason):
+                return Settled(DeliveryEvent.DOUBT, now, reason)
+            case AwaitingFile(within_s=within_s):
+                return Settled(DeliveryEvent.AWAIT_FILE, now + dt.timedelta(seconds=within_s))
+            case Again(reason=reason, after_s=after_s):
+                wait_s = self._patience.wait_s(taken.attempt, after_s, uniform=self._uniform)
+                if wait_s is None:
+                    return Settled(DeliveryEvent.GIVE_UP, now, f"{reason} ({taken.attempt} tries)")
+                return Settled(DeliveryEvent.POSTPONE, now + dt.timedelta(seconds=wait_s), reason)
+
+
+class Pace:
+    """At most so many beginnings in any minute."""
+
+    def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = per_minute
+        self._clock = clock
+        self._begun: deque[float] = deque()
+
+    async def wait(self) -> None:
+        """Return when one more may begin."""
+        while (pause := self.pause_s()) > 0:  # noqa: ASYNC110  time passes, nothing happens that an event could tell
+            await asyncio.sleep(pause)
+
+    def pause_s(self) -> float:
+        """Seconds to wait; 0 lets one more begin and counts it."""
+        now = self._clock()
+        while self._begun and self._begun[0] <= now - 60.0:
+            self._begun.popleft()
+        if len(self._begun) < self._most:
+            self._begun.append(now)
+            return 0.0
+        return max(self._begun[0] + 60.0 - now, 1e-3)

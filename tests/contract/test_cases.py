@@ -1,0 +1,157 @@
+"""What every catalog's database keeps of cases, holds and counters."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from hashmatch.cases.counters import CounterStore
+from hashmatch.cases.states import CaseEvent
+from hashmatch.cases.statistics import Counted, Counter
+from hashmatch.cases.store import CaseStore, Hold, NewCase
+from hashmatch.catalog.relational import RelationalCatalog
+from hashmatch.errors import CaseConflict, CaseNotFound
+from hashmatch.model import HarmDomain
+from hashmatch.model.cases import Case, CaseState, Environment, Keep, Subject
+from hashmatch.outbox.states import DeliveryEvent
+from hashmatch.outbox.store import DeliveryStore, Order
+from tests.support import cases
+from tests.support.cases import NOW
+
+YEAR = dt.timedelta(days=365)
+SUBJECT = Subject(account_id="user-17", emails=("somebody@example.org",))
+
+
+def new(case: Case, key: str = "", digest: bytes = b"d" * 32) -> NewCase:
+    return NewCase(case, NOW + YEAR, digest, key)
+
+
+def test_a_case_comes_back_as_it_was_given(catalog: RelationalCatalog) -> None:
+    store = CaseStore(catalog)
+    case = cases.case(subject=SUBJECT, keep_subject=Keep.CASE, territorial_scope=("NL", "GR"), urgent="live abuse")
+    assert store.add(new(case), "anna") == case
+    assert store.get(case.case_id) == case
+    (opened,) = store.events(case.case_id)
+    assert (opened.at, opened.actor, opened.what) == (NOW, "anna", "opened")
+
+
+def test_a_subject_of_the_call_is_not_kept(catalog: RelationalCatalog) -> None:
+    store = CaseStore(catalog)
+    case = cases.case(subject=SUBJECT)
+    assert store.add(new(case), "anna").subject is None
+    with catalog.reading() as session:
+        row = session.run("case_by_id", (case.case_id,)).fetchone()
+    assert "user-17" not in str(row)
+    assert "somebody@example.org" not in str(row)
+
+
+def test_the_same_request_makes_one_case_and_another_one_is_refused(catalog: RelationalCatalog) -> None:
+    store = CaseStore(catalog)
+    first = store.add(new(cases.case(), "key-1"), "anna")
+    again = store.add(new(cases.case(case_id="another"), "key-1"), "anna")
+    assert again == first
+    with pytest.raises(CaseConflict, match="'key-1' was used for another request"):
+        store.add(new(cases.case(case_id="another"), "key-1", b"e" * 32), "anna")
+    assert [case.case_id for case in store.page()] == [first.case_id]
+    assert store.add(new(cases.case(case_id="third")), "anna").case_id == "third"
+
+
+def test_pages_are_in_order_and_filtered(catalog: RelationalCatalog) -> None:
+    store = CaseStore(catalog)
+    for number in range(5):
+        domain = HarmDomain.CSAM if number % 2 else HarmDomain.WILDLIFE
+        case = replace(cases.case(cases.hit(domain), case_id=f"case-{number}"), created_at=NOW + dt.timedelta(number))
+        store.add(new(case), "anna")
+    store.change("case-3", CaseEvent.CLOSE, actor="anna", reason="done", now=NOW)
+    assert [case.case_id for case in store.page(most=2)] == ["case-0", "case-1"]
+    assert [case.case_id for case in store.page(after="case-1", most=2)] == ["case-2", "case-3"]
+    assert [case.case_id for case in store.page(domain=HarmDomain.WILDLIFE)] == ["case-0", "case-2", "case-4"]
+    assert [case.case_id for case in store.page(state=CaseState.CLOSED)] == ["case-3"]
+    with pytest.raises(CaseNotFound, match="there is no case 'nobody'"):
+        store.page(after="nobody")
+
+
+def test_a_case_moves_as_the_table_says(catalog: RelationalCatalog) -> None:
+    store = CaseStore(catalog)
+    store.add(new(cases.case()), "anna")
+    assert (
+        store.change(cases.CASE_ID, CaseEvent.REJECT, actor="ben", reason="a cat", now=NOW).state is CaseState.REJECTED
+    )
+    with pytest.raises(CaseConflict, match="that is rejected cannot be changed by close; possible is reopen"):
+        store.change(cases.CASE_ID, CaseEvent.CLOSE, actor="ben", reason="", now=NOW)
+    assert [(event.actor, event.what, event.reason) for event in store.events(cases.CASE_ID)] == [
+        ("anna", "opened", ""),
+        ("ben", "reject", "a cat"),
+    ]
+
+
+def test_a_subject_is_forgotten_when_everything_is_delivered(catalog: RelationalCatalog) -> None:
+    store, outbox = CaseStore(catalog), DeliveryStore(catalog)
+    store.add(new(cases.case(subject=SUBJECT, keep_subject=Keep.DELIVERED)), "anna")
+    delivery = outbox.queue(_order("key"), NOW)
+    store.settle(cases.CASE_ID, NOW)
+    assert store.get(cases.CASE_ID).subject == SUBJECT
+    outbox.change(delivery.delivery_id, DeliveryEvent.CANCEL, actor="anna", reason="no", now=NOW)
+    store.settle(cases.CASE_ID, NOW)
+    assert store.get(cases.CASE_ID).subject is None
+    assert store.events(cases.CASE_ID)[-1].what == "subject erased"
+
+
+def test_an_expired_case_is_erased_once_nothing_holds_it(catalog: RelationalCatalog) -> None:
+    store, outbox = CaseStore(catalog), DeliveryStore(catalog)
+    store.add(new(cases.case(subject=SUBJECT, keep_subject=Keep.CASE), "key-1"), "anna")
+    delivery = outbox.queue(_order("key"), NOW)
+    hold = store.add_hold(Hold("hold-1", cases.CASE_ID, "store://17", NOW + YEAR, NOW), "anna")
+    late = NOW + 2 * YEAR
+    assert store.erase_expired(late) == ()
+    outbox.change(delivery.delivery_id, DeliveryEvent.CANCEL, actor="anna", reason="no", now=NOW)
+    assert store.erase_expired(late) == ()
+    assert store.holds_due(late) == (hold,)
+    store.release_hold(hold, actor="anna", reason="deadline", now=late)
+    assert store.erase_expired(NOW) == ()
+    assert store.erase_expired(late) == (cases.CASE_ID,)
+    assert store.erase_expired(late) == ()
+    with pytest.raises(CaseConflict, match="was erased when its retention time had passed"):
+        store.get(cases.CASE_ID)
+    assert store.page() == ()
+    assert outbox.get(delivery.delivery_id).document is None
+    assert outbox.get(delivery.delivery_id).sha256 == delivery.sha256
+    assert store.events(cases.CASE_ID)[-1].what == "erased"
+    with catalog.reading() as session:
+        row = session.run("case_by_id", (cases.CASE_ID,)).fetchone()
+    assert "user-17" not in str(row)
+
+
+def test_a_hold_ends_once(catalog: RelationalCatalog) -> None:
+    store = CaseStore(catalog)
+    store.add(new(cases.case()), "anna")
+    hold = store.add_hold(Hold("hold-1", cases.CASE_ID, "store://17", NOW + YEAR, NOW), "anna")
+    store.release_hold(hold, actor="ben", reason="police has it", now=NOW)
+    assert store.holds(cases.CASE_ID) == (replace(hold, released_at=NOW),)
+    with pytest.raises(CaseConflict, match="the hold hold-1 has ended already"):
+        store.release_hold(hold, actor="ben", reason="", now=NOW)
+    with pytest.raises(CaseNotFound, match="there is no case 'nobody'"):
+        store.add_hold(replace(hold, hold_id="hold-2", case_id="nobody"), "anna")
+
+
+def test_counters_add_up_whoever_counts(catalog: RelationalCatalog) -> None:
+    one, other = CounterStore(catalog), CounterStore(catalog)
+    day = NOW.date()
+    row = Counted(day, Counter.MATCH, "known", "pdq", HarmDomain.CSAM, count=3)
+    one.add([row, Counted(day, Counter.CHECKED, count=10)])
+    other.add([row])
+    assert one.between(day, day) == (Counted(day, Counter.CHECKED, count=10), replace(row, count=6))
+    assert one.between(day + dt.timedelta(1), day + dt.timedelta(2)) == ()
+
+
+def _order(key: str) -> Order:
+    return Order(
+        case_id=cases.CASE_ID,
+        outlet="ncmec",
+        environment=Environment.TEST,
+        document=cases.document(),
+        key=key,
+        requested_by="anna",
+    )

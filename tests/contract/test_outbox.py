@@ -1,0 +1,130 @@
+"""What every catalog's database keeps of deliveries."""
+
+from __future__ import annotations
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from hashmatch.cases.store import CaseStore, NewCase
+from hashmatch.catalog.relational import RelationalCatalog
+from hashmatch.errors import CaseConflict, CaseNotFound
+from hashmatch.model.cases import Environment
+from hashmatch.outbox.states import TABLE, DeliveryEvent, DeliveryState, moved
+from hashmatch.outbox.store import DeliveryStore, Order, Settled
+from tests.support import cases
+from tests.support.cases import NOW
+
+LEASE = dt.timedelta(minutes=5)
+LATER = NOW + dt.timedelta(hours=1)
+
+
+@pytest.fixture
+def store(catalog: RelationalCatalog) -> DeliveryStore:
+    CaseStore(catalog).add(NewCase(cases.case(), NOW + dt.timedelta(365), b"d" * 32), "anna")
+    return DeliveryStore(catalog)
+
+
+def order(key: str = "key", **given: Any) -> Order:
+    values: dict[str, Any] = {"outlet": "ncmec", "environment": Environment.TEST, "document": cases.document()}
+    return Order(case_id=cases.CASE_ID, key=key, requested_by="anna", **(values | given))
+
+
+def test_a_document_comes_back_byte_by_byte(store: DeliveryStore) -> None:
+    document = cases.document(bytes(range(256)), parts=(("fileDetails", b"\xff\x00"),))
+    queued = store.queue(order(document=document, recipient="desk@example.org", with_file=True), NOW)
+    assert queued.document == document
+    assert (queued.state, queued.recipient, queued.with_file) == (DeliveryState.QUEUED, "desk@example.org", True)
+    assert store.of_case(cases.CASE_ID) == (queued,)
+    assert store.in_state(DeliveryState.QUEUED) == (queued,)
+
+
+def test_queued_twice_is_queued_once(store: DeliveryStore) -> None:
+    first = store.queue(order(), NOW)
+    assert store.queue(order(), LATER) == first
+    with pytest.raises(CaseConflict, match="was queued under this key for something else"):
+        store.queue(order(document=cases.document(b"another")), LATER)
+    assert len(store.of_case(cases.CASE_ID)) == 1
+
+
+def test_what_is_due_is_taken_by_one_process_only(store: DeliveryStore) -> None:
+    for number in range(40):
+        store.queue(order(f"key-{number}"), NOW)
+    with ThreadPoolExecutor(8) as pool:
+        batches = list(pool.map(lambda _: store.take("ncmec", LATER, LEASE, 5), range(12)))
+    ids = [one.delivery_id for batch in batches for one in batch]
+    assert len(ids) == len(set(ids)) == 40
+    assert store.take("another", LATER, LEASE, 5) == ()
+
+
+def test_nothing_is_taken_before_it_is_due(store: DeliveryStore) -> None:
+    store.queue(order(), LATER)
+    assert store.next_due("ncmec") == LATER
+    assert store.take("ncmec", NOW, LEASE, 5) == ()
+    assert len(store.take("ncmec", LATER, LEASE, 5)) == 1
+
+
+def test_progress_survives_the_process_and_the_lease_fences(store: DeliveryStore) -> None:
+    store.queue(order(), NOW)
+    (dead,) = store.take("ncmec", NOW, LEASE, 5)
+    store.save(dead, {"report_id": "17"}, NOW, LEASE)
+    assert store.take("ncmec", NOW + LEASE - dt.timedelta(seconds=1), LEASE, 5) == ()
+    (taken,) = store.take("ncmec", NOW + LEASE, LEASE, 5)
+    assert (taken.progress, taken.attempt) == ({"report_id": "17"}, 2)
+    with pytest.raises(CaseConflict, match="another process has"):
+        store.save(dead, {}, LATER, LEASE)
+    with pytest.raises(CaseConflict, match="another process has"):
+        store.settle(dead, Settled(DeliveryEvent.ARRIVE, LATER), "outbox", LATER)
+    done = store.settle(taken, Settled(DeliveryEvent.ARRIVE, LATER, "", "17"), "outbox", LATER)
+    assert (done.state, done.external_id) == (DeliveryState.DELIVERED, "17")
+
+
+def test_two_persons(store: DeliveryStore) -> None:
+    held = store.queue(order(held=True), NOW)
+    assert store.take("ncmec", LATER, LEASE, 5) == ()
+    with pytest.raises(CaseConflict, match="anna asked for this delivery; another person must release it"):
+        store.change(held.delivery_id, DeliveryEvent.RELEASE, actor="anna", reason="", now=NOW)
+    released = store.change(held.delivery_id, DeliveryEvent.RELEASE, actor="ben", reason="seen", now=NOW)
+    assert (released.state, released.released_by) == (DeliveryState.QUEUED, "ben")
+    assert len(store.take("ncmec", LATER, LEASE, 5)) == 1
+
+
+def test_a_dead_letter_is_sent_again_when_a_person_says_so(store: DeliveryStore) -> None:
+    store.queue(order(), NOW)
+    (taken,) = store.take("ncmec", NOW, LEASE, 5)
+    dead = store.settle(taken, Settled(DeliveryEvent.GIVE_UP, NOW, "4100: no incidentType"), "outbox", NOW)
+    assert (dead.state, dead.reason) == (DeliveryState.DEAD, "4100: no incidentType")
+    assert store.take("ncmec", LATER, LEASE, 5) == ()
+    again = store.change(dead.delivery_id, DeliveryEvent.RETRY, actor="ben", reason="fixed", now=LATER)
+    assert (again.state, again.attempt) == (DeliveryState.QUEUED, 0)
+
+
+def test_a_file_is_awaited_taken_and_expires(store: DeliveryStore) -> None:
+    queued = store.queue(order(with_file=True), NOW)
+    (taken,) = store.take("ncmec", NOW, LEASE, 5)
+    store.settle(taken, Settled(DeliveryEvent.AWAIT_FILE, LATER), "outbox", NOW)
+    assert store.take("ncmec", LATER, LEASE, 5) == ()
+    relaying = store.take_for_file(queued.delivery_id, NOW, LEASE)
+    with pytest.raises(CaseConflict, match="that is sending cannot be changed by take"):
+        store.take_for_file(queued.delivery_id, NOW, LEASE)
+    store.settle(relaying, Settled(DeliveryEvent.AWAIT_FILE, LATER, "the connection broke"), "outbox", NOW)
+    assert store.expire("ncmec", NOW, "outbox") == ()
+    assert store.expire("ncmec", LATER, "outbox") == (queued.delivery_id,)
+    assert store.get(queued.delivery_id).state is DeliveryState.DEAD
+
+
+def test_unknown_deliveries(store: DeliveryStore) -> None:
+    with pytest.raises(CaseNotFound, match="there is no delivery 'nobody'"):
+        store.get("nobody")
+
+
+@pytest.mark.parametrize("state", list(DeliveryState))
+@pytest.mark.parametrize("event", list(DeliveryEvent))
+def test_what_is_not_in_the_table_cannot_happen(state: DeliveryState, event: DeliveryEvent) -> None:
+    if (state, event) in TABLE:
+        assert moved(state, event) is TABLE[state, event]
+    else:
+        with pytest.raises(CaseConflict, match=f"that is {state.value} cannot be changed by {event.value}"):
+            moved(state, event)
