@@ -30,6 +30,7 @@ from hashmatch.errors import BadConfig
 from hashmatch.limits import AlgorithmPolicy, ViewPolicy, default_algorithm_policies, default_view_policies
 from hashmatch.model import Fidelity, SetMode, Views
 from hashmatch.sections import (
+    CasesConfig,
     CatalogConfig,
     DecodeConfig,
     FloodConfig,
@@ -45,6 +46,7 @@ from hashmatch.sections import (
 )
 
 __all__ = [
+    "CasesConfig",
     "CatalogConfig",
     "Config",
     "DecodeConfig",
@@ -81,6 +83,7 @@ class Config:
     sync: SyncConfig = field(default_factory=SyncConfig)
     reporter: ReporterConfig = field(default_factory=ReporterConfig)
     outbox: OutboxConfig = field(default_factory=OutboxConfig)
+    cases: CasesConfig = field(default_factory=CasesConfig)
 
 
 @dataclass(frozen=True, slots=True)

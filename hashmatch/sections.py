@@ -336,6 +336,37 @@ class ReporterConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CasesConfig:
+    """What is kept of a report, and for how long (docs/guide/reporting.md)."""
+
+    receipt_key: str = setting(
+        "", "file with the Ed25519 key that signs receipts, as `hashmatch hashset keygen` makes it; empty: one of its "
+        "own in the data directory. Services behind one address need one key",
+    )  # fmt: skip
+    receipt_days: int = setting(
+        30, "how old a match may be of which a case is opened; a report is due as soon as possible, not a month later",
+        unit="days", at_least=1, at_most=3_650,
+    )  # fmt: skip
+    keep_days: int = setting(
+        365, "a case is erased so long after it was opened: hotlines and authorities ask back within a year, and "
+        "personal data are not kept for longer than they are needed", unit="days", at_least=1, at_most=36_500,
+    )  # fmt: skip
+    hold_days: int = setting(
+        365, "how long the caller's own store keeps what a report is about: one year under 18 USC 2258A(h) as amended "
+        "by the REPORT Act", unit="days", at_least=1, at_most=36_500,
+    )  # fmt: skip
+    hold_outlet: str = setting("", "name of the webhook that is told when material is to be kept and when no longer")
+    flush_s: int = setting(
+        10, "counters are written so often; a process that is killed loses what it counted since", unit="s",
+        at_least=1, at_most=3_600,
+    )  # fmt: skip
+    sweep_s: int = setting(
+        3_600, "how often it is looked for what is to be erased and which holds end", unit="s", at_least=1,
+        at_most=86_400,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutletConfig:
     """One place that reports go to: ``[outbox.outlets.NAME]`` (docs/guide/reporting.md)."""
 

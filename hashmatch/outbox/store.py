@@ -116,12 +116,12 @@ class DeliveryStore:
         return f"DeliveryStore({self._tables!r})"
 
     def queue(self, order: Order, now: dt.datetime) -> Delivery:
-        """Queue a document, or hold it for a second person; one that was queued under this key before is returned.
+        """Queue a document, or hold it for a second person; what was queued under this key before is returned as it was.
 
         Raises
         ------
         CaseConflict
-            The key was used for another document, outlet or case.
+            The key was used for another case, outlet or format.
 
         """
         text = _document_text(order.document)
@@ -129,7 +129,7 @@ class DeliveryStore:
         with self._tables.changing() as session:
             row = session.run("delivery_by_key", (order.key,)).fetchone()
             if row is not None:
-                return _same(_read(session, row[0]), order, digest)
+                return _same(_read(session, row[0]), order)
             delivery_id = str(uuid.uuid4())
             state = DeliveryState.HELD if order.held else DeliveryState.QUEUED
             at = to_us(now)
@@ -262,8 +262,8 @@ class DeliveryStore:
             return None if at is None else from_us(int(at))
 
 
-def _same(found: Delivery, order: Order, digest: bytes) -> Delivery:
-    if (found.case_id, found.outlet, found.sha256) != (order.case_id, order.outlet, digest):
+def _same(found: Delivery, order: Order) -> Delivery:
+    if (found.case_id, found.outlet, found.format) != (order.case_id, order.outlet, order.document.format):
         raise CaseConflict(
             f"idempotency_key: the delivery {found.delivery_id} was queued under this key for something else",
             field="idempotency_key",

@@ -43,9 +43,9 @@ def test_a_document_comes_back_byte_by_byte(store: DeliveryStore) -> None:
 
 def test_queued_twice_is_queued_once(store: DeliveryStore) -> None:
     first = store.queue(order(), NOW)
-    assert store.queue(order(), LATER) == first
+    assert store.queue(order(document=cases.document(b"rendered a moment later")), LATER) == first
     with pytest.raises(CaseConflict, match="was queued under this key for something else"):
-        store.queue(order(document=cases.document(b"another")), LATER)
+        store.queue(order(document=cases.document(format="xarf")), LATER)
     assert len(store.of_case(cases.CASE_ID)) == 1
 
 
