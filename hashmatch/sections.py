@@ -329,6 +329,9 @@ class ReporterConfig:
     legal_url: str = setting("", "terms of service or policy, for CyberTipline")
     platform: str = setting("", "what is meant when a case names no platform")
     esp_service: str = setting("", "name of the service under which accounts exist, for CyberTipline")
+    cybertip_xsd: str = setting(
+        "", "path of the schema that NCMEC serves to those who have credentials; CyberTips are then held to it as well"
+    )
     hotline: bool = setting(
         default=False,
         why="a hotline gives notice of what is on others' services, a provider reports what is on its own",

@@ -1,0 +1,1 @@
+"""Local simulators of those who take reports, faults included."""
