@@ -111,6 +111,10 @@ class BadReceipt(BadInput):
     """The receipt is not one that this service signed for a match."""
 
 
+class BadSignature(BadInput):
+    """The webhook is not signed with this secret, or was signed too long ago."""
+
+
 class SetNotFound(HashmatchError):
     """No hash set of that name exists; `hashmatch hashset list` shows those that do."""
 
