@@ -26,8 +26,8 @@ from hashmatch.errors import BadInput
 T = TypeVar("T")
 
 
-def to_plain(value: Any) -> Any:
-    """Return a value as JSON takes it; fields that have their default are left out of objects."""
+def to_plain(value: Any, *, defaults: bool = False) -> Any:
+    """Return a value as JSON takes it; fields that have their default are left out, unless those are wanted too."""
     match value:
         case enum.Enum():
             return value.value
@@ -36,12 +36,12 @@ def to_plain(value: Any) -> Any:
         case dt.datetime() | dt.date():
             return value.isoformat()
         case tuple() | frozenset():
-            return [to_plain(item) for item in value]
+            return [to_plain(item, defaults=defaults) for item in value]
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {
-                item.name: to_plain(getattr(value, item.name))
+                item.name: to_plain(getattr(value, item.name), defaults=defaults)
                 for item in dataclasses.fields(value)
-                if not _is_default(item, getattr(value, item.name))
+                if defaults or not _is_default(item, getattr(value, item.name))
             }
         case _:
             return value

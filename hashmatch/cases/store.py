@@ -182,9 +182,19 @@ class CaseStore:
     # --- holds ---------------------------------------------------------------------------------------------------
 
     def add_hold(self, hold: Hold, actor: str) -> Hold:
-        """Remember that the caller's store keeps something; raises CaseNotFound."""
+        """Remember that the caller's store keeps something, or return the same hold that was asked for before.
+
+        Raises
+        ------
+        CaseNotFound
+            There is no such case.
+
+        """
         with self._tables.changing() as session:
             _row(session, hold.case_id)
+            for row in session.run("holds_of_case", (hold.case_id,)):
+                if row[0] == hold.hold_id:
+                    return _hold_of(row)
             session.run(
                 "insert_hold", (hold.hold_id, hold.case_id, hold.handle, to_us(hold.deadline), to_us(hold.created_at))
             )

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from hashmatch.catalog.store import Catalog
+from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.config import CatalogConfig
 from hashmatch.errors import BadConfig, BadInput
 
@@ -22,7 +22,7 @@ CATALOG: Final = "catalog.sqlite3"
 """File name of the embedded catalog inside the data directory."""
 
 
-def open_catalog(config: CatalogConfig, data_dir: Path, *, make: bool = True) -> Catalog:
+def open_catalog(config: CatalogConfig, data_dir: Path, *, make: bool = True) -> RelationalCatalog:
     """Open the catalog that the configuration names.
 
     Parameters

@@ -197,7 +197,7 @@ class _Local:
         """Ask the engine."""
         from hashmatch.matching.engine import Submission
 
-        return await self.runtime.engine.detect(Submission(image, sets=self.sets))
+        return await self.runtime.detector.detect(Submission(image, sets=self.sets))
 
     async def entries(self) -> int:
         """Ask the catalog."""

@@ -31,7 +31,7 @@ from hashmatch.errors import BadInput, ExitCode
 from hashmatch.model import Entry, EntryStatus, HarmDomain, HashSet, Opinion, SetMode
 
 if TYPE_CHECKING:
-    from hashmatch.catalog.store import Catalog
+    from hashmatch.catalog.relational import RelationalCatalog
 
 SET_FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -108,7 +108,7 @@ def _path_option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
     return click.option(*names, type=click.Path(path_type=Path), metavar="FILE", **attributes)
 
 
-def open_catalog(options: GlobalOptions, *, make: bool = False) -> Catalog:
+def open_catalog(options: GlobalOptions, *, make: bool = False) -> RelationalCatalog:
     """Open the catalog that the configuration names; ``make`` creates it (and the data directory) when there is none.
 
     Raises

@@ -40,6 +40,7 @@ COMMANDS = {
     "detect": "hashmatch.cli.detect:detect",
     "rescan": "hashmatch.cli.rescan:rescan",
     "hashset": "hashmatch.cli.hashset:hashset",
+    "report": "hashmatch.cli.report:report",
     "bench": "hashmatch.cli.bench:bench",
     "status": "hashmatch.cli.status:status",
     "config": "hashmatch.cli.config_show:config",

@@ -116,7 +116,7 @@ class DeliveryStore:
         return f"DeliveryStore({self._tables!r})"
 
     def queue(self, order: Order, now: dt.datetime) -> Delivery:
-        """Queue a document, or hold it for a second person; what was queued under this key before comes back as it was.
+        """Queue a document, or hold it for a second person; what this key queued before is returned.
 
         Raises
         ------

@@ -141,8 +141,9 @@ class Worker:
         """
         waiting = await asyncio.to_thread(self._store.get, delivery_id)
         outlet = self._relaying(waiting)
-        taken = await asyncio.to_thread(self._store.take_for_file, delivery_id, self._now(), self._lease)
-        result = await outlet.relay(taken.parcel, chunks, md5, self._saver(taken))
+        lease = dt.timedelta(seconds=self._config.relay_s)
+        taken = await asyncio.to_thread(self._store.take_for_file, delivery_id, self._now(), lease)
+        result = await outlet.relay(taken.parcel, chunks, md5, self._saver(taken, lease))
         match result:
             case Relayed():
                 settled = Settled(DeliveryEvent.POSTPONE, self._now(), "the file was relayed")
@@ -206,11 +207,11 @@ class Worker:
             return Refused(
                 f"made for {taken.environment.value}, and the outlet {line.name} is {line.config.environment} now"
             )
-        return await line.outlet.deliver(taken.parcel, self._saver(taken))
+        return await line.outlet.deliver(taken.parcel, self._saver(taken, self._lease))
 
-    def _saver(self, taken: Delivery) -> Callable[[Progress], asyncio.Future[None]]:
+    def _saver(self, taken: Delivery, lease: dt.timedelta) -> Callable[[Progress], asyncio.Future[None]]:
         def save(progress: Progress) -> asyncio.Future[None]:
-            work = asyncio.to_thread(self._store.save, taken, progress, self._now(), self._lease)
+            work = asyncio.to_thread(self._store.save, taken, progress, self._now(), lease)
             return asyncio.ensure_future(work)
 
         return save

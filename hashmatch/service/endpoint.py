@@ -26,16 +26,20 @@ from hashmatch.errors import BadConfig
 from hashmatch.service import address
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
+from hashmatch.service.desk import Desk
 from hashmatch.service.detection import DetectionHandlers, Detector
 from hashmatch.service.guard import Guard
 from hashmatch.service.hashsets import HashSetHandlers
 from hashmatch.service.health import Health
+from hashmatch.service.reporting import ReportHandlers
 from hashmatch.service.status import Observed, StatusHandlers
 from hashmatch.v1 import (
     detection_pb2,
     detection_pb2_grpc,
     hashset_pb2,
     hashset_pb2_grpc,
+    report_pb2,
+    report_pb2_grpc,
     status_pb2,
     status_pb2_grpc,
 )
@@ -43,6 +47,7 @@ from hashmatch.v1 import (
 _SERVICES = (
     *detection_pb2.DESCRIPTOR.services_by_name.values(),
     *hashset_pb2.DESCRIPTOR.services_by_name.values(),
+    *report_pb2.DESCRIPTOR.services_by_name.values(),
     *status_pb2.DESCRIPTOR.services_by_name.values(),
     *health_pb2.DESCRIPTOR.services_by_name.values(),
 )
@@ -83,8 +88,8 @@ class Endpoint:
             ) from error
         return wanted.target if wanted.port is None else address.Address(wanted.host, port).target
 
-    def offer(self, detector: Detector, curator: Curator, observed: Observed) -> None:
-        """Add the services.
+    def offer(self, detector: Detector, curator: Curator, observed: Observed, desk: Desk | None = None) -> None:
+        """Add the services; that of reports where there is a desk.
 
         Raises
         ------
@@ -100,6 +105,9 @@ class Endpoint:
         )
         detection_pb2_grpc.add_DetectionServiceServicer_to_server(detection, self._grpc)
         hashset_pb2_grpc.add_HashSetServiceServicer_to_server(HashSetHandlers(curator), self._grpc)
+        if desk is not None:
+            reports = ReportHandlers(desk.casework, desk)
+            report_pb2_grpc.add_ReportServiceServicer_to_server(reports, self._grpc)
         status_pb2_grpc.add_StatusServiceServicer_to_server(StatusHandlers(observed), self._grpc)
         if self._config.reflection:
             _add_reflection(self._grpc)

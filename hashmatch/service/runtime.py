@@ -7,6 +7,7 @@ in process. It owns the data directory, in which the catalog is the truth and th
 
     catalog.sqlite3    hash sets, entries, provenance, withdrawals (unless ``catalog.url`` names a shared catalog)
     segments/          verified snapshots of the index
+    receipts.key       signs the receipts of match reports (unless ``cases.receipt_key`` names another)
 
 Starting brings up two slow things side by side, the confined workers and the index. While it runs, a follower asks the
 catalog whether its change feed has grown, whenever the catalog announces a change and every ``index.poll_ms`` in any
@@ -34,7 +35,8 @@ from typing import Final, Self
 
 import hashmatch
 from hashmatch.catalog.opening import open_catalog
-from hashmatch.catalog.store import Catalog, CatalogCounts, Watch
+from hashmatch.catalog.relational import RelationalCatalog
+from hashmatch.catalog.store import CatalogCounts, Watch
 from hashmatch.config import Config
 from hashmatch.errors import BadConfig, CatalogUnavailable, HashmatchError
 from hashmatch.index.live import LiveIndex
@@ -52,7 +54,9 @@ from hashmatch.report.status import (
 from hashmatch.sandbox.pool import WorkerPool
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
+from hashmatch.service.desk import Desk, receipts_key
 from hashmatch.service.flooding import Detector, FloodGuard, Guarded, quarantined
+from hashmatch.service.witness import Witness, Witnessed
 
 SEGMENTS: Final = "segments"
 LIBRARIES: Final = ("pillow", "numpy", "numba", "imagehash", "faiss-cpu")
@@ -64,16 +68,17 @@ _log = logging.getLogger("hashmatch.service")
 class Runtime:
     """Catalog, index, workers and engine over one data directory. Use as an async context manager."""
 
-    def __init__(self, config: Config, data_dir: Path, *, progress: Progress = SILENT) -> None:
+    def __init__(self, config: Config, data_dir: Path, *, progress: Progress = SILENT, deliver: bool = False) -> None:
         self._config = config
         self._data_dir = data_dir
         self._progress = progress
+        self._deliver = deliver
         self._started_at = dt.datetime.now(dt.UTC)
         self._index = LiveIndex()
         self._pool = WorkerPool(config.decode, config.sandbox)
         self._publishing = asyncio.Lock()
         self._opened = contextlib.AsyncExitStack()
-        self._catalog: Catalog
+        self._catalog: RelationalCatalog
         self._counts = CatalogCounts(0, 0, 0, 0)
         self._quarantined: tuple[QuarantinedEntry, ...] = ()
         self._watch: Watch
@@ -90,7 +95,9 @@ class Runtime:
         )
         self.curator: Curator
         self.detector: Detector = self.engine
-        """The engine, with the flood guard around it once started."""
+        """The engine, with the flood guard and the witness around it once started."""
+        self.desk: Desk
+        """Cases; it delivers where the runtime was made to, as in a service."""
 
     def __repr__(self) -> str:
         return f"<Runtime on {self._data_dir}: {self._index!r}, {self._pool!r}>"
@@ -137,7 +144,21 @@ class Runtime:
                 await guard.start()
                 opened.push_async_callback(guard.close)
                 self.detector = Guarded(self.engine, guard)
+            await self._report(opened)
             self._opened = opened.pop_all()
+
+    async def _report(self, opened: contextlib.AsyncExitStack) -> None:
+        """Sign and count what is answered; keep cases, and deliver them if that is what this process is for."""
+        cases = self._config.cases
+        key = await asyncio.to_thread(receipts_key, cases, self._data_dir)
+        self.desk = Desk(self._catalog, self._config, key)
+        if self._deliver:
+            await self.desk.start()
+        opened.push_async_callback(self.desk.close)
+        witness = Witness(self.desk.casework.count, cases.flush_s)
+        await witness.start()
+        opened.push_async_callback(witness.close)
+        self.detector = Witnessed(self.detector, key, witness)
 
     async def close(self) -> None:
         """End everything in the opposite order. Safe to call twice."""

@@ -62,8 +62,8 @@ async def serve(
     target = endpoint.bind()
     hurry = asyncio.Event()
     try:
-        async with Runtime(config, data_dir) as runtime:
-            endpoint.offer(runtime.detector, runtime.curator, runtime)
+        async with Runtime(config, data_dir, deliver=True) as runtime:
+            endpoint.offer(runtime.detector, runtime.curator, runtime, runtime.desk)
             with _stopped_by_signals(hurry) if stop is None else contextlib.nullcontext(stop) as stopping:
                 await endpoint.start(runtime.checks())
                 _log.info("serving on %s", target)

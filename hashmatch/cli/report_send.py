@@ -1,0 +1,150 @@
+"""``hashmatch report send``, ``outbox``, ``decide`` and ``deliver``: documents on their way."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from hashmatch.cli.cases import casework, print_deliveries
+from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
+from hashmatch.cli.output import Output
+from hashmatch.errors import ExitCode
+from hashmatch.model.cases import Environment
+
+MOST = 1_000
+DECISIONS = ("release", "retry", "cancel", "confirm")
+STATES = ("held", "queued", "sending", "waiting", "dead", "unsure", "delivered", "cancelled")
+
+
+@click.command(
+    "send",
+    cls=Command,
+    epilog=example(
+        "hashmatch report send 0f4c1c1e --to ncmec-test --environment test",
+        "hashmatch report send 0f4c1c1e --to abuse-mail --environment production --format xarf "
+        "--recipient abuse@hoster.example",
+    ),
+)
+@click.argument("case_id")
+@click.option("--to", "outlet", required=True, metavar="OUTLET", help="An outlet of the configuration.")
+@click.option(
+    "--environment",
+    required=True,
+    type=click.Choice([environment.value for environment in Environment]),
+    help="Which world is meant; an outlet of the other one is refused.",
+)
+@click.option("--format", "name", default="", metavar="FORMAT", help="Where the outlet has none of its own.")
+@click.option("--language", default="en", help="Of letters: en, nl, fr or de.")
+@click.option("--recipient", default="", metavar="ADDRESS", help="Of mail: where it goes.")
+@click.option("--with-file", is_flag=True, help="The file will be relayed through ReportService.RelayFile.")
+@click.option("--key", default="", metavar="TEXT", help="Idempotency key: another one sends the same once more.")
+@click.option("--by", "actor", metavar="WHO", help="Who sends it; default: the user's login name.")
+@pass_options
+def send(
+    options: GlobalOptions,
+    case_id: str,
+    *,
+    outlet: str,
+    environment: str,
+    name: str,
+    language: str,
+    recipient: str,
+    with_file: bool,
+    key: str,
+    actor: str | None,
+) -> ExitCode:
+    """Queue a case for an outlet. The service delivers it, or `report deliver`.
+
+    It is rendered at once, and refused if the harm domain or a rule of the format forbids it.
+    """
+    from hashmatch.cli.hashset import login_name
+    from hashmatch.service.casework import Sending
+
+    sending = Sending(
+        outlet=outlet,
+        environment=Environment(environment),
+        format=name,
+        language=language,
+        recipient=recipient,
+        with_file=with_file,
+        idempotency_key=key,
+    )
+    with casework(options) as work:
+        queued = work.send(case_id, sending, actor=actor or login_name())
+    print_deliveries(Output(options), queued)
+    return ExitCode.CLEAN
+
+
+@click.command(
+    "outbox", cls=Command, epilog=example("hashmatch report outbox --state dead", "hashmatch report outbox --json")
+)
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only deliveries that stand there.")
+@pass_options
+def outbox(options: GlobalOptions, *, states: tuple[str, ...]) -> ExitCode:
+    """List deliveries, by default those that are not at their end: the latest 1,000 of each state."""
+    from hashmatch.outbox.states import FINAL, DeliveryState
+
+    wanted = [DeliveryState(state) for state in states] or [state for state in DeliveryState if state not in FINAL]
+    with casework(options) as work:
+        found = [delivery for state in wanted for delivery in work.outbox.in_state(state, MOST)]
+    print_deliveries(Output(options), *found)
+    return ExitCode.CLEAN
+
+
+@click.command(
+    "decide",
+    cls=Command,
+    epilog=example(
+        "hashmatch report decide 7a1e2f release --by ben",
+        "hashmatch report decide 7a1e2f retry --reason 'address corrected'",
+    ),
+)
+@click.argument("delivery_id")
+@click.argument("decision", type=click.Choice(DECISIONS))
+@click.option("--reason", default="", metavar="TEXT", help="Why; kept with the case.")
+@click.option("--by", "actor", metavar="WHO", help="Who decides; default: the user's login name.")
+@pass_options
+def decide(options: GlobalOptions, delivery_id: str, *, decision: str, reason: str, actor: str | None) -> ExitCode:
+    """Release what a second person must see, retry a dead or unsure delivery, cancel one, or confirm an unsure one."""
+    from hashmatch.cli.hashset import login_name
+    from hashmatch.outbox.states import DeliveryEvent
+
+    with casework(options) as work:
+        changed = work.decide(delivery_id, DeliveryEvent(decision), actor=actor or login_name(), reason=reason)
+    print_deliveries(Output(options), changed)
+    return ExitCode.CLEAN
+
+
+@click.command("deliver", cls=Command, epilog=example("hashmatch report deliver"))
+@pass_options
+def deliver(options: GlobalOptions) -> ExitCode:
+    """Deliver what is due now, then end: for where no service runs, or from a timer.
+
+    Exit codes: 0 nothing is left that is due, 3 something is dead or unsure and waits for a person.
+    """
+    from hashmatch.cli.hashset import open_catalog
+    from hashmatch.outbox.states import DeliveryState
+    from hashmatch.service.desk import Desk, receipts_key
+
+    config = options.load_config()
+    with open_catalog(options) as catalog:
+        key = receipts_key(config.cases, options.data_dir)
+
+        async def run() -> tuple[int, Desk]:
+            desk = Desk(catalog, config, key)
+            try:
+                return await desk.deliver(), desk
+            finally:
+                await desk.close()
+
+        tries, desk = asyncio.run(run())
+        stuck = [
+            delivery
+            for state in (DeliveryState.DEAD, DeliveryState.UNSURE)
+            for delivery in desk.casework.outbox.in_state(state, MOST)
+        ]
+    output = Output(options)
+    output.remark(f"{tries} tries")
+    print_deliveries(output, *stuck)
+    return ExitCode.SKIPPED if stuck else ExitCode.CLEAN

@@ -1,0 +1,93 @@
+"""The table of report formats: what each is called, who reads it, and where its projection is.
+
+Theory of operation
+-------------------
+A projection is imported when it is asked for: XML, templates and canonical JSON are not needed by whoever renders
+something else. Every way to a document leads through :func:`render`, and so past the guard of domains.
+
+What this module deliberately does not do: it has no default format; whoever sends says which, or the outlet's kind
+does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import types
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from hashmatch.model.cases import Case, Document, OutletKind
+from hashmatch.projections.basis import Context
+from hashmatch.projections.domains import check_allowed
+
+
+class Projection(Protocol):
+    """Module of one format."""
+
+    def render(self, case: Case, context: Context, /) -> Document:
+        """Return the document; raises BadReport, OutletForbidden."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One row: its module below ``projections``, what it is, and which kinds of outlets take it."""
+
+    module: str
+    what: str
+    outlets: frozenset[OutletKind]
+
+
+_K = OutletKind
+_FILES: Final = frozenset({_K.WEBHOOK, _K.FOLDER})
+_MAIL: Final = _FILES | {_K.MAIL}
+
+FORMATS: Final[Mapping[str, Format]] = types.MappingProxyType(
+    {
+        "cybertip": Format("cybertip", "NCMEC CyberTipline report, XML", _FILES | {_K.CYBERTIPLINE}),
+        "dsa16": Format("dsa_notice", "notice under Article 16 of the DSA, JSON", _MAIL),
+        "dsa-sor": Format(
+            "dsa_statement", "statement of reasons, Articles 17 and 24(5) of the DSA, JSON", _FILES | {_K.DSA_DATABASE}
+        ),
+        "dsa18": Format("dsa_letter", "notification of a suspected crime, Article 18 of the DSA, JSON", _MAIL),
+        "eu-annex3": Format("eu_annex3", "report of COM(2022) 209, Annex III: a proposal, not in force", _FILES),
+        "xarf": Format("xarf", "XARF v4 notice to a hosting provider, JSON", _MAIL),
+        "misp": Format("misp", "MISP event, JSON", _FILES),
+        "stix": Format("stix", "STIX 2.1 bundle, JSON", _FILES),
+        "iccam": Format("iccam", "one row per item and address, as ICCAM has them, CSV", _MAIL),
+        "letter": Format("letter", "letter in English, Dutch, French or German, HTML and text", _MAIL),
+    }
+)
+"""Format to its row; the keys are those of ``domains.ALLOWED``."""
+
+BY_OUTLET: Final[Mapping[OutletKind, str]] = types.MappingProxyType(
+    {_K.CYBERTIPLINE: "cybertip", _K.DSA_DATABASE: "dsa-sor", _K.MAIL: "letter"}
+)
+"""Format of outlets that have one of their own, and what mail carries where nothing else is asked for."""
+
+NAMESPACE: Final = uuid.UUID("5d6f3c52-3f7f-5b7e-9a55-0d2f7b0a6c11")
+"""Of report ids: a case has one in each format, the same each time it is rendered."""
+
+
+def report_id(case_id: str, name: str) -> uuid.UUID:
+    """Return the id of a case's report in a format."""
+    return uuid.uuid5(NAMESPACE, f"{case_id}/{name}")
+
+
+def render(case: Case, name: str, context: Context) -> Document:
+    """Return a case in a format.
+
+    Raises
+    ------
+    BadInput
+        There is no such format.
+    OutletForbidden
+        The harm domain of the case is never reported in it.
+    BadReport
+        The case breaks a rule of the format.
+
+    """
+    check_allowed(case, name)
+    module: Projection = importlib.import_module(f"hashmatch.projections.{FORMATS[name].module}")
+    return module.render(case, context)

@@ -1,0 +1,383 @@
+"""Casework: cases opened, told in any format, queued for those who act, confirmed, rejected, held and erased.
+
+Theory of operation
+-------------------
+Everything here blocks and is short; the service calls it in threads, the command line as it is. A case is opened from a
+receipt that this service signed and from the caller's facts. What is sent is rendered at once and frozen in the outbox;
+rendering refuses what the harm domain or a rule of the format forbids, so nothing half-right is ever queued. The
+caller says which environment is meant, and an outlet of the other one is refused: nothing that was meant as a test can
+reach an authority, and the other way round.
+
+A finding, confirmed or rejected, becomes an opinion about each entry that the case met, under the name by which the
+entry's source knows us, where one is configured; ``hashset sync --feedback`` sends it there. A rejection also takes
+back what was not sent yet.
+
+What this module deliberately does not do: it sends nothing (``outbox.worker`` does), and it never sees an image.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from hashmatch.cases import counters, preservation
+from hashmatch.cases.counters import CounterStore
+from hashmatch.cases.facts import Facts, compose
+from hashmatch.cases.plain import to_plain
+from hashmatch.cases.receipt import opened, receipt_id
+from hashmatch.cases.states import CaseEvent
+from hashmatch.cases.statistics import Counted
+from hashmatch.cases.store import RETENTION, CaseStore, Hold, NewCase, Recorded
+from hashmatch.catalog.relational import RelationalCatalog
+from hashmatch.config import Config, OutletConfig
+from hashmatch.errors import BadConfig, BadInput, BadReceipt, CaseConflict, EntryNotFound, SetNotFound
+from hashmatch.exchange.signing import SigningKey
+from hashmatch.model import HarmDomain, Opinion, Rejected, Stance
+from hashmatch.model.cases import Case, CaseMatch, CaseState, Document, Environment, OutletKind, Subject
+from hashmatch.outbox.states import DeliveryEvent, DeliveryState
+from hashmatch.outbox.store import Delivery, DeliveryStore, Order
+from hashmatch.projections import formats
+from hashmatch.projections.basis import Context
+
+MAX_KEY_LENGTH: Final = 200
+MAX_ACTOR_LENGTH: Final = 200
+MAX_HOLD_DAYS: Final = 36_500
+LANGUAGES: Final = ("en", "nl", "fr", "de")
+
+_PENDING: Final = frozenset({DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.WAITING})
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A case with everything that belongs to it."""
+
+    case: Case
+    deliveries: tuple[Delivery, ...]
+    events: tuple[Recorded, ...]
+    holds: tuple[Hold, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """What is to be sent where. ``format`` may be empty where the outlet has one of its own."""
+
+    outlet: str
+    environment: Environment
+    format: str = ""
+    language: str = "en"
+    recipient: str = ""
+    with_file: bool = False
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a person's finding did: the case, and which entries could not be given an opinion, and why."""
+
+    case: Case
+    voted: int
+    skipped: tuple[Rejected, ...]
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class Casework:
+    """Cases over one catalog. Every method blocks and may be called from any thread."""
+
+    def __init__(
+        self,
+        catalog: RelationalCatalog,
+        config: Config,
+        key: SigningKey,
+        *,
+        now: Callable[[], dt.datetime] = _now,
+    ) -> None:
+        self._catalog = catalog
+        self._config = config
+        self._key = key
+        self._now = now
+        self._cases = CaseStore(catalog)
+        self._counters = CounterStore(catalog)
+        self.outbox = DeliveryStore(catalog)
+
+    def __repr__(self) -> str:
+        return f"Casework({self._catalog!r})"
+
+    # --- cases ---------------------------------------------------------------------------------------------------
+
+    def open(self, receipt: bytes, facts: Facts, *, actor: str, idempotency_key: str = "") -> Case:
+        """Open a case, or return the one that the same request opened before.
+
+        Raises
+        ------
+        BadReceipt
+            The receipt is not ours, too old, or of no match in the case's domain.
+        BadReport
+            A fact breaks a rule; ``field`` names it.
+        CaseConflict
+            The idempotency key was used for another request.
+
+        """
+        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
+        if idempotency_key:
+            _check_name(idempotency_key, "idempotency_key", MAX_KEY_LENGTH)
+        report = opened(receipt, self._key.verify_key)
+        now = self._now()
+        settings = self._config.cases
+        if now - report.created_at > dt.timedelta(days=settings.receipt_days):
+            raise BadReceipt(
+                f"receipt: the match was made at {report.created_at.isoformat(timespec='seconds')}, more than "
+                f"{settings.receipt_days} days ago (cases.receipt_days); check the picture again",
+                field="receipt",
+            )
+        if not facts.platform and self._config.reporter.platform:
+            facts = replace(facts, platform=self._config.reporter.platform)
+        case = compose(str(uuid.uuid4()), facts, report, receipt_id(receipt), now)
+        request = json.dumps(to_plain(facts), sort_keys=True).encode() + receipt
+        new = NewCase(
+            case, now + dt.timedelta(days=settings.keep_days), hashlib.sha256(request).digest(), idempotency_key
+        )
+        kept = self._cases.add(new, actor)
+        if kept.case_id == case.case_id:
+            self._counters.add(counters.of_case(case))
+        return kept
+
+    def get(self, case_id: str) -> File:
+        """Return a case with everything that belongs to it; raises CaseNotFound, CaseConflict."""
+        case = self._cases.get(case_id)
+        return File(case, self.outbox.of_case(case_id), self._cases.events(case_id), self._cases.holds(case_id))
+
+    def page(
+        self, *, after: str = "", state: CaseState | None = None, domain: HarmDomain | None = None, most: int = 100
+    ) -> tuple[Case, ...]:
+        """Return cases, oldest first, after the one of that id; raises CaseNotFound."""
+        return self._cases.page(after=after, state=state, domain=domain, most=most)
+
+    def change(self, case_id: str, event: CaseEvent, *, actor: str, reason: str) -> Case:
+        """Close or reopen a case; raises CaseNotFound, CaseConflict, BadInput."""
+        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
+        return self._cases.change(case_id, event, actor=actor, reason=reason, now=self._now())
+
+    # --- telling and sending -------------------------------------------------------------------------------------
+
+    def render(
+        self, case_id: str, name: str, *, language: str = "en", recipient: str = "", subject: Subject | None = None
+    ) -> Document:
+        """Return a case in a format; ``subject`` is used for this rendering and not kept.
+
+        Raises
+        ------
+        CaseNotFound, BadInput, OutletForbidden, BadReport
+            See ``projections.formats.render``.
+
+        """
+        case = self._cases.get(case_id)
+        return self._render(case if subject is None else replace(case, subject=subject), name, language, recipient)
+
+    def send(self, case_id: str, sending: Sending, *, actor: str) -> Delivery:
+        """Queue a case for an outlet, or hold it for a second person.
+
+        The same case in the same format for the same outlet and recipient is queued once, unless the idempotency keys
+        differ.
+
+        Raises
+        ------
+        CaseNotFound, CaseConflict
+            There is no such case, or it is not open.
+        BadInput
+            No such outlet, it is of the other environment, or it does not take the format.
+        OutletForbidden, BadReport
+            See ``projections.formats.render``.
+
+        """
+        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
+        outlet = self._outlet(sending)
+        case = self._cases.get(case_id)
+        if case.state is not CaseState.OPEN:
+            raise CaseConflict(f"case_id: the case is {case.state.value}; reopen it to send it", field="case_id")
+        kind = OutletKind(outlet.kind)
+        name = sending.format or formats.BY_OUTLET.get(kind, "")
+        if name not in formats.FORMATS or kind not in formats.FORMATS[name].outlets:
+            taken = ", ".join(key for key, row in formats.FORMATS.items() if kind in row.outlets)
+            raise BadInput(
+                f"format: {name or 'nothing'!r} does not go to an outlet of kind {kind.value}; it takes {taken}",
+                field="format",
+            )
+        if sending.with_file and kind is not OutletKind.CYBERTIPLINE:
+            raise BadInput(f"with_file: an outlet of kind {kind.value} takes no file", field="with_file")
+        recipient = sending.recipient or (outlet.recipient if kind is OutletKind.MAIL else "")
+        document = self._render(case, name, sending.language, recipient)
+        parts = (case_id, sending.outlet, name, recipient, sending.language, sending.idempotency_key)
+        order = Order(
+            case_id=case_id,
+            outlet=sending.outlet,
+            environment=sending.environment,
+            document=document,
+            key=hashlib.sha256("\0".join(parts).encode()).hexdigest(),
+            requested_by=actor,
+            held=outlet.two_person,
+            recipient=recipient,
+            with_file=sending.with_file,
+        )
+        return self.outbox.queue(order, self._now())
+
+    def decide(self, delivery_id: str, event: DeliveryEvent, *, actor: str, reason: str = "") -> Delivery:
+        """Release, retry, cancel or confirm a delivery; raises CaseNotFound, CaseConflict, BadInput."""
+        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
+        changed = self.outbox.change(delivery_id, event, actor=actor, reason=reason, now=self._now())
+        self._cases.settle(changed.case_id, self._now())
+        return changed
+
+    def arrived(self, delivery: Delivery) -> None:
+        """Count a report that arrived, and forget the subject where nothing else needs it."""
+        if delivery.state is DeliveryState.DELIVERED:
+            case = self._cases.get(delivery.case_id)
+            files = 1 if delivery.with_file else 0
+            self._counters.add(counters.of_delivery(case, delivery.outlet, files=files, now=self._now()))
+        self._cases.settle(delivery.case_id, self._now())
+
+    # --- findings, holds, retention ------------------------------------------------------------------------------
+
+    def find(self, case_id: str, *, confirmed: bool, actor: str, reason: str) -> Finding:
+        """Record that the match of a case was right or wrong.
+
+        Raises
+        ------
+        CaseNotFound, CaseConflict, BadInput
+            There is no such case, or it was found to be wrong before.
+
+        """
+        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
+        _check_name(reason, "reason", 1_000)
+        now = self._now()
+        event = CaseEvent.CONFIRM if confirmed else CaseEvent.REJECT
+        case = self._cases.change(case_id, event, actor=actor, reason=reason, now=now)
+        if not confirmed:
+            for delivery in self.outbox.of_case(case_id):
+                if delivery.state in _PENDING:
+                    self.outbox.change(
+                        delivery.delivery_id,
+                        DeliveryEvent.CANCEL,
+                        actor=actor,
+                        reason="the match was rejected",
+                        now=now,
+                    )
+        skipped = tuple(
+            trouble
+            for number, match in enumerate(case.matches)
+            if (trouble := self._vote(number, match, actor=actor, reason=reason, confirmed=confirmed)) is not None
+        )
+        self._counters.add(counters.of_opinion(case, confirmed=confirmed, now=now))
+        self._cases.settle(case_id, now)
+        return Finding(case, len(case.matches) - len(skipped), skipped)
+
+    def hold(self, case_id: str, handle: str, *, actor: str, days: int | None = None) -> Hold:
+        """Remember that the caller's store keeps what ``handle`` names; raises CaseNotFound, BadInput."""
+        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
+        lasting = self._config.cases.hold_days if days is None else days
+        if not 1 <= lasting <= MAX_HOLD_DAYS:
+            raise BadInput(f"days: {lasting} is not within 1 and {MAX_HOLD_DAYS}", field="days")
+        case = self._cases.get(case_id)
+        made = self._cases.add_hold(preservation.new_hold(case, handle, self._now(), lasting), actor)
+        self._tell_store(made, preservation.HoldAction.KEEP, actor, "")
+        return made
+
+    def release(self, case_id: str, hold_id: str, *, actor: str, reason: str) -> Hold:
+        """End a hold before its time; raises CaseNotFound, CaseConflict, BadInput."""
+        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
+        found = next((hold for hold in self._cases.holds(case_id) if hold.hold_id == hold_id), None)
+        if found is None:
+            raise BadInput(f"hold_id: the case has no hold {hold_id!r}", field="hold_id")
+        now = self._now()
+        self._cases.release_hold(found, actor=actor, reason=reason, now=now)
+        self._tell_store(found, preservation.HoldAction.RELEASE, actor, reason)
+        return replace(found, released_at=now)
+
+    def sweep(self) -> tuple[str, ...]:
+        """End holds whose deadline has passed, then erase cases whose time has come; return their ids."""
+        now = self._now()
+        for hold in self._cases.holds_due(now):
+            self._cases.release_hold(hold, actor=RETENTION, reason="its deadline has passed", now=now)
+            self._tell_store(hold, preservation.HoldAction.RELEASE, RETENTION, "its deadline has passed")
+        return self._cases.erase_expired(now)
+
+    # --- counters ------------------------------------------------------------------------------------------------
+
+    def count(self, rows: tuple[Counted, ...]) -> None:
+        """Add to the counters."""
+        self._counters.add(rows)
+
+    def counted(self, first: dt.date, last: dt.date) -> tuple[Counted, ...]:
+        """Return the counters of some days, both ends included."""
+        return self._counters.between(first, last)
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _render(self, case: Case, name: str, language: str, recipient: str) -> Document:
+        if language not in LANGUAGES:
+            raise BadInput(f"language: {language[:20]!r} is none of {', '.join(LANGUAGES)}", field="language")
+        report = formats.report_id(case.case_id, name)
+        return formats.render(case, name, Context(self._config.reporter, self._now(), report, language, recipient))
+
+    def _outlet(self, sending: Sending) -> OutletConfig:
+        outlets: Mapping[str, OutletConfig] = self._config.outbox.outlets
+        if sending.outlet not in outlets:
+            known = ", ".join(outlets) or "none; [outbox.outlets.NAME] in the configuration makes one"
+            raise BadInput(f"outlet: {sending.outlet[:100]!r} is not configured; there is {known}", field="outlet")
+        outlet = outlets[sending.outlet]
+        if outlet.environment != sending.environment.value:
+            raise BadInput(
+                f"environment: the outlet {sending.outlet} is {outlet.environment}, and {sending.environment.value} "
+                "was asked for; nothing was queued",
+                field="environment",
+            )
+        return outlet
+
+    def _tell_store(self, hold: Hold, action: preservation.HoldAction, actor: str, reason: str) -> None:
+        """Queue a word to the caller's store, where one is configured; a hold that is asked for twice is told once."""
+        name = self._config.cases.hold_outlet
+        if not name:
+            return
+        if name not in self._config.outbox.outlets:
+            raise BadConfig(f"cases.hold_outlet: no outlet is named {name!r}", field="cases.hold_outlet")
+        numbers = [item.external_id for item in self.outbox.of_case(hold.case_id) if item.external_id]
+        case = self._cases.get(hold.case_id)
+        order = Order(
+            case_id=hold.case_id,
+            outlet=name,
+            environment=Environment(self._config.outbox.outlets[name].environment),
+            document=preservation.hold_document(hold, case, action, reason=reason, report_ids=numbers),
+            key=hashlib.sha256(f"{hold.hold_id}\0{action.value}".encode()).hexdigest(),
+            requested_by=actor,
+        )
+        self.outbox.queue(order, self._now())
+
+    def _vote(self, number: int, match: CaseMatch, *, actor: str, reason: str, confirmed: bool) -> Rejected | None:
+        stance = Stance.AGREE if confirmed else Stance.DISAGREE
+        opinion = Opinion(self._who(match.list_name, actor), stance, reason, algorithm=match.algorithm)
+        try:
+            self._catalog.vote(match.list_name, match.entry_id, opinion, actor=actor)
+        except (SetNotFound, EntryNotFound, BadInput) as error:
+            return Rejected(number, "matches", error.message)
+        return None
+
+    def _who(self, list_name: str, actor: str) -> str:
+        """Return the name under which the source of a set knows us, else our own, else the person's."""
+        for source in self._config.sync.sources.values():
+            if source.set == list_name and source.own_name:
+                return source.own_name
+        return self._config.reporter.domain or actor
+
+
+def _check_name(text: str, field: str, most: int) -> None:
+    if not text.strip():
+        raise BadInput(f"{field}: is required", field=field)
+    if len(text) > most or not text.isprintable():
+        raise BadInput(f"{field}: at most {most} printable characters were expected", field=field)
