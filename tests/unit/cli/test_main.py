@@ -146,12 +146,15 @@ def test_the_commands_are_those_of_the_design() -> None:
         *("bench", "bench search", "bench hash", "bench import", "bench distances", "bench robustness"),
         *("hashset formats", "hashset diff", "hashset keygen", "hashset manifest", "hashset sync"),
         *(f"hashset {name}" for name in ("create", "import", "author", "export", "list", "show", "mode")),
+        *("report", "report list", "report show", "report create", "report render", "report formats", "report stats"),
+        *(f"report {name}" for name in ("send", "outbox", "decide", "deliver", "hold", "release")),
+        *(f"report {name}" for name in ("confirm", "reject", "close", "reopen")),
         *(f"hashset {name}" for name in ("withdraw", "dispute", "quarantine", "reinstate", "vote", "history")),
     }
 
 
 @pytest.mark.parametrize(
-    "names", [pair for pair in commands(cli) if pair not in {("config",), ("hashset",), ("bench",)}]
+    "names", [pair for pair in commands(cli) if pair not in {("config",), ("hashset",), ("report",), ("bench",)}]
 )
 def test_every_command_explains_itself_with_an_example(
     names: tuple[str, ...], capsys: pytest.CaptureFixture[str]

@@ -48,7 +48,7 @@ def test_every_health_service_is_named() -> None:
 
 def test_every_example_is_python_and_calls_methods_that_exist() -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", CLIENT, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     called = set()
     for block in blocks:
         tree = compile(block, "client.md", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

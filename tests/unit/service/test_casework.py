@@ -1,0 +1,223 @@
+"""Casework: from a receipt to what is queued, and what is refused on the way."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hashmatch.cases.receipt import issued
+from hashmatch.cases.states import CaseEvent
+from hashmatch.cases.statistics import Counter
+from hashmatch.catalog.sqlite import SqliteCatalog
+from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig, SourceConfig, SyncConfig
+from hashmatch.errors import BadInput, BadReceipt, CaseConflict, OutletForbidden
+from hashmatch.exchange.signing import SigningKey
+from hashmatch.model import Entry, HarmDomain, Hit
+from hashmatch.model.cases import Case, CaseState, Environment, Keep, Subject
+from hashmatch.outbox.states import DeliveryEvent, DeliveryState
+from hashmatch.projections import formats
+from hashmatch.service.casework import Casework, Sending
+from tests.support import cases
+from tests.support.cases import NOW
+from tests.support.catalog import pdq
+
+KEY = SigningKey.generate()
+TEST = Environment.TEST
+
+
+class Desk:
+    """Casework over a catalog with one entry, at a time of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.catalog = SqliteCatalog.open(folder / "catalog")
+        self.catalog.create_set("known", HarmDomain.CSAM)
+        self.catalog.import_entries("known", [Entry("a1", (pdq(1),))])
+        self.now = NOW
+        outlet = OutletConfig(kind="webhook", environment="test")
+        outlets = {
+            "hook": outlet,
+            "careful": OutletConfig(kind="webhook", environment="test", two_person=True),
+            "ncmec": OutletConfig(kind="cybertipline", environment="production"),
+            "mail": OutletConfig(kind="mail", environment="test", recipient="desk@example.org"),
+        }
+        config = Config(
+            outbox=OutboxConfig(outlets=outlets),
+            reporter=ReporterConfig(name="Example", domain="example.org", email="desk@example.org"),
+            cases=CasesConfig(hold_outlet="hook"),
+            sync=SyncConfig(sources={"elsewhere": SourceConfig(set="known", own_name="Example Foundation")}),
+        )
+        self.work = Casework(self.catalog, config, KEY, now=lambda: self.now)
+
+    def open(self, *hits: Hit, **facts: Any) -> Case:
+        """Open a case of a match in the set."""
+        given = hits or (cases.hit(set_name="known", entry_id="a1"),)
+        return self.work.open(issued(cases.report(*given), KEY), cases.facts(**facts), actor="anna")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.catalog.close()
+
+
+def test_a_receipt_grows_old(desk: Desk) -> None:
+    desk.now = NOW + dt.timedelta(days=31)
+    with pytest.raises(BadReceipt, match=r"more than 30 days ago \(cases.receipt_days\); check the picture again"):
+        desk.open()
+
+
+def test_the_same_request_is_one_case_and_counted_once(desk: Desk) -> None:
+    receipt, facts = issued(cases.report(), KEY), cases.facts()
+    first = desk.work.open(receipt, facts, actor="anna", idempotency_key="k")
+    assert desk.work.open(receipt, facts, actor="ben", idempotency_key="k") == first
+    with pytest.raises(CaseConflict, match="'k' was used for another request"):
+        desk.work.open(receipt, cases.facts(urgent="live"), actor="anna", idempotency_key="k")
+    (row,) = [row for row in desk.work.counted(NOW.date(), NOW.date()) if row.counter is Counter.CASES]
+    assert row.count == 1
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 201])
+def test_somebody_must_have_done_it(desk: Desk, name: str) -> None:
+    with pytest.raises(BadInput, match=r"^actor: "):
+        desk.work.open(issued(cases.report(), KEY), cases.facts(), actor=name)
+
+
+def test_what_is_sent_is_frozen_and_queued_once(desk: Desk) -> None:
+    case = desk.open()
+    first = desk.work.send(case.case_id, Sending(outlet="hook", environment=TEST, format="stix"), actor="anna")
+    desk.now = NOW + dt.timedelta(hours=1)
+    again = desk.work.send(case.case_id, Sending(outlet="hook", environment=TEST, format="stix"), actor="anna")
+    assert again == first
+    other = Sending(outlet="hook", environment=TEST, format="stix", idempotency_key="once more")
+    assert desk.work.send(case.case_id, other, actor="anna").delivery_id != first.delivery_id
+
+
+def test_a_second_person_where_the_outlet_wants_one(desk: Desk) -> None:
+    case = desk.open()
+    held = desk.work.send(case.case_id, Sending(outlet="careful", environment=TEST, format="stix"), actor="anna")
+    assert held.state is DeliveryState.HELD
+    with pytest.raises(CaseConflict, match="another person must release it"):
+        desk.work.decide(held.delivery_id, DeliveryEvent.RELEASE, actor="anna")
+    assert desk.work.decide(held.delivery_id, DeliveryEvent.RELEASE, actor="ben").state is DeliveryState.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("sending", "message"),
+    [
+        (Sending(outlet="nobody", environment=TEST), "outlet: 'nobody' is not configured; there is hook, careful,"),
+        (
+            Sending(outlet="ncmec", environment=TEST),
+            "environment: the outlet ncmec is production, and test was asked for; nothing was queued",
+        ),
+        (Sending(outlet="hook", environment=TEST), "format: 'nothing' does not go to an outlet of kind webhook"),
+        (
+            Sending(outlet="mail", environment=TEST, format="cybertip"),
+            "format: 'cybertip' does not go to an outlet of kind mail; it takes dsa16, dsa18, xarf, iccam, letter",
+        ),
+        (
+            Sending(outlet="hook", environment=TEST, format="stix", with_file=True),
+            "with_file: an outlet of kind webhook takes no file",
+        ),
+        (
+            Sending(outlet="hook", environment=TEST, format="stix", language="xx"),
+            "language: 'xx' is none of en, nl, fr, de",
+        ),
+    ],
+)
+def test_what_cannot_be_sent(desk: Desk, sending: Sending, message: str) -> None:
+    case = desk.open()
+    with pytest.raises(BadInput) as caught:
+        desk.work.send(case.case_id, sending, actor="anna")
+    assert message in caught.value.message
+    assert desk.work.get(case.case_id).deliveries == ()
+
+
+@pytest.mark.parametrize("domain", [domain for domain in HarmDomain if domain is not HarmDomain.CSAM])
+def test_only_abuse_of_children_becomes_a_cybertip(desk: Desk, domain: HarmDomain) -> None:
+    case = desk.open(cases.hit(domain))
+    sending = Sending(outlet="ncmec", environment=Environment.PRODUCTION)
+    with pytest.raises(OutletForbidden):
+        desk.work.send(case.case_id, sending, actor="anna")
+    with pytest.raises(OutletForbidden):
+        desk.work.render(case.case_id, "cybertip")
+    assert desk.work.get(case.case_id).deliveries == ()
+
+
+def test_every_format_of_the_table_exists_and_guards_itself(desk: Desk) -> None:
+    from hashmatch.projections.domains import ALLOWED
+
+    assert set(formats.FORMATS) == set(ALLOWED)
+    case = desk.open()
+    for name in formats.FORMATS:
+        assert formats.report_id(case.case_id, name) == formats.report_id(case.case_id, name)
+
+
+def test_a_closed_case_is_not_sent(desk: Desk) -> None:
+    case = desk.open()
+    desk.work.change(case.case_id, CaseEvent.CLOSE, actor="anna", reason="done")
+    with pytest.raises(CaseConflict, match="the case is closed; reopen it to send it"):
+        desk.work.send(case.case_id, Sending(outlet="hook", environment=TEST, format="stix"), actor="anna")
+
+
+def test_a_finding_is_an_opinion_under_the_name_that_the_source_knows(desk: Desk) -> None:
+    case = desk.open()
+    finding = desk.work.find(case.case_id, confirmed=True, actor="anna", reason="seen")
+    assert (finding.voted, finding.skipped) == (1, ())
+    (opinion,) = desk.catalog.get_entry("known", "a1").opinions
+    assert (opinion.who, opinion.stance.value, opinion.reason, opinion.algorithm) == (
+        *("Example Foundation", "agree", "seen", "pdq"),
+    )
+
+
+def test_a_rejection_takes_back_what_was_not_sent_and_is_a_figure(desk: Desk) -> None:
+    case = desk.open()
+    queued = desk.work.send(case.case_id, Sending(outlet="hook", environment=TEST, format="stix"), actor="anna")
+    finding = desk.work.find(case.case_id, confirmed=False, actor="ben", reason="a cat")
+    assert finding.case.state is CaseState.REJECTED
+    assert desk.work.outbox.get(queued.delivery_id).state is DeliveryState.CANCELLED
+    counted = {row.counter: row for row in desk.work.counted(NOW.date(), NOW.date())}
+    assert (counted[Counter.REJECTED].set_name, counted[Counter.DISTANCE_REJECTED].bucket) == ("known", 12)
+    with pytest.raises(CaseConflict, match="that is rejected cannot be changed by confirm"):
+        desk.work.find(case.case_id, confirmed=True, actor="anna", reason="after all")
+
+
+def test_an_entry_that_is_gone_is_a_result_with_a_reason(desk: Desk) -> None:
+    case = desk.open(cases.hit(set_name="elsewhere"), cases.hit(set_name="known", entry_id="a1"))
+    finding = desk.work.find(case.case_id, confirmed=True, actor="anna", reason="seen")
+    assert finding.voted == 1
+    (skipped,) = finding.skipped
+    assert (skipped.position, skipped.field) == (0, "matches")
+    assert "elsewhere" in skipped.reason
+
+
+def test_the_callers_store_is_told_to_keep_and_to_let_go(desk: Desk) -> None:
+    case = desk.open()
+    hold = desk.work.hold(case.case_id, "store://17", actor="anna")
+    assert desk.work.hold(case.case_id, "store://17", actor="anna") == hold
+    assert hold.deadline == NOW + dt.timedelta(days=365)
+    desk.now = hold.deadline
+    assert desk.work.sweep() == (), "the store has yet to be told"
+    kept = desk.work.outbox.of_case(case.case_id)
+    assert [(item.format, b'"action": "keep"' in item.parcel.document.body) for item in kept] == [
+        ("hold", True),
+        ("hold", False),
+    ]
+    (ended,) = desk.work.get(case.case_id).holds
+    assert ended.released_at == hold.deadline
+
+
+@pytest.mark.parametrize("days", [0, 36_501])
+def test_a_hold_has_an_end(desk: Desk, days: int) -> None:
+    case = desk.open()
+    with pytest.raises(BadInput, match=f"days: {days} is not within 1 and 36500"):
+        desk.work.hold(case.case_id, "store://17", actor="anna", days=days)
+
+
+def test_a_subject_of_one_call_is_in_that_rendering_only(desk: Desk) -> None:
+    case = desk.open(subject=Subject(account_id="user-17"), keep_subject=Keep.CALL)
+    assert desk.work.get(case.case_id).case.subject is None
