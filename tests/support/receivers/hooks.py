@@ -41,8 +41,9 @@ AFTERWARDS: Final = frozenset({"lost", "accepted-packed", "accepted-numbered", "
 class Hooks:
     """Use as an async context manager; ``url`` is where it listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], dt.datetime] = lambda: NOW) -> None:
         self.url = ""
+        self._now = now
         self.taken: dict[str, bytes] = {}
         self.requests: list[tuple[Mapping[str, str], bytes]] = []
         self.refused: list[str] = []
@@ -76,7 +77,7 @@ class Hooks:
         if fault and fault not in AFTERWARDS:
             return ANSWERS[fault]()
         try:
-            webhook = verify(request.headers, body, SECRET.encode(), NOW)
+            webhook = verify(request.headers, body, SECRET.encode(), self._now())
         except BadSignature as refused:
             self.refused.append(refused.message)
             return web.Response(status=401)

@@ -1,0 +1,245 @@
+"""From a match over gRPC to a report that arrived, and through the death of the process that sends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime as dt
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from hashmatch.cases.receipt import KEY_FILE, issued, service_key
+from hashmatch.cases.store import CaseStore, NewCase
+from hashmatch.catalog.opening import CATALOG
+from hashmatch.catalog.sqlite import SqliteCatalog
+from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig, SandboxConfig
+from hashmatch.model import Entry, HarmDomain
+from hashmatch.model.cases import Environment
+from hashmatch.outbox.store import DeliveryStore, Order
+from hashmatch.service.server import serve
+from hashmatch.v1 import detection_pb2, detection_pb2_grpc, report_pb2, report_pb2_grpc, types_pb2
+from tests.support import cases
+from tests.support.catalog import pdq
+from tests.support.receivers.hooks import SECRET, Hooks
+from tests.support.service import loopback, until
+
+OCCURRED = "2026-11-27T10:00:00+01:00"
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@contextlib.asynccontextmanager
+async def service(data_dir: Path, config: Config) -> AsyncIterator[grpc.aio.Channel]:
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    running = asyncio.create_task(serve(config, data_dir, on_ready=ready.set_result, stop=stop))
+    started: set[asyncio.Future[Any]] = {running, ready}
+    await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        running.result()
+    async with grpc.aio.insecure_channel(await ready) as channel:
+        try:
+            yield channel
+        finally:
+            stop.set()
+            await running
+
+
+def configured(hooks: Hooks, monkeypatch: pytest.MonkeyPatch, **outlet: Any) -> Config:
+    monkeypatch.setenv("HOOK_SECRET", SECRET)
+    hook = OutletConfig(kind="webhook", environment="test", url=hooks.url, credentials="env:HOOK", **outlet)
+    return Config(
+        server=loopback(),
+        sandbox=SandboxConfig(workers=1, allow_degraded=True),
+        reporter=ReporterConfig(name="Example", email="desk@example.org", domain="example.org"),
+        cases=CasesConfig(flush_s=1),
+        outbox=OutboxConfig(outlets={"hook": hook}, poll_ms=20, first_wait_s=0.05, lease_s=5),
+    )
+
+
+def known(data_dir: Path) -> None:
+    data_dir.mkdir(exist_ok=True)
+    with SqliteCatalog.open(data_dir / CATALOG) as catalog:
+        catalog.create_set("known", HarmDomain.CSAM)
+        catalog.import_entries("known", [Entry("a1", (pdq(2**255 + 1, 100),))])
+
+
+async def test_from_a_match_to_a_report_that_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known(tmp_path / "data")
+    async with Hooks(_now) as hooks, service(tmp_path / "data", configured(hooks, monkeypatch)) as channel:
+        hooks.faults.extend(["down", "lost"])
+        detection = detection_pb2_grpc.DetectionServiceStub(channel)
+        reports = report_pb2_grpc.ReportServiceStub(channel)
+        given = types_pb2.Hash(algorithm="pdq", value=pdq(2**255 + 1).value, quality=100)
+        asked = detection_pb2.DetectHashesRequest(items=[detection_pb2.HashedItem(hashes=[given])])
+        (match,) = (await detection.DetectHashes(asked)).reports
+        assert match.receipt
+        assert [item.value for item in match.hashes] == [given.value]
+        facts = report_pb2.Facts(
+            occurred_at=OCCURRED,
+            viewed_by_human=False,
+            exif_viewed=False,
+            locator=report_pb2.Locator(content_ref="p17"),
+        )
+        request = report_pb2.CreateReportRequest(receipt=match.receipt, facts=facts, idempotency_key="k", actor="anna")
+        case = await reports.CreateReport(request)
+        assert (case.domain, case.occurred_at) == (types_pb2.HARM_DOMAIN_CSAM, OCCURRED)
+        assert (await reports.CreateReport(request)).case_id == case.case_id
+        queued = await reports.SendReport(
+            report_pb2.SendReportRequest(
+                case_id=case.case_id,
+                outlet="hook",
+                environment=report_pb2.ENVIRONMENT_TEST,
+                format="stix",
+                actor="anna",
+            )
+        )
+        await until(lambda: len(hooks.requests) >= 3)
+        found = report_pb2.GetReportResponse()
+        for _ in range(500):
+            found = await reports.GetReport(report_pb2.GetReportRequest(case_id=case.case_id))
+            if found.deliveries[0].state == report_pb2.DELIVERY_STATE_DELIVERED:
+                break
+            await asyncio.sleep(0.02)
+        assert found.deliveries[0].state == report_pb2.DELIVERY_STATE_DELIVERED
+        assert len(hooks.taken) == 1, "an answer that was lost makes no second report"
+        assert found.deliveries[0].delivery_id == queued.delivery_id
+        assert [event.what for event in found.events][:2] == ["opened", "queued"]
+        rendered = await reports.RenderReport(
+            report_pb2.RenderReportRequest(
+                case_id=case.case_id, format="stix", subject=report_pb2.Subject(screen_name="somebody")
+            )
+        )
+        assert json.loads(rendered.body)["type"] == "bundle"
+        finding = await reports.ConfirmMatch(
+            report_pb2.FindingRequest(case_id=case.case_id, actor="anna", reason="seen")
+        )
+        assert finding.voted == 1
+        today = _now().date().isoformat()
+        counted: dict[str, int] = {}
+        for _ in range(500):
+            rows = await reports.GetStatistics(report_pb2.GetStatisticsRequest(first_day=today, last_day=today))
+            counted = {row.counter: row.count for row in rows.rows}
+            if "match" in counted and "reported" in counted:
+                break
+            await asyncio.sleep(0.02)
+        wanted = {"checked": 1, "match": 1, "cases": 1, "confirmed": 1, "reported": 1}
+        assert {name: counted.get(name) for name in wanted} == wanted
+    with SqliteCatalog.open(tmp_path / "data" / CATALOG) as catalog:
+        (opinion,) = catalog.get_entry("known", "a1").opinions
+    assert (opinion.who, opinion.stance.value) == ("example.org", "agree")
+
+
+async def refused(call: Any, field: str, message: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    assert message in (caught.value.details() or "")
+    assert f"{field}:" in (caught.value.details() or "")
+
+
+async def test_what_is_wrong_is_named_and_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known(tmp_path / "data")
+    async with Hooks(_now) as hooks, service(tmp_path / "data", configured(hooks, monkeypatch)) as channel:
+        reports = report_pb2_grpc.ReportServiceStub(channel)
+        receipt = issued(
+            dataclasses.replace(cases.report(), created_at=_now()), service_key(tmp_path / "data" / KEY_FILE)
+        )
+        good = report_pb2.Facts(
+            occurred_at=OCCURRED,
+            viewed_by_human=False,
+            exif_viewed=False,
+            locator=report_pb2.Locator(content_ref="p17"),
+        )
+
+        def create(**change: Any) -> Any:
+            facts = report_pb2.Facts()
+            facts.CopyFrom(good)
+            name: Any
+            for name, value in change.items():
+                facts.ClearField(name) if value is None else setattr(facts, name, value)
+            return reports.CreateReport(report_pb2.CreateReportRequest(receipt=receipt, facts=facts, actor="anna"))
+
+        await refused(create(viewed_by_human=None), "facts.viewed_by_human", "is required, and has no default")
+        await refused(create(exif_viewed=None), "facts.exif_viewed", "is required, and has no default")
+        await refused(create(occurred_at="2026-11-27T10:00:00"), "facts.occurred_at", "has no zone; give an offset")
+        await refused(create(occurred_at="2999-01-01T00:00:00Z"), "occurred_at", "is in the future (future)")
+        await refused(create(source=77), "facts.source", "expected one of voluntary, article_16")
+        await refused(create(domain=types_pb2.HARM_DOMAIN_WILDLIFE), "domain", "a case cannot claim a match")
+        forged = report_pb2.CreateReportRequest(receipt=receipt[:-1] + b"\0", facts=good, actor="anna")
+        await refused(reports.CreateReport(forged), "receipt", "the signature does not fit")
+        await refused(
+            reports.RelayFile(iter([report_pb2.RelayFileRequest(delivery_id="x", md5=b"short")])), "md5", "16 bytes"
+        )
+        listed = await reports.ListReports(report_pb2.ListReportsRequest())
+        assert list(listed.cases) == []
+    assert hooks.requests == []
+
+
+async def test_killed_again_and_again_every_report_arrives_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that delivers is killed at random moments; the next one goes on where it was."""
+    count, data_dir = 6, tmp_path / "data"
+    known(data_dir)
+    with SqliteCatalog.open(data_dir / CATALOG) as catalog:
+        CaseStore(catalog).add(NewCase(cases.case(), _now() + dt.timedelta(365), b"d" * 32), "anna")
+        for number in range(count):
+            order = Order(
+                case_id=cases.CASE_ID,
+                outlet="hook",
+                environment=Environment.TEST,
+                document=cases.document(f"report {number}".encode()),
+                key=f"key-{number}",
+                requested_by="anna",
+            )
+            DeliveryStore(catalog).queue(order, _now())
+    async with Hooks(_now) as hooks:
+        monkeypatch.setenv("HOOK_SECRET", SECRET)
+        config = tmp_path / "hashmatch.toml"
+        config.write_text(
+            f'[outbox]\nlease_s = 5\nfirst_wait_s = 0\n[outbox.outlets.hook]\nkind = "webhook"\nenvironment = "test"\n'
+            f'url = "{hooks.url}"\ncredentials = "env:HOOK"\nconcurrency = 1\n',
+            encoding="utf-8",
+        )
+        arguments = (sys.executable, "-m", "hashmatch", "--config", str(config), "--data", str(data_dir))
+        for round_ in range(4):
+            process = await asyncio.create_subprocess_exec(
+                *arguments,
+                "report",
+                "deliver",
+                stderr=asyncio.subprocess.PIPE,
+                env={**os.environ, "HOOK_SECRET": SECRET},
+            )
+            before = len(hooks.requests)
+            with contextlib.suppress(TimeoutError):
+                await until(lambda: len(hooks.requests) > before + 1 or process.returncode is not None, 20)  # noqa: B023
+            await asyncio.sleep(0.003 * round_)
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGKILL)
+            await process.communicate()
+        async with asyncio.timeout(40):
+            while len(hooks.taken) < count or _unfinished(data_dir):
+                process = await asyncio.create_subprocess_exec(
+                    *arguments, "report", "deliver", stderr=asyncio.subprocess.PIPE
+                )
+                await process.communicate()
+                await asyncio.sleep(0.5)
+    assert sorted(hooks.taken.values()) == sorted(f"report {number}".encode() for number in range(count))
+    assert hooks.refused == []
+
+
+def _unfinished(data_dir: Path) -> bool:
+    with SqliteCatalog.open(data_dir / CATALOG) as catalog:
+        states = [item.state.value for item in DeliveryStore(catalog).of_case(cases.CASE_ID)]
+    return any(state != "delivered" for state in states)
