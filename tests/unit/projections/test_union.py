@@ -36,6 +36,7 @@ from hashmatch.model.cases import (
     Visibility,
 )
 from hashmatch.projections import domains, dsa_letter, dsa_notice, dsa_statement, dsa_terms, eu_annex3, findings, union
+from tests.support.receivers.dsa import errors_of
 from tests.support.union_cases import (
     CASES,
     CONTEXT,
@@ -279,7 +280,9 @@ def test_what_is_accepted_is_valid_and_what_is_not_is_refused(case: Case, module
         with pytest.raises(BadReport):
             module.render(case, CONTEXT)
     else:
-        assert wrong(module.render(case, CONTEXT)) == []
+        document = module.render(case, CONTEXT)
+        assert wrong(document) == []
+        assert module is not dsa_statement or errors_of(json.loads(document.body)) == {}
 
 
 # --- small things ------------------------------------------------------------------------------------------------
