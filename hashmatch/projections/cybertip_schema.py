@@ -22,6 +22,7 @@ from hashmatch.model.cases import Document
 from hashmatch.projections.cybertip_file import with_ids
 from hashmatch.projections.cybertip_xml import parsed
 
+FORMAT: Final = "cybertip"
 FIELD: Final = "reporter.cybertip_xsd"
 _XS: Final = "{http://www.w3.org/2001/XMLSchema}"
 _REFERENCES: Final = tuple(f"{_XS}{name}" for name in ("include", "import", "redefine", "override"))

@@ -41,7 +41,7 @@ from hashmatch.model import HarmDomain, Opinion, Rejected, Stance
 from hashmatch.model.cases import Case, CaseMatch, CaseState, Document, Environment, OutletKind, Subject
 from hashmatch.outbox.states import DeliveryEvent, DeliveryState
 from hashmatch.outbox.store import Delivery, DeliveryStore, Order
-from hashmatch.projections import formats
+from hashmatch.projections import cybertip_schema, formats
 from hashmatch.projections.basis import Context
 
 MAX_KEY_LENGTH: Final = 200
@@ -324,7 +324,11 @@ class Casework:
         if language not in LANGUAGES:
             raise BadInput(f"language: {language[:20]!r} is none of {', '.join(LANGUAGES)}", field="language")
         report = formats.report_id(case.case_id, name)
-        return formats.render(case, name, Context(self._config.reporter, self._now(), report, language, recipient))
+        reporter = self._config.reporter
+        document = formats.render(case, name, Context(reporter, self._now(), report, language, recipient))
+        if name == cybertip_schema.FORMAT and reporter.cybertip_xsd:
+            cybertip_schema.validate_document(document, reporter.cybertip_xsd)
+        return document
 
     def _outlet(self, sending: Sending) -> OutletConfig:
         outlets: Mapping[str, OutletConfig] = self._config.outbox.outlets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hashmatch.cases.states import CaseEvent
 from hashmatch.cases.statistics import Counter
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig, SourceConfig, SyncConfig
-from hashmatch.errors import BadInput, BadReceipt, CaseConflict, OutletForbidden
+from hashmatch.errors import BadInput, BadReceipt, BadReport, CaseConflict, OutletForbidden
 from hashmatch.exchange.signing import SigningKey
 from hashmatch.model import Entry, HarmDomain, Hit
 from hashmatch.model.cases import Case, CaseState, Environment, Keep, Subject
@@ -44,7 +45,7 @@ class Desk:
             "ncmec": OutletConfig(kind="cybertipline", environment="production"),
             "mail": OutletConfig(kind="mail", environment="test", recipient="desk@example.org"),
         }
-        config = Config(
+        self.config = config = Config(
             outbox=OutboxConfig(outlets=outlets),
             reporter=ReporterConfig(name="Example", domain="example.org", email="desk@example.org"),
             cases=CasesConfig(hold_outlet="hook"),
@@ -221,3 +222,17 @@ def test_a_hold_has_an_end(desk: Desk, days: int) -> None:
 def test_a_subject_of_one_call_is_in_that_rendering_only(desk: Desk) -> None:
     case = desk.open(subject=Subject(account_id="user-17"), keep_subject=Keep.CALL)
     assert desk.work.get(case.case_id).case.subject is None
+
+
+def test_a_cybertip_is_held_to_the_schema_that_the_operator_has(desk: Desk, tmp_path: Path) -> None:
+    case = desk.open()
+    schema = tmp_path / "tip.xsd"
+    reporter = replace(desk.config.reporter, cybertip_xsd=str(schema))
+    work = Casework(desk.catalog, replace(desk.config, reporter=reporter), KEY, now=lambda: desk.now)
+    text = '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">{}</xs:schema>'
+    schema.write_text(text.format('<xs:element name="report" type="xs:int"/>'))
+    with pytest.raises(BadReport, match=r"line 2: Element 'report': Element content is not allowed"):
+        work.render(case.case_id, "cybertip")
+    schema.write_text(text.format('<xs:element name="report"/><xs:element name="fileDetails"/>'))
+    assert work.render(case.case_id, "cybertip") == desk.work.render(case.case_id, "cybertip")
+    assert work.render(case.case_id, "misp").format == "misp"
