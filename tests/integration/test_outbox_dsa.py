@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 
 from hashmatch.errors import BadConfig
@@ -243,6 +244,46 @@ async def test_a_batch_of_which_a_part_is_there_names_that_part(database: dsa.Da
         "127.0.0.1: nothing of the batch was stored, because statements[1] is there already; send the others without"
     )
     assert len(database.statements) == 1
+
+
+# --- the simulator -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"puid": "a b"}, "puid"),
+        ({"puid": "x" * 501}, "puid"),
+        ({"decision_visibility": ["DECISION_VISIBILITY_OTHER"]}, "decision_visibility_other"),
+        ({"decision_monetary": "DECISION_MONETARY_OTHER"}, "decision_monetary_other"),
+        ({"content_type": ["CONTENT_TYPE_OTHER"]}, "content_type_other"),
+        ({"illegal_content_legal_ground": ""}, "illegal_content_legal_ground"),
+        ({"decision_ground": "DECISION_GROUND_INCOMPATIBLE_CONTENT", "incompatible_content_ground": "x"}, ""),
+        ({"category_specification": ["KEYWORD_DANGEROUS_TOYS"]}, "category_specification"),
+        ({"territorial_scope": ["EL"]}, "territorial_scope"),
+        ({"content_date": "1999-12-31"}, "content_date"),
+        ({"application_date": "2025-02-30"}, "application_date"),
+        ({"end_date_account_restriction": "2038-01-02"}, "end_date_account_restriction"),
+        ({"content_id": {"EAN-13": "1"}}, "content_id"),
+        ({"automated_detection": True}, "automated_detection"),
+        ({"hash": "00"}, "hash"),
+    ],
+)
+def test_the_simulator_has_the_rules_of_the_database(changes: dict[str, Any], field: str) -> None:
+    statement = json.loads(STATEMENT.body)
+    assert dsa.errors_of(statement) == {}
+    assert list(dsa.errors_of(statement | changes)) == [field or "incompatible_content_explanation"]
+
+
+async def test_the_simulator_finds_statements_by_their_number(database: dsa.Database, outlet: DsaDatabase) -> None:
+    outcome = await deliver(outlet)
+    assert isinstance(outcome, Delivered)
+    headers = {"Authorization": f"Bearer {dsa.TOKEN}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.get(f"{database.url}/api/v1/statement/{outcome.external_id}") as answer:
+            assert (await answer.json())["puid"] == PUID
+        async with session.get(f"{database.url}/api/v1/statement/another") as answer:
+            assert answer.status == 404
 
 
 # --- construction ------------------------------------------------------------------------------------------------
