@@ -53,6 +53,14 @@ def _made(name: str, outlet: OutletConfig, config: OutboxConfig, environ: Mappin
     return _MAKERS[OutletKind(outlet.kind)](name, outlet, config, environ)
 
 
+def _cybertipline(name: str, outlet: OutletConfig, config: OutboxConfig, environ: Mapping[str, str]) -> Outlet:
+    from hashmatch.outbox.cybertipline import CyberTipline
+
+    return CyberTipline(
+        name, outlet, config, secrets.opened(name, OutletKind.CYBERTIPLINE, outlet.credentials, environ)
+    )
+
+
 def _webhook(name: str, outlet: OutletConfig, config: OutboxConfig, environ: Mapping[str, str]) -> Outlet:
     from hashmatch.outbox.webhook import WebhookOutlet
 
@@ -74,5 +82,11 @@ def _folder(name: str, outlet: OutletConfig, config: OutboxConfig, environ: Mapp
 
 
 _MAKERS: Final[Mapping[OutletKind, Callable[[str, OutletConfig, OutboxConfig, Mapping[str, str]], Outlet]]] = (
-    types.MappingProxyType({OutletKind.WEBHOOK: _webhook, OutletKind.FOLDER: _folder})
+    types.MappingProxyType(
+        {
+            OutletKind.CYBERTIPLINE: _cybertipline,
+            OutletKind.WEBHOOK: _webhook,
+            OutletKind.FOLDER: _folder,
+        }
+    )
 )

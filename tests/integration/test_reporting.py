@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime as dt
+import hashlib
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ from hashmatch.cases.store import CaseStore, NewCase
 from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig, SandboxConfig
-from hashmatch.model import Entry, HarmDomain
+from hashmatch.model import Digests, Entry, HarmDomain
 from hashmatch.model.cases import Environment
 from hashmatch.outbox.store import DeliveryStore, Order
 from hashmatch.service.server import serve
@@ -30,6 +31,7 @@ from hashmatch.v1 import detection_pb2, detection_pb2_grpc, report_pb2, report_p
 from tests.support import cases
 from tests.support.catalog import pdq
 from tests.support.receivers.hooks import SECRET, Hooks
+from tests.support.receivers.ispws import PASSWORD, USERNAME, served
 from tests.support.service import loopback, until
 
 OCCURRED = "2026-11-27T10:00:00+01:00"
@@ -243,3 +245,79 @@ def _unfinished(data_dir: Path) -> bool:
     with SqliteCatalog.open(data_dir / CATALOG) as catalog:
         states = [item.state.value for item in DeliveryStore(catalog).of_case(cases.CASE_ID)]
     return any(state != "delivered" for state in states)
+
+
+async def test_a_file_is_relayed_to_the_cybertipline_and_nothing_of_it_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_dir = tmp_path / "data"
+    known(data_dir)
+    file = b"\xff\xd8\xff\xe0 made up, no picture " * 40_000
+    monkeypatch.setenv("TIP_USERNAME", USERNAME)
+    monkeypatch.setenv("TIP_PASSWORD", PASSWORD)
+    async with served() as ispws:
+        ispws.now = _now()
+        tip = OutletConfig(kind="cybertipline", environment="test", url=ispws.url, credentials="env:TIP")
+        config = Config(
+            server=loopback(),
+            sandbox=SandboxConfig(workers=1, allow_degraded=True),
+            reporter=ReporterConfig(name="Example", first_name="An", last_name="Example", email="desk@example.org"),
+            outbox=OutboxConfig(outlets={"ncmec": tip}, poll_ms=20, first_wait_s=0.05),
+        )
+        async with service(data_dir, config) as channel:
+            reports = report_pb2_grpc.ReportServiceStub(channel)
+            made = dataclasses.replace(cases.report(), created_at=_now())
+            made = dataclasses.replace(made, digests=_digests(file))
+            facts = report_pb2.Facts(
+                occurred_at=OCCURRED,
+                viewed_by_human=False,
+                exif_viewed=False,
+                locator=report_pb2.Locator(urls=["https://pictures.example.org/p/17"]),
+            )
+            receipt = issued(made, service_key(data_dir / KEY_FILE))
+            case = await reports.CreateReport(
+                report_pb2.CreateReportRequest(receipt=receipt, facts=facts, actor="anna")
+            )
+            delivery = await reports.SendReport(
+                report_pb2.SendReportRequest(
+                    case_id=case.case_id,
+                    outlet="ncmec",
+                    environment=report_pb2.ENVIRONMENT_TEST,
+                    with_file=True,
+                    actor="anna",
+                )
+            )
+            await _stands(reports, case.case_id, report_pb2.DELIVERY_STATE_WAITING)
+            wrong = await reports.RelayFile(_file(delivery.delivery_id, file[:-1] + b"!", hashlib.md5(file).digest()))  # noqa: S324
+            assert (wrong.file_id, wrong.delivery.state) == ("", report_pb2.DELIVERY_STATE_WAITING)
+            assert wrong.delivery.reason
+            await asyncio.sleep(0.1)
+            await _stands(reports, case.case_id, report_pb2.DELIVERY_STATE_WAITING)
+            relayed = await reports.RelayFile(_file(delivery.delivery_id, file, hashlib.md5(file).digest()))  # noqa: S324
+            assert (len(relayed.file_id), relayed.size_bytes) == (32, len(file))
+            await _stands(reports, case.case_id, report_pb2.DELIVERY_STATE_DELIVERED)
+        (finished,) = ispws.finished()
+        assert b"<fileViewedByEsp>false</fileViewedByEsp>" in next(iter(finished.files.values())).details
+    kept = b"".join(path.read_bytes() for path in data_dir.rglob("*") if path.is_file())
+    assert b"made up, no picture" not in kept
+
+
+def _digests(file: bytes) -> Digests:
+    return Digests(hashlib.md5(file).digest(), hashlib.sha1(file).digest(), hashlib.sha256(file).digest(), len(file))  # noqa: S324
+
+
+async def _file(delivery_id: str, file: bytes, md5: bytes) -> AsyncIterator[report_pb2.RelayFileRequest]:
+    yield report_pb2.RelayFileRequest(delivery_id=delivery_id, md5=md5)
+    for begin in range(0, len(file), 1 << 16):
+        yield report_pb2.RelayFileRequest(chunk=file[begin : begin + (1 << 16)])
+
+
+async def _stands(reports: Any, case_id: str, state: int) -> None:
+    """Return once the only delivery of a case stands there."""
+    async with asyncio.timeout(20):
+        while True:
+            found = await reports.GetReport(report_pb2.GetReportRequest(case_id=case_id))
+            if found.deliveries[0].state == state:
+                return
+            assert found.deliveries[0].state != report_pb2.DELIVERY_STATE_DEAD, found.deliveries[0].reason
+            await asyncio.sleep(0.02)
