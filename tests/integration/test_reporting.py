@@ -128,19 +128,22 @@ async def test_from_a_match_to_a_report_that_arrived(tmp_path: Path, monkeypatch
             report_pb2.FindingRequest(case_id=case.case_id, actor="anna", reason="seen")
         )
         assert finding.voted == 1
-        today = _now().date().isoformat()
-        counted: dict[str, int] = {}
-        for _ in range(500):
-            rows = await reports.GetStatistics(report_pb2.GetStatisticsRequest(first_day=today, last_day=today))
-            counted = {row.counter: row.count for row in rows.rows}
-            if "match" in counted and "reported" in counted:
-                break
-            await asyncio.sleep(0.02)
-        wanted = {"checked": 1, "match": 1, "cases": 1, "confirmed": 1, "reported": 1}
-        assert {name: counted.get(name) for name in wanted} == wanted
+        await _counted(reports, checked=1, match=1, cases=1, confirmed=1, reported=1)
     with SqliteCatalog.open(tmp_path / "data" / CATALOG) as catalog:
         (opinion,) = catalog.get_entry("known", "a1").opinions
     assert (opinion.who, opinion.stance.value) == ("example.org", "agree")
+
+
+async def _counted(reports: Any, **wanted: int) -> None:
+    """Return once the counters of today are as wanted."""
+    today = _now().date().isoformat()
+    async with asyncio.timeout(20):
+        while True:
+            rows = await reports.GetStatistics(report_pb2.GetStatisticsRequest(first_day=today, last_day=today))
+            counted = {row.counter: row.count for row in rows.rows}
+            if all(counted.get(name) == count for name, count in wanted.items()):
+                return
+            await asyncio.sleep(0.02)
 
 
 async def refused(call: Any, field: str, message: str) -> None:
