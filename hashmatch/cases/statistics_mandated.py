@@ -19,7 +19,6 @@ What this module deliberately does not do: it counts nothing anew; a number that
 from __future__ import annotations
 
 import datetime as dt
-import types
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -27,25 +26,14 @@ from hashmatch.cases.statistics import Counted, Counter
 from hashmatch.cases.statistics_tables import RATIO_COLUMNS, Cell, Table, ratio, totals
 from hashmatch.model import HarmDomain
 from hashmatch.projections.cybertip_rules import INCIDENTS
+from hashmatch.projections.dsa_terms import DEFAULTS
 
 INTERIM_COLUMNS: Final = ("item", "measure", "technology", "list", "domain", "value", "low", "high")
 
 _D = HarmDomain
-CATEGORIES: Final[Mapping[HarmDomain, str]] = types.MappingProxyType(
-    {
-        _D.CSAM: "STATEMENT_CATEGORY_PROTECTION_OF_MINORS",
-        _D.CSE_EXPLOITATIVE: "STATEMENT_CATEGORY_PROTECTION_OF_MINORS",
-        _D.NCII: "STATEMENT_CATEGORY_CYBER_VIOLENCE",
-        _D.TVEC: "STATEMENT_CATEGORY_RISK_FOR_PUBLIC_SECURITY",
-        _D.THB: "STATEMENT_CATEGORY_VIOLENCE",
-        _D.WILDLIFE: "STATEMENT_CATEGORY_ANIMAL_WELFARE",
-        _D.IPR: "STATEMENT_CATEGORY_INTELLECTUAL_PROPERTY_INFRINGEMENTS",
-        _D.WEAPONS: "STATEMENT_CATEGORY_UNSAFE_AND_PROHIBITED_PRODUCTS",
-        _D.DRUGS: "STATEMENT_CATEGORY_UNSAFE_AND_PROHIBITED_PRODUCTS",
-        _D.OTHER: "STATEMENT_CATEGORY_OTHER_VIOLATION_TC",
-    }
-)
-"""Domain to the category of the DSA's database that is counted under (reference formats §2.3)."""
+
+OTHER_CATEGORY: Final = "STATEMENT_CATEGORY_OTHER_VIOLATION_TC"
+"""Where the domain itself has none: a statement names one, a counter knows the domain only."""
 
 _DSA_COUNTS: Final = (
     *(Counter.NOTICE_ARTICLE_16, Counter.NOTICE_TRUSTED_FLAGGER, Counter.NOTICE_OTHER, Counter.ORDER),
@@ -98,7 +86,7 @@ def dsa(rows: Iterable[Counted], first: dt.date, last: dt.date) -> Table:
     kept = within(rows, first, last)
     present = [domain for domain in HarmDomain if any(row.domain is domain for row in kept)]
     made = [
-        _dsa_row(CATEGORIES[domain], domain.value, [row for row in kept if row.domain is domain]) for domain in present
+        _dsa_row(_category(domain), domain.value, [row for row in kept if row.domain is domain]) for domain in present
     ]
     made.append(_dsa_row(TOTAL, "", [row for row in kept if row.domain is not None]))
     return Table(
@@ -111,6 +99,11 @@ def dsa(rows: Iterable[Counted], first: dt.date, last: dt.date) -> Table:
             "out-of-court disputes, suspensions for misuse and recipients are not counted here",
         ),
     )
+
+
+def _category(domain: HarmDomain) -> str:
+    """Return the category that a domain's statements have by default (``projections.dsa_terms``)."""
+    return DEFAULTS[domain].category if domain in DEFAULTS else OTHER_CATEGORY
 
 
 def _dsa_row(category: str, domain: str, rows: Collection[Counted]) -> tuple[Cell, ...]:

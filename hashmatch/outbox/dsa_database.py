@@ -40,7 +40,8 @@ HOSTS: Final[Mapping[str, str]] = types.MappingProxyType(
         "sandbox-transparency.dsa.ec.europa.eu": TEST,
     }
 )
-"""Host to its environment."""
+"""Host to its environment. The sandbox's name could not be looked up where this was written: one that is missing here
+is taken for what the configuration says it is."""
 
 PATHS: Final[Mapping[str, str]] = types.MappingProxyType(
     {"dsa-sor": "api/v1/statement", "dsa-sor-batch": "api/v1/statements"}

@@ -61,6 +61,14 @@ def _cybertipline(name: str, outlet: OutletConfig, config: OutboxConfig, environ
     )
 
 
+def _dsa_database(name: str, outlet: OutletConfig, config: OutboxConfig, environ: Mapping[str, str]) -> Outlet:
+    from hashmatch.outbox.dsa_database import DsaDatabase
+
+    base = addresses.parsed(f"outbox.outlets.{name}.url", outlet.url)
+    found = secrets.opened(name, OutletKind.DSA_DATABASE, outlet.credentials, environ)
+    return DsaDatabase(name, base, Environment(outlet.environment), found, config)
+
+
 def _webhook(name: str, outlet: OutletConfig, config: OutboxConfig, environ: Mapping[str, str]) -> Outlet:
     from hashmatch.outbox.webhook import WebhookOutlet
 
@@ -85,6 +93,7 @@ _MAKERS: Final[Mapping[OutletKind, Callable[[str, OutletConfig, OutboxConfig, Ma
     types.MappingProxyType(
         {
             OutletKind.CYBERTIPLINE: _cybertipline,
+            OutletKind.DSA_DATABASE: _dsa_database,
             OutletKind.WEBHOOK: _webhook,
             OutletKind.FOLDER: _folder,
         }
