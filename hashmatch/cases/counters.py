@@ -6,7 +6,7 @@ What happens is turned into rows (pure functions), rows are added to the table a
 same rows, and nothing is lost but what a process that is killed had not yet written. Images checked are summed in
 memory first (``service/counting.py``), since no answer waits for a database.
 
-What this module deliberately does not do: it computes no statistics; ``statistics`` says what the rows mean.
+What this module deliberately does not do: it computes no statistics; ``model.figures`` says what the rows mean.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from hashmatch.cases.statistics import Counted, Counter, bucket_of
 from hashmatch.catalog.session import Tables
 from hashmatch.model import HarmDomain, MatchReport, Verdict
 from hashmatch.model.cases import Automation, Case, Source, Visibility
+from hashmatch.model.figures import Counted, Counter, bucket_of
 
 _VERDICTS: Final[Mapping[Verdict, Counter]] = types.MappingProxyType(
     {Verdict.MATCH: Counter.MATCH, Verdict.POSSIBLE_MATCH: Counter.POSSIBLE}

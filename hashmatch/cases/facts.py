@@ -5,27 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from typing import Final
 
 from hashmatch.errors import BadReceipt, BadReport
 from hashmatch.model import HarmDomain, Hit, MatchReport, Verdict
-from hashmatch.model.cases import (
-    Automation,
-    Case,
-    CaseHash,
-    CaseMatch,
-    CaseMedia,
-    Decision,
-    Keep,
-    Locator,
-    Notifier,
-    PriorReport,
-    Problem,
-    ServiceKind,
-    Source,
-    Subject,
-)
+from hashmatch.model.cases import Case, CaseHash, CaseMatch, CaseMedia, Facts, Keep, Problem
 
 CLOCK_SKEW: Final = dt.timedelta(minutes=5)
 """How far ahead of this machine's clock a time may be before it counts as in the future."""
@@ -51,49 +36,6 @@ MIME: Final[Mapping[str, str]] = types.MappingProxyType(
     }
 )
 """Decoded format to media type."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What the caller says. Fields are those of :class:`~hashmatch.model.cases.Case`, which says what they mean.
-
-    ``viewed_by_human`` and ``exif_viewed`` have no default: nobody but the caller knows, and much depends on it.
-    """
-
-    occurred_at: dt.datetime
-    viewed_by_human: bool
-    exif_viewed: bool
-    observed_at: dt.datetime | None = None
-    domain: HarmDomain | None = None
-    """Needed where the matches are of several."""
-    platform: str = ""
-    service: str = ""
-    service_kind: ServiceKind = ServiceKind.HOSTING
-    item_id: str = ""
-    locator: Locator = field(default_factory=Locator)
-    file_name: str = ""
-    uploaded_at: dt.datetime | None = None
-    created_with_ai: bool = False
-    publicly_available: bool | None = None
-    source: Source = Source.VOLUNTARY
-    source_identity: str = ""
-    automated_decision: Automation = Automation.NOT
-    decision: Decision | None = None
-    subject: Subject | None = None
-    keep_subject: Keep = Keep.CALL
-    notifier: Notifier | None = None
-    territorial_scope: tuple[str, ...] = ()
-    member_states: tuple[str, ...] = ()
-    ean13: str = ""
-    language: str = ""
-    urgent: str = ""
-    viral: bool = False
-    potential_meme: bool = False
-    minor_involved: bool = False
-    classification: str = ""
-    prior_reports: tuple[PriorReport, ...] = ()
-    evidence_ref: str = ""
-    note: str = ""
 
 
 def compose(case_id: str, facts: Facts, report: MatchReport, receipt_id: str, now: dt.datetime) -> Case:

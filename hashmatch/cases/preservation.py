@@ -23,9 +23,9 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from hashmatch.cases.store import Hold
 from hashmatch.errors import BadInput
 from hashmatch.model.cases import Case, Document
+from hashmatch.model.deliveries import Hold
 
 FORMAT: Final = "hold"
 VERSION: Final = 1

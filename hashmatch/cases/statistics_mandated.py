@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-Each is a function of :class:`~hashmatch.cases.statistics.Counted` rows and a span of days, and gives the numbers that
+Each is a function of :class:`~hashmatch.model.figures.Counted` rows and a span of days, and gives the numbers that
 hashmatch counts; what it cannot know (legal grounds, transfers, safeguards, names of organisations) is text that the
 provider writes. ``notes`` of a table say what is not in it.
 
@@ -22,9 +22,9 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
-from hashmatch.cases.statistics import Counted, Counter
 from hashmatch.cases.statistics_tables import RATIO_COLUMNS, Cell, Table, ratio, totals
 from hashmatch.model import HarmDomain
+from hashmatch.model.figures import Counted, Counter
 from hashmatch.projections.cybertip_rules import INCIDENTS
 from hashmatch.projections.dsa_terms import DEFAULTS
 

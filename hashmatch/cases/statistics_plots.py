@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-Each plot is a function of :class:`~hashmatch.cases.statistics.Counted` rows and returns the bytes of an SVG, the same
+Each plot is a function of :class:`~hashmatch.model.figures.Counted` rows and returns the bytes of an SVG, the same
 from the same rows: no date is in it, and its ids are made from a constant. matplotlib comes with the extra
 ``hashmatch[bench]`` and is loaded when something is drawn; its global state is left alone.
 
@@ -16,9 +16,9 @@ from collections import Counter as Tally
 from collections.abc import Iterable
 from typing import Any, Final
 
-from hashmatch.cases.statistics import Counted, Counter
 from hashmatch.cases.statistics_tables import totals, yearly
 from hashmatch.errors import BadConfig
+from hashmatch.model.figures import Counted, Counter
 
 _SETTINGS: Final = {"svg.hashsalt": "hashmatch", "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif"}
 

@@ -2,12 +2,12 @@
 
 Theory of operation
 -------------------
-Tables are functions of :class:`~hashmatch.cases.statistics.Counted` rows, in any order and as many per key as there
+Tables are functions of :class:`~hashmatch.model.figures.Counted` rows, in any order and as many per key as there
 are. A :class:`Table` has fixed columns and is written as CSV or JSON, byte for byte the same from the same rows.
 
 The ratio of false positives is that of rejected among the matches that a person looked at, with Wilson's interval of
 95 %: it says how little a ratio out of a few looks means, and stays within 0 and 1. Where nobody looked it is empty and
-not zero. Medians are of histograms; their error is bounded in ``statistics``.
+not zero. Medians are of histograms; their error is bounded in ``model.figures``.
 
 What this module deliberately does not do: it reads no database and no clock, and it rounds nothing before the end.
 
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from hashmatch.cases.statistics import DURATIONS, Counted, Counter, middle_s
+from hashmatch.model.figures import DURATIONS, Counted, Counter, middle_s
 
 Cell: TypeAlias = str | int | float | None
 

@@ -19,41 +19,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from hashmatch.cases.plain import from_plain, to_plain
 from hashmatch.cases.states import CaseEvent, moved
 from hashmatch.catalog.rows import from_us, to_us
 from hashmatch.catalog.session import Session, Tables
 from hashmatch.errors import CaseConflict, CaseNotFound
 from hashmatch.model import HarmDomain
 from hashmatch.model.cases import Case, CaseState, Keep, Subject
+from hashmatch.model.deliveries import Hold, Recorded
+from hashmatch.report.plain import from_plain, to_plain
 
 MAX_PAGE: Final = 1_000
 ERASED_AT_ONCE: Final = 100
 RETENTION: Final = "retention"
 """Who erases, in the events of a case."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """Something that happened to a case or, where ``delivery_id`` is set, to one of its deliveries."""
-
-    at: dt.datetime
-    actor: str
-    what: str
-    reason: str
-    delivery_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """The caller's store keeps what ``handle`` names until ``deadline``; ``released_at`` ends that."""
-
-    hold_id: str
-    case_id: str
-    handle: str
-    deadline: dt.datetime
-    created_at: dt.datetime
-    released_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

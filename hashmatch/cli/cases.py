@@ -14,7 +14,7 @@ from hashmatch.errors import BadInput
 from hashmatch.model.cases import Case
 
 if TYPE_CHECKING:
-    from hashmatch.outbox.store import Delivery
+    from hashmatch.model.deliveries import DeliveryStatus
     from hashmatch.service.casework import Casework
 
 MAX_INPUT_BYTES = 4 << 20
@@ -70,7 +70,7 @@ def print_cases(output: Output, *cases: Case) -> None:
             add_case(results, case)
 
 
-def print_deliveries(output: Output, *deliveries: Delivery) -> None:
+def print_deliveries(output: Output, *deliveries: DeliveryStatus) -> None:
     """Print deliveries, one per line."""
     columns = ("delivery", "outlet", "environment", "format", "state", "tries", "due", "number there", "why")
     with output.results(*columns) as results:
@@ -82,16 +82,16 @@ def print_deliveries(output: Output, *deliveries: Delivery) -> None:
             results.add(delivery_record(item), *head, styled, item.attempt, due, item.external_id, item.reason)
 
 
-def delivery_record(item: Delivery) -> dict[str, object]:
+def delivery_record(item: DeliveryStatus) -> dict[str, object]:
     """Return a delivery as ``--json`` prints it."""
-    from hashmatch.cases.plain import to_plain
+    from hashmatch.report.plain import to_plain
 
     return {name: to_plain(getattr(item, name)) for name in DELIVERY_FIELDS}
 
 
 def add_case(results: Results, case: Case) -> None:
     """Add one case to what is printed."""
-    from hashmatch.cases.plain import to_plain
+    from hashmatch.report.plain import to_plain
 
     where = case.locator.urls[0] if case.locator.urls else case.locator.content_ref
     lists = ", ".join(sorted({match.list_name for match in case.matches}))

@@ -70,9 +70,9 @@ def create(options: GlobalOptions, match_file: Any, facts_file: Any, *, key: str
 
     viewed_by_human and exif_viewed must be said: nobody but you knows.
     """
-    from hashmatch.cases.facts import Facts
-    from hashmatch.cases.plain import from_plain
     from hashmatch.cli.hashset import login_name
+    from hashmatch.model.cases import Facts
+    from hashmatch.report.plain import from_plain
 
     receipt = _receipt_of(json_of(match_file, "match"))
     facts = from_plain(Facts, json_of(facts_file, "facts"), "facts")
@@ -109,7 +109,7 @@ def list_(options: GlobalOptions, *, state: str | None, domain: str | None) -> E
 @pass_options
 def show(options: GlobalOptions, case_id: str) -> ExitCode:
     """Show a case with its deliveries, holds and history."""
-    from hashmatch.cases.plain import to_plain
+    from hashmatch.report.plain import to_plain
 
     output = Output(options)
     with casework(options) as work:
@@ -162,8 +162,8 @@ def render(
     output: Path | None,
 ) -> ExitCode:
     """Write a case in a format to standard output, or with all its parts into a directory. Nothing is sent."""
-    from hashmatch.cases.plain import from_plain
     from hashmatch.model.cases import Subject
+    from hashmatch.report.plain import from_plain
 
     subject = None if subject_file is None else from_plain(Subject, json_of(subject_file, "subject"), "subject")
     with casework(options) as work:

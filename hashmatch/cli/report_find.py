@@ -14,7 +14,7 @@ from hashmatch.cli.output import Output
 from hashmatch.errors import ExitCode
 
 if TYPE_CHECKING:
-    from hashmatch.cases.store import Hold
+    from hashmatch.model.deliveries import Hold
     from hashmatch.service.casework import Casework
 
 HOLD_FIELDS: Mapping[str, str] = MappingProxyType(
@@ -115,7 +115,7 @@ def release(options: GlobalOptions, case_id: str, hold_id: str, *, reason: str, 
 
 
 def _print_hold(options: GlobalOptions, act: Callable[[Casework], Hold]) -> ExitCode:
-    from hashmatch.cases.plain import to_plain
+    from hashmatch.report.plain import to_plain
 
     output = Output(options)
     with casework(options) as work:

@@ -83,7 +83,8 @@ def send(
 @pass_options
 def outbox(options: GlobalOptions, *, states: tuple[str, ...]) -> ExitCode:
     """List deliveries, by default those that are not at their end: the latest 1,000 of each state."""
-    from hashmatch.outbox.states import FINAL, DeliveryState
+    from hashmatch.model.deliveries import DeliveryState
+    from hashmatch.outbox.states import FINAL
 
     wanted = [DeliveryState(state) for state in states] or [state for state in DeliveryState if state not in FINAL]
     with casework(options) as work:
@@ -124,7 +125,7 @@ def deliver(options: GlobalOptions) -> ExitCode:
     Exit codes: 0 nothing is left that is due, 3 something is dead or unsure and waits for a person.
     """
     from hashmatch.cli.hashset import open_catalog
-    from hashmatch.outbox.states import DeliveryState
+    from hashmatch.model.deliveries import DeliveryState
     from hashmatch.service.desk import Desk, receipts_key
 
     config = options.load_config()

@@ -16,9 +16,9 @@ from hashmatch.cli.output import Output
 from hashmatch.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
-    from hashmatch.cases.statistics import Counted
     from hashmatch.cases.statistics_tables import Table
     from hashmatch.config import OutboxConfig
+    from hashmatch.model.figures import Counted
 
 TABLES: Mapping[str, str] = MappingProxyType(
     {

@@ -332,6 +332,49 @@ class Case:
     """Of a product that is offered: its 13 digits."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the caller says. Fields are those of :class:`Case`, which says what they mean.
+
+    ``viewed_by_human`` and ``exif_viewed`` have no default: nobody but the caller knows, and much depends on it.
+    """
+
+    occurred_at: dt.datetime
+    viewed_by_human: bool
+    exif_viewed: bool
+    observed_at: dt.datetime | None = None
+    domain: HarmDomain | None = None
+    """Needed where the matches are of several."""
+    platform: str = ""
+    service: str = ""
+    service_kind: ServiceKind = ServiceKind.HOSTING
+    item_id: str = ""
+    locator: Locator = field(default_factory=Locator)
+    file_name: str = ""
+    uploaded_at: dt.datetime | None = None
+    created_with_ai: bool = False
+    publicly_available: bool | None = None
+    source: Source = Source.VOLUNTARY
+    source_identity: str = ""
+    automated_decision: Automation = Automation.NOT
+    decision: Decision | None = None
+    subject: Subject | None = None
+    keep_subject: Keep = Keep.CALL
+    notifier: Notifier | None = None
+    territorial_scope: tuple[str, ...] = ()
+    member_states: tuple[str, ...] = ()
+    ean13: str = ""
+    language: str = ""
+    urgent: str = ""
+    viral: bool = False
+    potential_meme: bool = False
+    minor_involved: bool = False
+    classification: str = ""
+    prior_reports: tuple[PriorReport, ...] = ()
+    evidence_ref: str = ""
+    note: str = ""
+
+
 class OutletKind(enum.StrEnum):
     """Where a document may go."""
 

@@ -27,19 +27,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hashmatch.errors import CaseConflict
-
-
-class DeliveryState(enum.StrEnum):
-    """Where a delivery stands."""
-
-    HELD = "held"
-    QUEUED = "queued"
-    SENDING = "sending"
-    WAITING = "waiting"
-    DELIVERED = "delivered"
-    DEAD = "dead"
-    UNSURE = "unsure"
-    CANCELLED = "cancelled"
+from hashmatch.model.deliveries import DeliveryState
 
 
 class DeliveryEvent(enum.StrEnum):

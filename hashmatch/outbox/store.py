@@ -27,40 +27,20 @@ from hashmatch.catalog.rows import from_us, to_us
 from hashmatch.catalog.session import Session, Tables
 from hashmatch.errors import CaseConflict, CaseNotFound
 from hashmatch.model.cases import Document, Environment
+from hashmatch.model.deliveries import DeliveryState, DeliveryStatus
 from hashmatch.outbox.parcels import Parcel, Progress
-from hashmatch.outbox.states import DeliveryEvent, DeliveryState, moved
+from hashmatch.outbox.states import DeliveryEvent, moved
 
 MAX_LISTED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One document for one outlet, and where it stands.
+class Delivery(DeliveryStatus):
+    """A delivery as it is kept: with what is sent, and how far that came. ``document`` is None once erased."""
 
-    ``due_at`` is when it is to be taken; while it is being sent, when its lease ends; while it waits for a file, by
-    when that must have come. ``document`` is None once erased; ``sha256`` of it stays.
-    """
-
-    delivery_id: str
-    case_id: str
-    outlet: str
-    environment: Environment
-    format: str
-    state: DeliveryState
-    due_at: dt.datetime
     key: str
     document: Document | None
-    sha256: bytes
-    requested_by: str
-    created_at: dt.datetime
-    changed_at: dt.datetime
-    attempt: int = 0
-    recipient: str = ""
-    with_file: bool = False
     progress: Progress
-    external_id: str = ""
-    reason: str = ""
-    released_by: str = ""
     taken_by: str = ""
 
     @property

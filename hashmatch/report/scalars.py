@@ -75,3 +75,11 @@ def moment(message: Any, field: str) -> dt.datetime | None:
     except (ValueError, OverflowError) as error:
         raise BadInput(f"{field}: no time of the years 1 to 9999", field=field) from error
     return time
+
+
+def required_moment(message: Any, field: str) -> dt.datetime:
+    """Return the time in a field of a message, in UTC; raises BadInput where it is absent, or as :func:`moment`."""
+    time = moment(message, field)
+    if time is None:
+        raise BadInput(f"{field}: a time is missing", field=field)
+    return time

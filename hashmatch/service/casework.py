@@ -27,22 +27,23 @@ from typing import Final
 
 from hashmatch.cases import counters, preservation
 from hashmatch.cases.counters import CounterStore
-from hashmatch.cases.facts import Facts, compose
-from hashmatch.cases.plain import to_plain
+from hashmatch.cases.facts import compose
 from hashmatch.cases.receipt import opened, receipt_id
 from hashmatch.cases.states import CaseEvent
-from hashmatch.cases.statistics import Counted
-from hashmatch.cases.store import RETENTION, CaseStore, Hold, NewCase, Recorded
+from hashmatch.cases.store import RETENTION, CaseStore, NewCase
 from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.config import Config, OutletConfig
 from hashmatch.errors import BadConfig, BadInput, BadReceipt, CaseConflict, EntryNotFound, SetNotFound
 from hashmatch.exchange.signing import SigningKey
 from hashmatch.model import HarmDomain, Opinion, Rejected, Stance
-from hashmatch.model.cases import Case, CaseMatch, CaseState, Document, Environment, OutletKind, Subject
-from hashmatch.outbox.states import DeliveryEvent, DeliveryState
+from hashmatch.model.cases import Case, CaseMatch, CaseState, Document, Environment, Facts, OutletKind, Subject
+from hashmatch.model.deliveries import CaseFile, DeliveryState, Finding, Hold
+from hashmatch.model.figures import Counted
+from hashmatch.outbox.states import DeliveryEvent
 from hashmatch.outbox.store import Delivery, DeliveryStore, Order
 from hashmatch.projections import cybertip_schema, formats
 from hashmatch.projections.basis import Context
+from hashmatch.report.plain import to_plain
 
 MAX_KEY_LENGTH: Final = 200
 MAX_ACTOR_LENGTH: Final = 200
@@ -50,16 +51,6 @@ MAX_HOLD_DAYS: Final = 36_500
 LANGUAGES: Final = ("en", "nl", "fr", "de")
 
 _PENDING: Final = frozenset({DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.WAITING})
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A case with everything that belongs to it."""
-
-    case: Case
-    deliveries: tuple[Delivery, ...]
-    events: tuple[Recorded, ...]
-    holds: tuple[Hold, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +64,6 @@ class Sending:
     recipient: str = ""
     with_file: bool = False
     idempotency_key: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a person's finding did: the case, and which entries could not be given an opinion, and why."""
-
-    case: Case
-    voted: int
-    skipped: tuple[Rejected, ...]
 
 
 def _now() -> dt.datetime:
@@ -149,10 +131,10 @@ class Casework:
             self._counters.add(counters.of_case(case))
         return kept
 
-    def get(self, case_id: str) -> File:
+    def get(self, case_id: str) -> CaseFile:
         """Return a case with everything that belongs to it; raises CaseNotFound, CaseConflict."""
         case = self._cases.get(case_id)
-        return File(case, self.outbox.of_case(case_id), self._cases.events(case_id), self._cases.holds(case_id))
+        return CaseFile(case, self.outbox.of_case(case_id), self._cases.events(case_id), self._cases.holds(case_id))
 
     def page(
         self, *, after: str = "", state: CaseState | None = None, domain: HarmDomain | None = None, most: int = 100

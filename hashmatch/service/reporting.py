@@ -12,19 +12,28 @@ from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from hashmatch.cases import plain
-from hashmatch.cases.facts import Facts
 from hashmatch.cases.states import CaseEvent
-from hashmatch.cases.store import Hold
 from hashmatch.errors import BadInput
 from hashmatch.model import HarmDomain
-from hashmatch.model.cases import Case, CaseState, Document, Environment, Subject
+from hashmatch.model.cases import CaseState, Environment
+from hashmatch.model.deliveries import RelayedFile
 from hashmatch.outbox.parcels import Again, Refused, Relayed
 from hashmatch.outbox.states import DeliveryEvent
 from hashmatch.outbox.store import Delivery
-from hashmatch.report.scalars import from_number, timestamp, to_number
-from hashmatch.service.casework import Casework, Finding, Sending
-from hashmatch.service.plain_wire import fill, to_plain
+from hashmatch.report.casework import (
+    case_to_proto,
+    counted_to_proto,
+    delivery_to_proto,
+    document_to_proto,
+    facts_from_proto,
+    file_to_proto,
+    finding_to_proto,
+    hold_to_proto,
+    relayed_to_proto,
+    subject_from_proto,
+)
+from hashmatch.report.scalars import from_number
+from hashmatch.service.casework import Casework, Sending
 from hashmatch.v1 import report_pb2, report_pb2_grpc, types_pb2
 
 MD5_BYTES: Final = 16
@@ -65,7 +74,7 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> report_pb2.Case:
         """Open a case."""
-        facts = plain.from_plain(Facts, to_plain(request.facts), "facts")
+        facts = facts_from_proto(request.facts)
         case = await asyncio.to_thread(
             self._casework.open,
             request.receipt,
@@ -82,21 +91,7 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
     ) -> report_pb2.GetReportResponse:
         """Return one case with everything that belongs to it."""
         file = await asyncio.to_thread(self._casework.get, request.case_id)
-        return report_pb2.GetReportResponse(
-            case=case_to_proto(file.case),
-            deliveries=[delivery_to_proto(item) for item in file.deliveries],
-            events=[
-                report_pb2.CaseEvent(
-                    at=timestamp(item.at),
-                    actor=item.actor,
-                    what=item.what,
-                    reason=item.reason,
-                    delivery_id=item.delivery_id,
-                )
-                for item in file.events
-            ],
-            holds=[_hold_to_proto(item) for item in file.holds],
-        )
+        return file_to_proto(file)
 
     async def ListReports(  # noqa: N802  gRPC's name
         self,
@@ -121,7 +116,7 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         """Return a case in a format."""
         subject = None
         if request.HasField("subject"):
-            subject = plain.from_plain(Subject, to_plain(request.subject), "subject")
+            subject = subject_from_proto(request.subject)
         document = await asyncio.to_thread(
             self._casework.render,
             request.case_id,
@@ -130,7 +125,7 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
             recipient=request.recipient,
             subject=subject,
         )
-        return _document_to_proto(document)
+        return document_to_proto(document)
 
     async def SendReport(  # noqa: N802  gRPC's name
         self,
@@ -185,9 +180,7 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
             raise BadInput(f"md5: expected {MD5_BYTES} bytes on the first message, got {len(first.md5)}", field="md5")
         delivery, result = await self._relays.relay(first.delivery_id, _chunks(first, requests), first.md5)
         file_id, size_bytes = (result.file_id, result.size_bytes) if isinstance(result, Relayed) else ("", 0)
-        return report_pb2.RelayFileResponse(
-            delivery=delivery_to_proto(delivery), file_id=file_id, size_bytes=size_bytes
-        )
+        return relayed_to_proto(RelayedFile(delivery, file_id, size_bytes))
 
     async def ConfirmMatch(  # noqa: N802  gRPC's name
         self,
@@ -231,7 +224,7 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
             self._casework.hold, request.case_id, request.handle, actor=request.actor, days=request.days or None
         )
         self._relays.wake()
-        return _hold_to_proto(held)
+        return hold_to_proto(held)
 
     async def ReleaseMaterial(  # noqa: N802  gRPC's name
         self,
@@ -243,7 +236,7 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
             self._casework.release, request.case_id, request.hold_id, actor=request.actor, reason=request.reason
         )
         self._relays.wake()
-        return _hold_to_proto(released)
+        return hold_to_proto(released)
 
     async def GetStatistics(  # noqa: N802  gRPC's name
         self,
@@ -253,86 +246,19 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         """Return the counters of some days."""
         days = (_day(request.first_day, "first_day"), _day(request.last_day, "last_day"))
         rows = await asyncio.to_thread(self._casework.counted, *days)
-        return report_pb2.GetStatisticsResponse(
-            rows=[
-                report_pb2.CountedRow(
-                    day=row.day.isoformat(),
-                    counter=row.counter.value,
-                    set_name=row.set_name,
-                    algorithm=row.algorithm,
-                    domain="" if row.domain is None else row.domain.value,
-                    outlet=row.outlet,
-                    bucket=row.bucket,
-                    count=row.count,
-                )
-                for row in rows
-            ]
-        )
+        return report_pb2.GetStatisticsResponse(rows=map(counted_to_proto, rows))
 
     async def _find(self, request: report_pb2.FindingRequest, *, confirmed: bool) -> report_pb2.FindingResponse:
-        finding: Finding = await asyncio.to_thread(
+        finding = await asyncio.to_thread(
             self._casework.find, request.case_id, confirmed=confirmed, actor=request.actor, reason=request.reason
         )
-        return report_pb2.FindingResponse(
-            case=case_to_proto(finding.case),
-            voted=finding.voted,
-            skipped=[report_pb2.SkippedMatch(position=one.position, reason=one.reason) for one in finding.skipped],
-        )
+        return finding_to_proto(finding)
 
     async def _change(self, request: report_pb2.ChangeReportRequest, event: CaseEvent) -> report_pb2.Case:
         case = await asyncio.to_thread(
             self._casework.change, request.case_id, event, actor=request.actor, reason=request.reason
         )
         return case_to_proto(case)
-
-
-def case_to_proto(case: Case) -> report_pb2.Case:
-    """Return a case as it goes over the wire."""
-    return fill(report_pb2.Case(), plain.to_plain(case, defaults=True))
-
-
-def delivery_to_proto(item: Delivery) -> report_pb2.Delivery:
-    """Return a delivery without its document."""
-    return report_pb2.Delivery(
-        delivery_id=item.delivery_id,
-        case_id=item.case_id,
-        outlet=item.outlet,
-        environment=to_number(report_pb2.Environment, "ENVIRONMENT_", item.environment),
-        format=item.format,
-        state=to_number(report_pb2.DeliveryState, "DELIVERY_STATE_", item.state),
-        due_at=timestamp(item.due_at),
-        attempt=item.attempt,
-        recipient=item.recipient,
-        with_file=item.with_file,
-        external_id=item.external_id,
-        reason=item.reason,
-        requested_by=item.requested_by,
-        released_by=item.released_by,
-        created_at=timestamp(item.created_at),
-        changed_at=timestamp(item.changed_at),
-        sha256=item.sha256,
-    )
-
-
-def _document_to_proto(document: Document) -> report_pb2.Document:
-    return report_pb2.Document(
-        format=document.format,
-        media_type=document.media_type,
-        file_name=document.file_name,
-        body=document.body,
-        parts=[report_pb2.DocumentPart(name=name, body=body) for name, body in document.parts],
-    )
-
-
-def _hold_to_proto(item: Hold) -> report_pb2.Hold:
-    return report_pb2.Hold(
-        hold_id=item.hold_id,
-        case_id=item.case_id,
-        handle=item.handle,
-        deadline=timestamp(item.deadline),
-        created_at=timestamp(item.created_at),
-        released_at=timestamp(item.released_at),
-    )
 
 
 async def _chunks(first: report_pb2.RelayFileRequest, requests: AsyncIterator[Any]) -> AsyncIterator[bytes]:

@@ -20,13 +20,13 @@ from typing import Protocol
 
 from hashmatch.cases.counters import of_report
 from hashmatch.cases.receipt import receipted
-from hashmatch.cases.statistics import Counted
 from hashmatch.errors import HashmatchError
 from hashmatch.exchange.signing import SigningKey
 from hashmatch.matching.engine import Submission
 from hashmatch.matching.given import HashedItem
 from hashmatch.matching.rescan import Rescan
 from hashmatch.model import MatchReport
+from hashmatch.model.figures import Counted
 
 _log = logging.getLogger("hashmatch.service")
 

@@ -9,12 +9,13 @@ import pytest
 
 from hashmatch.cases.counters import CounterStore
 from hashmatch.cases.states import CaseEvent
-from hashmatch.cases.statistics import Counted, Counter
-from hashmatch.cases.store import CaseStore, Hold, NewCase
+from hashmatch.cases.store import CaseStore, NewCase
 from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.errors import CaseConflict, CaseNotFound
 from hashmatch.model import HarmDomain
 from hashmatch.model.cases import Case, CaseState, Environment, Keep, Subject
+from hashmatch.model.deliveries import Hold
+from hashmatch.model.figures import Counted, Counter
 from hashmatch.outbox.states import DeliveryEvent
 from hashmatch.outbox.store import DeliveryStore, Order
 from tests.support import cases

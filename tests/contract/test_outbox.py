@@ -12,7 +12,8 @@ from hashmatch.cases.store import CaseStore, NewCase
 from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.errors import CaseConflict, CaseNotFound
 from hashmatch.model.cases import Environment
-from hashmatch.outbox.states import TABLE, DeliveryEvent, DeliveryState, moved
+from hashmatch.model.deliveries import DeliveryState
+from hashmatch.outbox.states import TABLE, DeliveryEvent, moved
 from hashmatch.outbox.store import DeliveryStore, Order, Settled
 from tests.support import cases
 from tests.support.cases import NOW

@@ -12,9 +12,10 @@ import pytest
 from hashmatch.cases.store import CaseStore, NewCase
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.model.cases import Environment
+from hashmatch.model.deliveries import DeliveryState
 from hashmatch.outbox.cybertipline import CyberTipline
 from hashmatch.outbox.parcels import FileOutlet, Relayed
-from hashmatch.outbox.states import DeliveryEvent, DeliveryState
+from hashmatch.outbox.states import DeliveryEvent
 from hashmatch.outbox.store import DeliveryStore, Order
 from hashmatch.outbox.worker import Line, Worker
 from hashmatch.projections import cybertip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from hashmatch.cases.facts import Facts, compose
+from hashmatch.cases.facts import compose
 from hashmatch.model import (
     Digests,
     EntryHash,
@@ -19,7 +19,7 @@ from hashmatch.model import (
     SetMode,
     Verdict,
 )
-from hashmatch.model.cases import Case, Document, Locator
+from hashmatch.model.cases import Case, Document, Facts, Locator
 
 NOW = dt.datetime(2026, 11, 28, 9, 30, tzinfo=dt.UTC)
 CASE_ID = "0f4c1c1e-3a7e-4bb4-8f5e-6f0a3b1d2c3e"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from hashmatch.cases import statistics_mandated as mandated
 from hashmatch.cases import statistics_tables as tables
-from hashmatch.cases.statistics import DISTANCES, DURATIONS, Counted, Counter
 from hashmatch.model import HarmDomain
+from hashmatch.model.figures import DISTANCES, DURATIONS, Counted, Counter
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "statistics"
 FIRST, LAST = dt.date(2025, 11, 3), dt.date(2026, 12, 30)

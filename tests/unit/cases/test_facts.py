@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from hashmatch.cases.facts import Facts, compose
-from hashmatch.cases.plain import from_plain, to_plain
+from hashmatch.cases.facts import compose
 from hashmatch.errors import BadInput, BadReceipt, BadReport
 from hashmatch.model import EntryStatus, HarmDomain, Verdict
-from hashmatch.model.cases import Case, Decision, Keep, Locator, NetworkEvent, Subject, Visibility
+from hashmatch.model.cases import Case, Decision, Facts, Keep, Locator, NetworkEvent, Subject, Visibility
+from hashmatch.report.plain import from_plain, to_plain
 from tests.support import cases
 from tests.support.cases import NOW
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashmatch.cases.preservation import HoldAction, due, hold_document, new_hold
-from hashmatch.cases.store import Hold
 from hashmatch.errors import BadInput
 from hashmatch.model.cases import Document, Locator
+from hashmatch.model.deliveries import Hold
 from hashmatch.sections import CasesConfig
 from tests.support.sharing_cases import CASE, NOW, SECRETS, VECTORS
 

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from hashmatch.cases import statistics_mandated as mandated
 from hashmatch.cases import statistics_plots as plots
 from hashmatch.cases import statistics_tables as tables
-from hashmatch.cases.statistics import (
+from hashmatch.errors import BadConfig, BadInput
+from hashmatch.model import HarmDomain
+from hashmatch.model.figures import (
     BUCKETS_PER_DOUBLING,
     DISTANCES,
     DURATIONS,
@@ -29,8 +31,6 @@ from hashmatch.cases.statistics import (
     bucket_of,
     middle_s,
 )
-from hashmatch.errors import BadConfig, BadInput
-from hashmatch.model import HarmDomain
 from tests.support.counted import VECTORS, YEAR, golden, made_up
 
 DAY = dt.date(2026, 3, 31)

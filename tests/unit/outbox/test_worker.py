@@ -14,6 +14,7 @@ from hashmatch.cases.store import CaseStore, NewCase
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.errors import CaseConflict
 from hashmatch.model.cases import Environment
+from hashmatch.model.deliveries import DeliveryState
 from hashmatch.outbox.parcels import (
     Again,
     AwaitingFile,
@@ -25,7 +26,7 @@ from hashmatch.outbox.parcels import (
     Save,
     Unsure,
 )
-from hashmatch.outbox.states import DeliveryEvent, DeliveryState
+from hashmatch.outbox.states import DeliveryEvent
 from hashmatch.outbox.store import DeliveryStore, Order
 from hashmatch.outbox.worker import Line, Pace, Tried, Worker
 from hashmatch.sections import OutboxConfig, OutletConfig

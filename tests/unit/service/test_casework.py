@@ -12,14 +12,15 @@ import pytest
 
 from hashmatch.cases.receipt import issued
 from hashmatch.cases.states import CaseEvent
-from hashmatch.cases.statistics import Counter
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig, SourceConfig, SyncConfig
 from hashmatch.errors import BadInput, BadReceipt, BadReport, CaseConflict, OutletForbidden
 from hashmatch.exchange.signing import SigningKey
 from hashmatch.model import Entry, HarmDomain, Hit
 from hashmatch.model.cases import Case, CaseState, Environment, Keep, Subject
-from hashmatch.outbox.states import DeliveryEvent, DeliveryState
+from hashmatch.model.deliveries import DeliveryState
+from hashmatch.model.figures import Counter
+from hashmatch.outbox.states import DeliveryEvent
 from hashmatch.projections import formats
 from hashmatch.service.casework import Casework, Sending
 from tests.support import cases

@@ -3,11 +3,11 @@
 Theory of operation
 -------------------
 A case has some hundred fields in a score of classes, and its messages have the same names. So nothing is written twice:
-:func:`to_plain` turns a message into what ``cases.plain`` reads, :func:`fill` does the opposite, and a test holds
+:func:`to_plain` turns a message into what ``report.plain`` reads, :func:`fill` does the opposite, and a test holds
 messages and classes against each other, field by field and word by word. Enumerations are their words in lower case,
 without the prefix that protocol buffers want; what is not set is left out; bytes are lower-case hex.
 
-What this module deliberately does not do: it checks no value. ``cases.plain`` does, and names what is wrong.
+What this module deliberately does not do: it checks no value. ``report.plain`` does, and names what is wrong.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hashmatch.errors import BadInput
-from hashmatch.model import HarmDomain
+from hashmatch.model.entries import HarmDomain
 
 BUCKETS_PER_DOUBLING: Final = 8
 """Of durations; eight bound the error of a median by 4.4 %, and a decade fits into 227 buckets."""

@@ -47,8 +47,20 @@ def to_plain(value: Any, *, defaults: bool = False) -> Any:
             return value
 
 
-def from_plain(cls: type[T], raw: object, where: str = "") -> T:
+def from_plain(cls: type[T], raw: object, where: str = "", *, zeros: bool = False) -> T:
     """Build a dataclass from plain values.
+
+    Parameters
+    ----------
+    cls : type
+        The dataclass.
+    raw : object
+        What was read.
+    where : str
+        Its name in messages.
+    zeros : bool
+        Texts, numbers and bytes that are missing and have no default are empty or 0, as protocol buffers have it.
+        What has two values, and no third that says "unknown", is required all the same.
 
     Raises
     ------
@@ -70,9 +82,12 @@ def from_plain(cls: type[T], raw: object, where: str = "") -> T:
         for name, item in known.items()
         if name not in raw and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
     ]
-    if missing:
-        raise _wrong(_dotted(where, missing[0]), "is required, and has no default")
-    return cls(**{name: _value(hints[name], raw[name], _dotted(where, name)) for name in known if name in raw})
+    empty = {name: hints[name]() for name in missing if zeros and hints[name] in _ZEROS}
+    for name in missing:
+        if name not in empty:
+            raise _wrong(_dotted(where, name), "is required, and has no default")
+    given = {name: _value(hints[name], raw[name], _dotted(where, name), zeros) for name in known if name in raw}
+    return cls(**empty, **given)
 
 
 def _is_default(item: dataclasses.Field[Any], value: object) -> bool:
@@ -81,17 +96,17 @@ def _is_default(item: dataclasses.Field[Any], value: object) -> bool:
     return item.default_factory is not dataclasses.MISSING and bool(value == item.default_factory())
 
 
-def _value(hint: Any, raw: object, where: str) -> object:
+def _value(hint: Any, raw: object, where: str, zeros: bool) -> object:  # noqa: FBT001  handed down
     origin = typing.get_origin(hint)
     if origin is types.UnionType or origin is typing.Union:
         (inner,) = (part for part in typing.get_args(hint) if part is not type(None))
-        return None if raw is None else _value(inner, raw, where)
+        return None if raw is None else _value(inner, raw, where, zeros)
     if origin is tuple:
         if not isinstance(raw, list | tuple):
             raise _wrong(where, "expected a list")
-        return tuple(_value(typing.get_args(hint)[0], item, f"{where}[{n}]") for n, item in enumerate(raw))
+        return tuple(_value(typing.get_args(hint)[0], item, f"{where}[{n}]", zeros) for n, item in enumerate(raw))
     if dataclasses.is_dataclass(hint):
-        return from_plain(hint, raw, where)  # type: ignore[arg-type]  # a class, not an instance
+        return from_plain(hint, raw, where, zeros=zeros)  # type: ignore[arg-type]  # a class, not an instance
     if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
         return _word(hint, raw, where)
     return _scalar(hint, raw, where)
@@ -140,6 +155,7 @@ def _bytes(raw: str, where: str) -> bytes:
         raise _wrong(where, "expected bytes in hex") from None
 
 
+_ZEROS = frozenset({str, int, bytes})
 _READERS: Mapping[Any, Any] = types.MappingProxyType({dt.datetime: _moment, dt.date: _day, bytes: _bytes})
 _KINDS: Mapping[Any, str] = types.MappingProxyType(
     {

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import Descriptor
 
-from hashmatch.cases.facts import Facts
-from hashmatch.cases.plain import from_plain
-from hashmatch.cases.plain import to_plain as plain_of
-from hashmatch.model.cases import Case, Decision, Keep, NetworkEvent, Subject, Visibility
-from hashmatch.service.plain_wire import fill, prefix_of, to_plain
+from hashmatch.model.cases import Case, Decision, Facts, Keep, NetworkEvent, Subject, Visibility
+from hashmatch.report.plain import from_plain
+from hashmatch.report.plain import to_plain as plain_of
+from hashmatch.report.plain_wire import fill, prefix_of, to_plain
 from hashmatch.v1 import report_pb2
 from tests.support import cases
 
