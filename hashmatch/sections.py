@@ -408,10 +408,6 @@ class OutboxConfig:
         300, "a delivery that a process took and said nothing of for so long is taken by another; longer than any "
         "request", unit="s", at_least=5, at_most=86_400,
     )  # fmt: skip
-    relay_s: int = setting(
-        3_600, "a file that is relayed, from its first byte to the answer; NCMEC's own clock runs for an hour",
-        unit="s", at_least=60, at_most=86_400,
-    )  # fmt: skip
     poll_ms: int = setting(1_000, "how often the outbox is looked at", unit="ms", at_least=10, at_most=600_000)
     max_answer_bytes: int = setting(
         1 << 20, "of any receiver; reports are answered in a kilobyte", unit="bytes", at_least=1 << 10,

@@ -136,22 +136,30 @@ class Worker:
         CaseNotFound, CaseConflict
             There is no such delivery, it waits for no file, or this process does not know its outlet.
 
-        A call that ends in between leaves the delivery to its lease; after that it waits for its file again.
+        Where the call ends in between, the delivery waits for its file as before; where the process does, once its
+        lease has ended. The outlet renews that by saving while the file flows.
 
         """
         waiting = await asyncio.to_thread(self._store.get, delivery_id)
         outlet = self._relaying(waiting)
-        lease = dt.timedelta(seconds=self._config.relay_s)
-        taken = await asyncio.to_thread(self._store.take_for_file, delivery_id, self._now(), lease)
-        result = await outlet.relay(taken.parcel, chunks, md5, self._saver(taken, lease))
+        taken = await asyncio.to_thread(self._store.take_for_file, delivery_id, self._now(), self._lease)
+        result: Relayed | Again | Refused = Again("the call ended before the file did; relay it again")
+        try:
+            result = await outlet.relay(taken.parcel, chunks, md5, self._saver(taken))
+        finally:
+            after = await asyncio.shield(self._relayed(taken, result, waiting.due_at))
+        return after, result
+
+    async def _relayed(self, taken: Delivery, result: Relayed | Again | Refused, until: dt.datetime) -> Delivery:
+        """Write down what came of a file, also where its call was cancelled: the caller may try again at once."""
         match result:
             case Relayed():
                 settled = Settled(DeliveryEvent.POSTPONE, self._now(), "the file was relayed")
             case Again(reason=reason) | Refused(reason=reason):
-                settled = Settled(DeliveryEvent.AWAIT_FILE, waiting.due_at, reason)
+                settled = Settled(DeliveryEvent.AWAIT_FILE, until, reason)
         after = await asyncio.to_thread(self._store.settle, taken, settled, ACTOR, self._now())
         self.wake()
-        return after, result
+        return after
 
     def _relaying(self, waiting: Delivery) -> FileOutlet:
         line = self._lines.get(waiting.outlet)
@@ -207,11 +215,11 @@ class Worker:
             return Refused(
                 f"made for {taken.environment.value}, and the outlet {line.name} is {line.config.environment} now"
             )
-        return await line.outlet.deliver(taken.parcel, self._saver(taken, self._lease))
+        return await line.outlet.deliver(taken.parcel, self._saver(taken))
 
-    def _saver(self, taken: Delivery, lease: dt.timedelta) -> Callable[[Progress], asyncio.Future[None]]:
+    def _saver(self, taken: Delivery) -> Callable[[Progress], asyncio.Future[None]]:
         def save(progress: Progress) -> asyncio.Future[None]:
-            work = asyncio.to_thread(self._store.save, taken, progress, self._now(), lease)
+            work = asyncio.to_thread(self._store.save, taken, progress, self._now(), self._lease)
             return asyncio.ensure_future(work)
 
         return save

@@ -12,7 +12,7 @@ import pytest
 
 from hashmatch.cases.store import CaseStore, NewCase
 from hashmatch.catalog.sqlite import SqliteCatalog
-from hashmatch.errors import CaseConflict
+from hashmatch.errors import BadInput, CaseConflict
 from hashmatch.model.cases import Environment
 from hashmatch.model.deliveries import DeliveryState
 from hashmatch.outbox.parcels import (
@@ -264,3 +264,49 @@ def test_a_pace_is_held_over_any_minute() -> None:
 async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
     for part in parts:
         yield part
+
+
+class Interrupted(Relaying):
+    """One whose file never ends."""
+
+    async def relay(
+        self, parcel: Parcel, chunks: AsyncIterator[bytes], md5: bytes, save: Save
+    ) -> Relayed | Again | Refused:
+        """Wait for ever, or fail as the caller's stream does."""
+        del parcel, md5, save
+        async for _ in chunks:
+            pass
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_caller_that_goes_away_may_come_again_at_once(bench: Bench) -> None:
+    delivery_id = bench.queue(with_file=True)
+    worker = bench.worker(Interrupted(AwaitingFile(3_600)))
+    await worker.drain()
+    relaying = asyncio.create_task(worker.relay(delivery_id, _chunks(b"a"), b"m" * 16))
+    async with asyncio.timeout(5):
+        while bench.store.get(delivery_id).state is not DeliveryState.SENDING:  # noqa: ASYNC110  as others see it
+            await asyncio.sleep(0.01)
+    relaying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await relaying
+    found = bench.store.get(delivery_id)
+    assert (found.state, found.reason) == (
+        *(DeliveryState.WAITING, "the call ended before the file did; relay it again"),
+    )
+    assert found.due_at == NOW + dt.timedelta(hours=1)
+
+
+async def test_a_stream_that_breaks_leaves_the_delivery_waiting(bench: Bench) -> None:
+    delivery_id = bench.queue(with_file=True)
+    worker = bench.worker(Interrupted(AwaitingFile(3_600)))
+    await worker.drain()
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"a"
+        raise BadInput("delivery_id: only the first message names a delivery", field="delivery_id")
+
+    with pytest.raises(BadInput):
+        await worker.relay(delivery_id, broken(), b"m" * 16)
+    assert bench.store.get(delivery_id).state is DeliveryState.WAITING
