@@ -50,7 +50,7 @@ def _made(name: str, outlet: OutletConfig, config: OutboxConfig, environ: Mappin
             f"{where}.environment: expected {' or '.join(environments)}, got {outlet.environment!r}",
             field=f"{where}.environment",
         )
-    return _MAKERS[OutletKind(outlet.kind)](name, outlet, config, environ)
+    return MAKERS[OutletKind(outlet.kind)](name, outlet, config, environ)
 
 
 def _cybertipline(name: str, outlet: OutletConfig, config: OutboxConfig, environ: Mapping[str, str]) -> Outlet:
@@ -67,6 +67,12 @@ def _dsa_database(name: str, outlet: OutletConfig, config: OutboxConfig, environ
     base = addresses.parsed(f"outbox.outlets.{name}.url", outlet.url)
     found = secrets.opened(name, OutletKind.DSA_DATABASE, outlet.credentials, environ)
     return DsaDatabase(name, base, Environment(outlet.environment), found, config)
+
+
+def _mail(name: str, outlet: OutletConfig, config: OutboxConfig, environ: Mapping[str, str]) -> Outlet:
+    from hashmatch.outbox.mail import MailOutlet
+
+    return MailOutlet(name, outlet, config, secrets.opened(name, OutletKind.MAIL, outlet.credentials, environ))
 
 
 def _webhook(name: str, outlet: OutletConfig, config: OutboxConfig, environ: Mapping[str, str]) -> Outlet:
@@ -89,11 +95,12 @@ def _folder(name: str, outlet: OutletConfig, config: OutboxConfig, environ: Mapp
     return FolderOutlet(Path(unquote(parts.path)))
 
 
-_MAKERS: Final[Mapping[OutletKind, Callable[[str, OutletConfig, OutboxConfig, Mapping[str, str]], Outlet]]] = (
+MAKERS: Final[Mapping[OutletKind, Callable[[str, OutletConfig, OutboxConfig, Mapping[str, str]], Outlet]]] = (
     types.MappingProxyType(
         {
             OutletKind.CYBERTIPLINE: _cybertipline,
             OutletKind.DSA_DATABASE: _dsa_database,
+            OutletKind.MAIL: _mail,
             OutletKind.WEBHOOK: _webhook,
             OutletKind.FOLDER: _folder,
         }
