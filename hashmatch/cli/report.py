@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from hashmatch.cli import report_find, report_send, report_stats
+from hashmatch.cli import report_find, report_relay, report_send, report_stats
 from hashmatch.cli.cases import (
     CASE_COLUMNS,
     CASE_FIELDS,
@@ -142,9 +142,10 @@ def show(options: GlobalOptions, case_id: str) -> ExitCode:
     epilog=example(
         "hashmatch report render 0f4c1c1e --format cybertip",
         "hashmatch report render 0f4c1c1e --format letter --language nl --output letter/",
+        "hashmatch report render 0f4c1c1e 5b0c2d7e --format iccam --output monday/",
     ),
 )
-@click.argument("case_id")
+@click.argument("case_ids", nargs=-1, required=True, metavar="CASE_ID...")
 @click.option("--format", "name", required=True, metavar="FORMAT", help="As `report formats` lists them.")
 @click.option("--language", default="en", help="Of letters: en, nl, fr or de.")
 @click.option("--recipient", default="", metavar="TEXT", help="Whom a letter is for.")
@@ -153,7 +154,7 @@ def show(options: GlobalOptions, case_id: str) -> ExitCode:
 @pass_options
 def render(
     options: GlobalOptions,
-    case_id: str,
+    case_ids: tuple[str, ...],
     *,
     name: str,
     language: str,
@@ -161,13 +162,21 @@ def render(
     subject_file: Any,
     output: Path | None,
 ) -> ExitCode:
-    """Write a case in a format to standard output, or with all its parts into a directory. Nothing is sent."""
+    """Write a case in a format to standard output, or with all its parts into a directory. Nothing is sent.
+
+    Several cases make one document in cybertip (of one viral file), dsa-sor and iccam.
+    """
     from hashmatch.model.cases import Subject
     from hashmatch.report.plain import from_plain
 
     subject = None if subject_file is None else from_plain(Subject, json_of(subject_file, "subject"), "subject")
     with casework(options) as work:
-        document = work.render(case_id, name, language=language, recipient=recipient, subject=subject)
+        if len(case_ids) == 1:
+            document = work.render(case_ids[0], name, language=language, recipient=recipient, subject=subject)
+        elif subject is None:
+            document = work.render_several(case_ids, name, language=language, recipient=recipient)
+        else:
+            raise BadInput("subject: is of one case; render that one alone", field="subject")
     if output is None:
         sys.stdout.buffer.write(document.body)
         return ExitCode.CLEAN
@@ -219,6 +228,7 @@ for _command in (
     report_send.outbox,
     report_send.decide,
     report_send.deliver,
+    report_relay.relay,
     report_find.confirm,
     report_find.reject,
     report_find.close,

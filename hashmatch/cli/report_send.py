@@ -37,7 +37,7 @@ STATES = ("held", "queued", "sending", "waiting", "dead", "unsure", "delivered",
 @click.option("--format", "name", default="", metavar="FORMAT", help="Where the outlet has none of its own.")
 @click.option("--language", default="en", help="Of letters: en, nl, fr or de.")
 @click.option("--recipient", default="", metavar="ADDRESS", help="Of mail: where it goes.")
-@click.option("--with-file", is_flag=True, help="The file will be relayed through ReportService.RelayFile.")
+@click.option("--with-file", is_flag=True, help="The file will be relayed, by `report relay` or RelayFile.")
 @click.option("--key", default="", metavar="TEXT", help="Idempotency key: another one sends the same once more.")
 @click.option("--by", "actor", metavar="WHO", help="Who sends it; default: the user's login name.")
 @pass_options

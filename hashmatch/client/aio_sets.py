@@ -10,11 +10,11 @@ What this module deliberately does not do: it opens no channel.
 
 from __future__ import annotations
 
-import abc
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Final
 
-from hashmatch.client.transport import AsyncItems, AsyncServices, async_each
+from hashmatch.client.aio_calls import AsyncCalls
+from hashmatch.client.transport import AsyncItems, async_each
 from hashmatch.client.wire import Outgoing, wall
 from hashmatch.model import Entry, Event, HarmDomain, HashSet, ImportResult, Opinion, SetChanges, SetMode
 from hashmatch.report.changes import set_changes_from_proto
@@ -32,31 +32,9 @@ IMPORT_MESSAGE_ENTRIES: Final = 1_000
 IMPORT_MESSAGE_BYTES: Final = 1 << 20
 """An import's messages are closed at either: large enough to be cheap, small enough to overlap with storing."""
 
-_Response = TypeVar("_Response")
 
-
-class AsyncHashSets(abc.ABC):
+class AsyncHashSets(AsyncCalls):
     """The calls of HashSetService."""
-
-    _target: str
-    _calls: int
-
-    @property
-    @abc.abstractmethod
-    def _services(self) -> AsyncServices:
-        """What can be called."""
-
-    @abc.abstractmethod
-    async def _once(
-        self, method: Callable[..., Awaitable[_Response]], request: Any, timeout_s: float | None
-    ) -> _Response:
-        """Call, and never again."""
-
-    @abc.abstractmethod
-    async def _repeatable(
-        self, method: Callable[..., Awaitable[_Response]], request: Any, timeout_s: float | None
-    ) -> _Response:
-        """Call, and again while the policy says so and the deadline allows."""
 
     async def create_hash_set(
         self,

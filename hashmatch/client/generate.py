@@ -1,6 +1,6 @@
 """Write the synchronous client from the asynchronous one (``make client``), or compare the two (``--check``).
 
-``sync.py`` is made of ``aio.py``, ``sync_sets.py`` of ``aio_sets.py``.
+``sync.py`` is made of ``aio.py``, and each ``sync_*.py`` of its ``aio_*.py``.
 
 unasync replaces ``async`` and ``await`` and the names below, token by token; prose in docstrings is replaced as text.
 The results are committed, so that installing hashmatch needs no generator, and compared in ``make check`` so that they
@@ -19,7 +19,9 @@ HERE = Path(__file__).resolve().parent
 
 NAMES = {
     "AsyncClient": "Client",
+    "AsyncCalls": "Calls",
     "AsyncHashSets": "HashSets",
+    "AsyncReports": "Reports",
     "AsyncItems": "Items",
     "AsyncServices": "Services",
     "AsyncGenerator": "Generator",
@@ -42,20 +44,41 @@ FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "`make client`; do not edit.",
             "The synchronous client is generated from this file: what differs": "What the clients differ in",
             " is in ``transport``.": " is in ``transport``.\n\nOne client may be used by several threads. "
-            "Iterables given to ``detect_stream``, ``rescan`` and ``import_entries``\nare read in a thread of gRPC's.",
+            "Iterables given to ``detect_stream``, ``rescan``, ``import_entries`` and ``relay_file``\n"
+            "are read in a thread of gRPC's.",
             "aio_sets": "sync_sets",
+            "aio_reports": "sync_reports",
             "async with": "with",
             "with AsyncClient": "with Client",
             "= await client": "= client",
         },
     ),
-    "aio_sets.py": (
-        "sync_sets.py",
+    "aio_calls.py": (
+        "sync_calls.py",
         _SHARED_TEXTS
         | {
+            "of the asynchronous client asks of the other: the services, and how one call is made.": "of the "
+            "synchronous client asks of it: generated from aio_calls.py by `make client`; do not edit.",
+            "; ``aio`` does": "; ``sync`` does",
+        },
+    ),
+    "aio_reports.py": (
+        "sync_reports.py",
+        {
+            '"""The asynchronous client\'s calls about reports.': '"""The synchronous client\'s calls about reports: '
+            "generated from aio_reports.py by `make client`; do not edit.",
+            ":class:`AsyncReports`": ":class:`Reports`",
+            "aio_calls": "sync_calls",
+            "(``aio``)": "(``sync``)",
+        },
+    ),
+    "aio_sets.py": (
+        "sync_sets.py",
+        {
             '"""The asynchronous client\'s calls about hash sets.': '"""The synchronous client\'s calls about hash '
             "sets: generated from aio_sets.py by `make client`; do not edit.",
             ":class:`AsyncHashSets`": ":class:`HashSets`",
+            "aio_calls": "sync_calls",
             "(``aio``)": "(``sync``)",
         },
     ),

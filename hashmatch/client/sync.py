@@ -5,12 +5,12 @@ Theory of operation
 One method for each thing the service does, with the model's types in and out. A client is opened by ``with``; it
 holds one channel, which connects when first used and again after the connection was lost. Every failure is one of
 ``hashmatch.errors`` (``wire`` maps them). Calls that change nothing are tried again within their deadline as ``retry``
-says; what changes a set never is, because nobody could tell whether it had happened. ``sync_sets`` has the calls about
-sets.
+says; what changes something never is, because nobody could tell whether it had happened, unless an idempotency key
+keeps it from happening twice. ``sync_sets`` has the calls about sets, ``sync_reports`` those about reports.
 
 What the clients differ in beyond ``async`` and ``await`` is in ``transport``.
 
-One client may be used by several threads. Iterables given to ``detect_stream``, ``rescan`` and ``import_entries``
+One client may be used by several threads. Iterables given to ``detect_stream``, ``rescan``, ``import_entries`` and ``relay_file``
 are read in a thread of gRPC's.
 
 What this module deliberately does not do: it computes no hash and loads nothing that does.
@@ -29,6 +29,7 @@ from grpc_health.v1 import health_pb2
 from hashmatch.client.convert import hashed_to_proto, stream_answer
 from hashmatch.client.results import HashedImage, StreamAnswer
 from hashmatch.client.retry import RetryPolicy
+from hashmatch.client.sync_reports import Reports
 from hashmatch.client.sync_sets import HashSets
 from hashmatch.client.transport import Items, Options, Services, each, sleep
 from hashmatch.client.wire import Outgoing, error_from_rpc, wall
@@ -47,7 +48,7 @@ _READY_POLL_S: Final = 0.1
 _Response = TypeVar("_Response")
 
 
-class Client(HashSets):
+class Client(HashSets, Reports):
     """A client of one hashmatch service.
 
     Parameters

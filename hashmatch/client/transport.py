@@ -16,11 +16,12 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 
 from hashmatch.client.wire import CHANNEL_OPTIONS
-from hashmatch.v1 import detection_pb2_grpc, hashset_pb2_grpc, status_pb2_grpc
+from hashmatch.v1 import detection_pb2_grpc, hashset_pb2_grpc, report_pb2_grpc, status_pb2_grpc
 
 if TYPE_CHECKING:
     from hashmatch.v1.detection_pb2_grpc import DetectionServiceAsyncStub
     from hashmatch.v1.hashset_pb2_grpc import HashSetServiceAsyncStub
+    from hashmatch.v1.report_pb2_grpc import ReportServiceAsyncStub
     from hashmatch.v1.status_pb2_grpc import StatusServiceAsyncStub
 
 _T = TypeVar("_T")
@@ -40,6 +41,7 @@ class AsyncServices:
     channel: grpc.aio.Channel
     detection: DetectionServiceAsyncStub
     hash_sets: HashSetServiceAsyncStub
+    reports: ReportServiceAsyncStub
     status: StatusServiceAsyncStub
     health: Any
 
@@ -51,6 +53,7 @@ class AsyncServices:
             channel,
             detection_pb2_grpc.DetectionServiceStub(channel),
             hashset_pb2_grpc.HashSetServiceStub(channel),
+            report_pb2_grpc.ReportServiceStub(channel),
             status_pb2_grpc.StatusServiceStub(channel),
             health_pb2_grpc.HealthStub(channel),
         )
@@ -63,6 +66,7 @@ class Services:
     channel: grpc.Channel
     detection: detection_pb2_grpc.DetectionServiceStub
     hash_sets: hashset_pb2_grpc.HashSetServiceStub
+    reports: report_pb2_grpc.ReportServiceStub
     status: status_pb2_grpc.StatusServiceStub
     health: Any
 
@@ -74,6 +78,7 @@ class Services:
             channel,
             detection_pb2_grpc.DetectionServiceStub(channel),
             hashset_pb2_grpc.HashSetServiceStub(channel),
+            report_pb2_grpc.ReportServiceStub(channel),
             status_pb2_grpc.StatusServiceStub(channel),
             health_pb2_grpc.HealthStub(channel),
         )

@@ -21,7 +21,7 @@ import datetime as dt
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -48,6 +48,8 @@ from hashmatch.report.plain import to_plain
 MAX_KEY_LENGTH: Final = 200
 MAX_ACTOR_LENGTH: Final = 200
 MAX_HOLD_DAYS: Final = 36_500
+MAX_TOGETHER: Final = 1_000
+"""Cases in one document, as in one page of a list; formats have narrower limits of their own."""
 LANGUAGES: Final = ("en", "nl", "fr", "de")
 
 _PENDING: Final = frozenset({DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.WAITING})
@@ -162,6 +164,27 @@ class Casework:
         """
         case = self._cases.get(case_id)
         return self._render(case if subject is None else replace(case, subject=subject), name, language, recipient)
+
+    def render_several(
+        self, case_ids: Sequence[str], name: str, *, language: str = "en", recipient: str = ""
+    ) -> Document:
+        """Return several cases in one document, in their order.
+
+        Raises
+        ------
+        CaseNotFound, BadInput, OutletForbidden, BadReport
+            See ``projections.formats.render_several``.
+
+        """
+        if len(case_ids) > MAX_TOGETHER:
+            raise BadInput(f"cases: {len(case_ids)} are too many; at most {MAX_TOGETHER}", field="cases")
+        first: dict[str, int] = {}
+        for n, case_id in enumerate(case_ids):
+            if (earlier := first.setdefault(case_id, n)) != n:
+                raise BadInput(f"cases[{n}]: is cases[{earlier}] again", field=f"cases[{n}]")
+        cases = [self._cases.get(case_id) for case_id in case_ids]
+        context = self._context(" ".join(case_ids), name, language, recipient)
+        return self._checked(formats.render_several(cases, name, context), name)
 
     def send(self, case_id: str, sending: Sending, *, actor: str) -> Delivery:
         """Queue a case for an outlet, or hold it for a second person.
@@ -303,13 +326,17 @@ class Casework:
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _render(self, case: Case, name: str, language: str, recipient: str) -> Document:
+        return self._checked(formats.render(case, name, self._context(case.case_id, name, language, recipient)), name)
+
+    def _context(self, about: str, name: str, language: str, recipient: str) -> Context:
         if language not in LANGUAGES:
             raise BadInput(f"language: {language[:20]!r} is none of {', '.join(LANGUAGES)}", field="language")
-        report = formats.report_id(case.case_id, name)
-        reporter = self._config.reporter
-        document = formats.render(case, name, Context(reporter, self._now(), report, language, recipient))
-        if name == cybertip_schema.FORMAT and reporter.cybertip_xsd:
-            cybertip_schema.validate_document(document, reporter.cybertip_xsd)
+        report = formats.report_id(about, name)
+        return Context(self._config.reporter, self._now(), report, language, recipient)
+
+    def _checked(self, document: Document, name: str) -> Document:
+        if name == cybertip_schema.FORMAT and self._config.reporter.cybertip_xsd:
+            cybertip_schema.validate_document(document, self._config.reporter.cybertip_xsd)
         return document
 
     def _outlet(self, sending: Sending) -> OutletConfig:

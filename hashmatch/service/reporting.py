@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from hashmatch.cases.states import CaseEvent
 from hashmatch.errors import BadInput
 from hashmatch.model import HarmDomain
-from hashmatch.model.cases import CaseState, Environment
+from hashmatch.model.cases import CaseState, Document, Environment
 from hashmatch.model.deliveries import RelayedFile
 from hashmatch.outbox.parcels import Again, Refused, Relayed
 from hashmatch.outbox.states import DeliveryEvent
@@ -113,7 +113,9 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         request: report_pb2.RenderReportRequest,
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> report_pb2.Document:
-        """Return a case in a format."""
+        """Return a case, or several, in a format."""
+        if request.further_case_ids:
+            return document_to_proto(await asyncio.to_thread(self._several, request))
         subject = None
         if request.HasField("subject"):
             subject = subject_from_proto(request.subject)
@@ -247,6 +249,16 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         days = (_day(request.first_day, "first_day"), _day(request.last_day, "last_day"))
         rows = await asyncio.to_thread(self._casework.counted, *days)
         return report_pb2.GetStatisticsResponse(rows=map(counted_to_proto, rows))
+
+    def _several(self, request: report_pb2.RenderReportRequest) -> Document:
+        if request.HasField("subject"):
+            raise BadInput("subject: is of one case; render that one alone", field="subject")
+        return self._casework.render_several(
+            (request.case_id, *request.further_case_ids),
+            request.format,
+            language=request.language or "en",
+            recipient=request.recipient,
+        )
 
     async def _find(self, request: report_pb2.FindingRequest, *, confirmed: bool) -> report_pb2.FindingResponse:
         finding = await asyncio.to_thread(

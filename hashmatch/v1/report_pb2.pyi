@@ -1318,6 +1318,7 @@ class RenderReportRequest(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     RECIPIENT_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
+    FURTHER_CASE_IDS_FIELD_NUMBER: _builtins.int
     case_id: _builtins.str
     format: _builtins.str
     """cybertip, dsa16, dsa-sor, dsa18, eu-annex3, xarf, misp, stix, iccam or letter."""
@@ -1326,7 +1327,13 @@ class RenderReportRequest(_message.Message):
     recipient: _builtins.str
     @_builtins.property
     def subject(self) -> Global___Subject:
-        """Used for this rendering and not kept."""
+        """Used for this rendering and not kept. Of one case only."""
+
+    @_builtins.property
+    def further_case_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """More cases for the same document, in this order: cybertip (one viral file), dsa-sor and iccam take several.
+        Errors count cases[0] for case_id, and go on with these.
+        """
 
     def __init__(
         self,
@@ -1336,10 +1343,11 @@ class RenderReportRequest(_message.Message):
         language: _builtins.str = ...,
         recipient: _builtins.str = ...,
         subject: Global___Subject | None = ...,
+        further_case_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "format", b"format", "language", b"language", "recipient", b"recipient", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "format", b"format", "further_case_ids", b"further_case_ids", "language", b"language", "recipient", b"recipient", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
