@@ -142,16 +142,22 @@ class Worker:
         """
         waiting = await asyncio.to_thread(self._store.get, delivery_id)
         outlet = self._relaying(waiting)
-        taken = await asyncio.to_thread(self._store.take_for_file, delivery_id, self._now(), self._lease)
+        taking = asyncio.ensure_future(
+            asyncio.to_thread(self._store.take_for_file, delivery_id, self._now(), self._lease)
+        )
         result: Relayed | Again | Refused = Again("the call ended before the file did; relay it again")
         try:
+            taken = await asyncio.shield(taking)  # its thread goes on, and so it may be taken though the call has ended
             result = await outlet.relay(taken.parcel, chunks, md5, self._saver(taken))
         finally:
-            after = await asyncio.shield(self._relayed(taken, result, waiting.due_at))
+            after = await asyncio.shield(self._relayed(taking, result, waiting.due_at))
         return after, result
 
-    async def _relayed(self, taken: Delivery, result: Relayed | Again | Refused, until: dt.datetime) -> Delivery:
+    async def _relayed(
+        self, taking: asyncio.Future[Delivery], result: Relayed | Again | Refused, until: dt.datetime
+    ) -> Delivery:
         """Write down what came of a file, also where its call was cancelled: the caller may try again at once."""
+        taken = await taking
         match result:
             case Relayed():
                 settled = Settled(DeliveryEvent.POSTPONE, self._now(), "the file was relayed")

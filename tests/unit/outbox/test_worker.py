@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from hashmatch.cases.store import CaseStore, NewCase
+from hashmatch.catalog.session import Tables
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.errors import BadInput, CaseConflict
 from hashmatch.model.cases import Environment
@@ -27,7 +29,7 @@ from hashmatch.outbox.parcels import (
     Unsure,
 )
 from hashmatch.outbox.states import DeliveryEvent
-from hashmatch.outbox.store import DeliveryStore, Order
+from hashmatch.outbox.store import Delivery, DeliveryStore, Order
 from hashmatch.outbox.worker import Line, Pace, Tried, Worker
 from hashmatch.sections import OutboxConfig, OutletConfig
 from tests.support import cases
@@ -310,3 +312,36 @@ async def test_a_stream_that_breaks_leaves_the_delivery_waiting(bench: Bench) ->
     with pytest.raises(BadInput):
         await worker.relay(delivery_id, broken(), b"m" * 16)
     assert bench.store.get(delivery_id).state is DeliveryState.WAITING
+
+
+class Slow(DeliveryStore):
+    """A store whose taking lasts until it is let go."""
+
+    def __init__(self, tables: Tables) -> None:
+        super().__init__(tables)
+        self.begun, self.go_on, self.ended = threading.Event(), threading.Event(), threading.Event()
+
+    def take_for_file(self, delivery_id: str, now: dt.datetime, lease: dt.timedelta) -> Delivery:
+        """Take, late."""
+        self.begun.set()
+        assert self.go_on.wait(10)
+        try:
+            return super().take_for_file(delivery_id, now, lease)
+        finally:
+            self.ended.set()
+
+
+async def test_a_caller_that_goes_away_while_the_delivery_is_taken_may_come_again_at_once(bench: Bench) -> None:
+    delivery_id = bench.queue(with_file=True)
+    bench.store = store = Slow(bench.catalog)
+    worker = bench.worker(Interrupted(AwaitingFile(3_600)))
+    await worker.drain()
+    relaying = asyncio.create_task(worker.relay(delivery_id, _chunks(b"a"), b"m" * 16))
+    assert await asyncio.to_thread(store.begun.wait, 10)
+    relaying.cancel()
+    await asyncio.sleep(0)
+    store.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await relaying
+    assert await asyncio.to_thread(store.ended.wait, 10)
+    assert store.get(delivery_id).state is DeliveryState.WAITING
