@@ -284,7 +284,7 @@ class AsyncReports(AsyncCalls):
         CaseNotFound, CaseConflict, BadInput
             There is no such delivery, it waits for no file, or the digest is none.
         ServiceUnavailable, DeadlineExceeded
-            It is not known whether the file arrived. The delivery waits again once its lease has ended.
+            It is not known whether the file arrived; where the delivery still waits, it did not.
 
         """
         outgoing = Outgoing()

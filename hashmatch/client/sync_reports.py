@@ -282,7 +282,7 @@ class Reports(Calls):
         CaseNotFound, CaseConflict, BadInput
             There is no such delivery, it waits for no file, or the digest is none.
         ServiceUnavailable, DeadlineExceeded
-            It is not known whether the file arrived. The delivery waits again once its lease has ended.
+            It is not known whether the file arrived; where the delivery still waits, it did not.
 
         """
         outgoing = Outgoing()

@@ -22,64 +22,29 @@ from hashmatch.cases.receipt import KEY_FILE, issued, service_key
 from hashmatch.cases.store import CaseStore, NewCase
 from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
-from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig, SandboxConfig
-from hashmatch.model import Digests, Entry, HarmDomain
+from hashmatch.config import Config
 from hashmatch.model.cases import Environment
 from hashmatch.outbox.store import DeliveryStore, Order
-from hashmatch.service.server import serve
 from hashmatch.v1 import detection_pb2, detection_pb2_grpc, report_pb2, report_pb2_grpc, types_pb2
 from tests.support import cases
 from tests.support.catalog import pdq
 from tests.support.receivers.hooks import SECRET, Hooks
-from tests.support.receivers.ispws import PASSWORD, USERNAME, served
-from tests.support.service import loopback, until
+from tests.support.receivers.ispws import served
+from tests.support.reporting import configured, digests, known, present, relaying, served_at
+from tests.support.service import until
 
 OCCURRED = "2026-11-27T10:00:00+01:00"
 
 
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
 @contextlib.asynccontextmanager
 async def service(data_dir: Path, config: Config) -> AsyncIterator[grpc.aio.Channel]:
-    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-    running = asyncio.create_task(serve(config, data_dir, on_ready=ready.set_result, stop=stop))
-    started: set[asyncio.Future[Any]] = {running, ready}
-    await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
-    if running.done():
-        running.result()
-    async with grpc.aio.insecure_channel(await ready) as channel:
-        try:
-            yield channel
-        finally:
-            stop.set()
-            await running
-
-
-def configured(hooks: Hooks, monkeypatch: pytest.MonkeyPatch, **outlet: Any) -> Config:
-    monkeypatch.setenv("HOOK_SECRET", SECRET)
-    hook = OutletConfig(kind="webhook", environment="test", url=hooks.url, credentials="env:HOOK", **outlet)
-    return Config(
-        server=loopback(),
-        sandbox=SandboxConfig(workers=1, allow_degraded=True),
-        reporter=ReporterConfig(name="Example", email="desk@example.org", domain="example.org"),
-        cases=CasesConfig(flush_s=1),
-        outbox=OutboxConfig(outlets={"hook": hook}, poll_ms=20, first_wait_s=0.05, lease_s=5),
-    )
-
-
-def known(data_dir: Path) -> None:
-    data_dir.mkdir(exist_ok=True)
-    with SqliteCatalog.open(data_dir / CATALOG) as catalog:
-        catalog.create_set("known", HarmDomain.CSAM)
-        catalog.import_entries("known", [Entry("a1", (pdq(2**255 + 1, 100),))])
+    async with served_at(data_dir, config) as target, grpc.aio.insecure_channel(target) as channel:
+        yield channel
 
 
 async def test_from_a_match_to_a_report_that_arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known(tmp_path / "data")
-    async with Hooks(_now) as hooks, service(tmp_path / "data", configured(hooks, monkeypatch)) as channel:
+    async with Hooks(present) as hooks, service(tmp_path / "data", configured(hooks, monkeypatch)) as channel:
         hooks.faults.extend(["down", "lost"])
         detection = detection_pb2_grpc.DetectionServiceStub(channel)
         reports = report_pb2_grpc.ReportServiceStub(channel)
@@ -136,7 +101,7 @@ async def test_from_a_match_to_a_report_that_arrived(tmp_path: Path, monkeypatch
 
 async def _counted(reports: Any, **wanted: int) -> None:
     """Return once the counters of today are as wanted."""
-    today = _now().date().isoformat()
+    today = present().date().isoformat()
     async with asyncio.timeout(20):
         while True:
             rows = await reports.GetStatistics(report_pb2.GetStatisticsRequest(first_day=today, last_day=today))
@@ -155,10 +120,10 @@ async def refused(call: Any, field: str, message: str) -> None:
 
 async def test_what_is_wrong_is_named_and_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known(tmp_path / "data")
-    async with Hooks(_now) as hooks, service(tmp_path / "data", configured(hooks, monkeypatch)) as channel:
+    async with Hooks(present) as hooks, service(tmp_path / "data", configured(hooks, monkeypatch)) as channel:
         reports = report_pb2_grpc.ReportServiceStub(channel)
         receipt = issued(
-            dataclasses.replace(cases.report(), created_at=_now()), service_key(tmp_path / "data" / KEY_FILE)
+            dataclasses.replace(cases.report(), created_at=present()), service_key(tmp_path / "data" / KEY_FILE)
         )
         good = report_pb2.Facts(
             occurred_at=OCCURRED,
@@ -198,7 +163,7 @@ async def test_killed_again_and_again_every_report_arrives_once(
     count, data_dir = 6, tmp_path / "data"
     known(data_dir)
     with SqliteCatalog.open(data_dir / CATALOG) as catalog:
-        CaseStore(catalog).add(NewCase(cases.case(), _now() + dt.timedelta(365), b"d" * 32), "anna")
+        CaseStore(catalog).add(NewCase(cases.case(), present() + dt.timedelta(365), b"d" * 32), "anna")
         for number in range(count):
             order = Order(
                 case_id=cases.CASE_ID,
@@ -208,8 +173,8 @@ async def test_killed_again_and_again_every_report_arrives_once(
                 key=f"key-{number}",
                 requested_by="anna",
             )
-            DeliveryStore(catalog).queue(order, _now())
-    async with Hooks(_now) as hooks:
+            DeliveryStore(catalog).queue(order, present())
+    async with Hooks(present) as hooks:
         monkeypatch.setenv("HOOK_SECRET", SECRET)
         config = tmp_path / "hashmatch.toml"
         config.write_text(
@@ -256,21 +221,11 @@ async def test_a_file_is_relayed_to_the_cybertipline_and_nothing_of_it_stays(
     data_dir = tmp_path / "data"
     known(data_dir)
     file = b"\xff\xd8\xff\xe0 made up, no picture " * 40_000
-    monkeypatch.setenv("TIP_USERNAME", USERNAME)
-    monkeypatch.setenv("TIP_PASSWORD", PASSWORD)
     async with served() as ispws:
-        ispws.now = _now()
-        tip = OutletConfig(kind="cybertipline", environment="test", url=ispws.url, credentials="env:TIP")
-        config = Config(
-            server=loopback(),
-            sandbox=SandboxConfig(workers=1, allow_degraded=True),
-            reporter=ReporterConfig(name="Example", first_name="An", last_name="Example", email="desk@example.org"),
-            outbox=OutboxConfig(outlets={"ncmec": tip}, poll_ms=20, first_wait_s=0.05),
-        )
-        async with service(data_dir, config) as channel:
+        async with service(data_dir, relaying(ispws, monkeypatch)) as channel:
             reports = report_pb2_grpc.ReportServiceStub(channel)
-            made = dataclasses.replace(cases.report(), created_at=_now())
-            made = dataclasses.replace(made, digests=_digests(file))
+            made = dataclasses.replace(cases.report(), created_at=present())
+            made = dataclasses.replace(made, digests=digests(file))
             facts = report_pb2.Facts(
                 occurred_at=OCCURRED,
                 viewed_by_human=False,
@@ -303,10 +258,6 @@ async def test_a_file_is_relayed_to_the_cybertipline_and_nothing_of_it_stays(
         assert b"<fileViewedByEsp>false</fileViewedByEsp>" in next(iter(finished.files.values())).details
     kept = b"".join(path.read_bytes() for path in data_dir.rglob("*") if path.is_file())
     assert b"made up, no picture" not in kept
-
-
-def _digests(file: bytes) -> Digests:
-    return Digests(hashlib.md5(file).digest(), hashlib.sha1(file).digest(), hashlib.sha256(file).digest(), len(file))  # noqa: S324
 
 
 async def _file(delivery_id: str, file: bytes, md5: bytes) -> AsyncIterator[report_pb2.RelayFileRequest]:

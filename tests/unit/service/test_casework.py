@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,10 @@ from hashmatch.cases.receipt import issued
 from hashmatch.cases.states import CaseEvent
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig, SourceConfig, SyncConfig
-from hashmatch.errors import BadInput, BadReceipt, BadReport, CaseConflict, OutletForbidden
+from hashmatch.errors import BadConfig, BadInput, BadReceipt, BadReport, CaseConflict, CaseNotFound, OutletForbidden
 from hashmatch.exchange.signing import SigningKey
 from hashmatch.model import Entry, HarmDomain, Hit
-from hashmatch.model.cases import Case, CaseState, Environment, Keep, Subject
+from hashmatch.model.cases import Case, CaseState, Decision, Environment, Keep, Subject, Visibility
 from hashmatch.model.deliveries import DeliveryState
 from hashmatch.model.figures import Counter
 from hashmatch.outbox.states import DeliveryEvent
@@ -237,3 +238,65 @@ def test_a_cybertip_is_held_to_the_schema_that_the_operator_has(desk: Desk, tmp_
     schema.write_text(text.format('<xs:element name="report"/><xs:element name="fileDetails"/>'))
     assert work.render(case.case_id, "cybertip") == desk.work.render(case.case_id, "cybertip")
     assert work.render(case.case_id, "misp").format == "misp"
+
+
+SEIZED = Decision(
+    visibility=Visibility.REMOVED,
+    legal_basis="the law of the country",
+    explanation="It matches a list.",
+    decided_at=NOW - dt.timedelta(hours=1),
+)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_several_cases_are_told_in_the_order_that_was_asked_for(desk: Desk, order: tuple[int, ...]) -> None:
+    domains = (HarmDomain.CSAM, HarmDomain.WILDLIFE, HarmDomain.TVEC)
+    made = [desk.open(cases.hit(one), decision=SEIZED, territorial_scope=("NL",)) for one in domains]
+    ids = [made[n].case_id for n in order]
+    told = json.loads(desk.work.render_several(ids, "dsa-sor").body)["statements"]
+    assert told == [json.loads(desk.work.render(case_id, "dsa-sor").body) for case_id in ids]
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+@pytest.mark.parametrize("name", [name for name, row in formats.FORMATS.items() if row.batch and name != "dsa-sor"])
+def test_one_case_that_a_format_may_not_tell_forbids_all(desk: Desk, name: str, position: int) -> None:
+    domains = [HarmDomain.CSAM] * 3
+    domains[position] = HarmDomain.WILDLIFE
+    ids = [desk.open(cases.hit(domain)).case_id for domain in domains]
+    with pytest.raises(OutletForbidden) as caught:
+        desk.work.render_several(ids, name)
+    assert caught.value.field == f"cases[{position}].domain"
+    assert caught.value.message.startswith(f"cases[{position}].domain: wildlife is never reported as {name}, which is")
+
+
+def test_the_formats_that_take_several(desk: Desk) -> None:
+    assert [name for name, row in formats.FORMATS.items() if row.batch] == ["cybertip", "dsa-sor", "iccam"]
+    ids = [desk.open().case_id, desk.open().case_id]
+    for name in ("dsa16", "dsa18", "eu-annex3", "xarf", "misp", "stix", "letter"):
+        with pytest.raises(BadInput) as caught:
+            desk.work.render_several(ids, name)
+        assert caught.value.message == f"format: {name} tells one case at a time; cybertip, dsa-sor, iccam take several"
+
+
+def test_several_cases_are_different_ones_that_exist(desk: Desk) -> None:
+    one, two = desk.open().case_id, desk.open().case_id
+    for ids, error, message in (
+        ([one, two, one], BadInput, r"^cases\[2\]: is cases\[0\] again$"),
+        ([one, "x"], CaseNotFound, "there is no case 'x'"),
+        ([str(n) for n in range(1_001)], BadInput, "^cases: 1001 are too many; at most 1000$"),
+    ):
+        with pytest.raises(error, match=message):
+            desk.work.render_several(ids, "dsa-sor")
+    with pytest.raises(BadInput, match=r"^format 'fax' is unknown"):
+        desk.work.render_several([one, two], "fax")
+    with pytest.raises(BadInput, match=r"^language: 'xx' is none of en, nl, fr, de$"):
+        desk.work.render_several([one, two], "dsa-sor", language="xx")
+
+
+def test_a_batched_cybertip_is_held_to_the_schema_that_the_operator_has(desk: Desk, tmp_path: Path) -> None:
+    reporter = replace(desk.config.reporter, first_name="An", last_name="Example", cybertip_xsd=str(tmp_path / "no"))
+    work = Casework(desk.catalog, replace(desk.config, reporter=reporter), KEY, now=lambda: NOW)
+    ids = [desk.open(viral=True, subject=Subject(f"user-{n}"), keep_subject=Keep.CASE).case_id for n in range(2)]
+    assert desk.work.get(ids[0]).case.viral
+    with pytest.raises(BadConfig, match="cannot read"):
+        work.render_several(ids, "cybertip")
