@@ -57,6 +57,8 @@ XARF_NAME: Final = "xarf.json"
 
 _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 """``dot-atom`` of RFC 5322 §3.2.3; characters beyond ASCII are put aside before (RFC 6531 §3.3)."""
+_ENCODED: Final = "=?"
+"""What an encoded word begins with (RFC 2047 §2): a header would be read as another address than the envelope's."""
 _DOMAIN: Final = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 )
@@ -91,6 +93,7 @@ def address(text: str, field: str) -> str:
     plain = "".join("x" if not c.isascii() and c.isalnum() else c for c in local)
     if (
         not at
+        or _ENCODED in local
         or _LOCAL.fullmatch(plain) is None
         or len(local.encode()) > MAX_LOCAL_BYTES
         or _DOMAIN.fullmatch(domain) is None

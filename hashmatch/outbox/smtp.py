@@ -149,7 +149,8 @@ async def send(
     dialogue = _Dialogue(server, login, letter)
     try:
         ending = await _ended(dialogue, committing)
-        await dialogue.leave()
+        if not isinstance(ending, Lost):
+            await dialogue.leave()
     finally:
         dialogue.client.close()
     return ending
@@ -247,6 +248,8 @@ class _Dialogue:
         async with asyncio.timeout(self._server.timeout_s):
             while _unwritten_bytes(protocol.transport):  # noqa: ASYNC110 - bytes leave, and no event tells
                 await asyncio.sleep(_DRAIN_S)
+        if not protocol.is_connected:
+            raise SMTPServerDisconnected("Connection lost")
         await committing()
         protocol.write(b".\r\n")
         self.step, self.sent = Step.ANSWER, True
@@ -254,7 +257,7 @@ class _Dialogue:
         return Reply(Step.ANSWER, answer.code, printable(answer.message))
 
     async def leave(self) -> None:
-        """Say goodbye where somebody listens; how that ends changes nothing."""
+        """Say goodbye where somebody listens; how that ends changes nothing of what was answered."""
         if self.client.is_connected:
             with contextlib.suppress(SMTPException, OSError):
                 await self.client.quit(timeout=self._server.connect_timeout_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -139,8 +140,27 @@ async def test_lost_before_the_dot_is_tried_again(post: Post) -> None:
     post.server.plan("message", "drop")
     outcome = await post.deliver()
     assert outcome == Again("127.0.0.1: message: the connection broke")
-    assert post.parcel.progress == {}
-    assert post.server.taken == []
+    assert (post.server.taken, post.saves) == ([], [])
+
+
+async def test_lost_between_the_note_and_the_dot_is_tried_again(post: Post) -> None:
+    keep = post.save
+
+    async def cut(progress: Progress) -> None:
+        await keep(progress)
+        post.server.cut()
+        await asyncio.sleep(0.2)
+
+    post.save = cut  # type: ignore[method-assign]
+    assert await post.deliver() == Again("127.0.0.1: message: the connection broke")
+    assert (post.server.taken, post.saves) == ([], [{"sent": "1"}, {}])
+
+
+@pytest.mark.parametrize("what", ["drop", "slow", "421 4.3.2 Shutting down", "nonsense"])
+async def test_how_the_goodbye_ends_changes_nothing(post: Post, what: str) -> None:
+    post.server.plan("QUIT", what)
+    assert isinstance(await post.deliver(config=HASTY), Delivered)
+    assert post.server.commands[-1] == "QUIT"
 
 
 @pytest.mark.parametrize(("what", "reason"), [("drop", "the connection broke"), ("slow", "no answer in time")])
@@ -189,7 +209,7 @@ async def test_starttls_with_a_certificate_that_is_trusted(signed: Authority) ->
     async with MailServer(starttls=signed) as server:
         assert isinstance(await Post(server).deliver(tls=signed.trusted), Delivered)
         assert [taken.tls for taken in server.taken] == [True]
-        assert server.commands == ["connect", "EHLO", "EHLO", "MAIL", "RCPT", "DATA"]
+        assert server.commands == ["connect", "EHLO", "EHLO", "MAIL", "RCPT", "DATA", "QUIT"]
 
 
 async def test_tls_from_the_first_byte(signed: Authority) -> None:
@@ -246,7 +266,7 @@ async def test_to_another_machine_nothing_is_sent_without_starttls(post: Post) -
     assert ending == smtp.Unfit(
         smtp.Step.TLS, "offers no STARTTLS, and a report is sent to no other machine without TLS"
     )
-    assert post.server.commands == ["connect", "EHLO"]
+    assert post.server.commands == ["connect", "EHLO", "QUIT"]
 
 
 async def test_credentials_are_used_and_where_they_are_refused_named() -> None:

@@ -109,9 +109,13 @@ class MailServer:
         self.released.set()
         assert self._server is not None
         self._server.close()
+        self.cut()
+        await asyncio.sleep(0.01)
+
+    def cut(self) -> None:
+        """Cut every connection."""
         for connection in self._connections:
             connection.cut()
-        await asyncio.sleep(0.01)
 
     def _connection(self) -> Faulty:
         with warnings.catch_warnings():
@@ -188,6 +192,10 @@ class Faulty(SMTP):
     async def smtp_AUTH(self, arg: str) -> None:  # noqa: N802
         """Log in, unless something else is planned."""
         await self._instead("AUTH", super().smtp_AUTH, arg)
+
+    async def smtp_QUIT(self, arg: str) -> None:  # noqa: N802
+        """Say goodbye, unless something else is planned."""
+        await self._instead("QUIT", super().smtp_QUIT, arg)
 
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
         """Take the sender, unless something else is planned."""

@@ -176,11 +176,12 @@ def test_headers_say_that_no_person_wrote_it() -> None:
     "text",
     [
         *("abuse@hoster.example", "a.b+c@a.b.example", "jörg@hoster.example", "用户@hoster.example", "root@localhost"),
-        *(f"{'a' * 64}@x.example", "!#$%&'*+/=?^_`{|}~-@x.example", "x@xn--mnchen-3ya.example"),
+        *(f"{'a' * 64}@x.example", "!#$%&'*+/?=^_`{|}~-@x.example", "a=b?c@x.example", "x@xn--mnchen-3ya.example"),
     ],
 )
 def test_addresses_are_taken_as_they_are(text: str) -> None:
     assert address(text, "recipient") == text
+    assert f"To: {text}\r\n".encode() in made(recipient=text).as_bytes()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_addresses_are_taken_as_they_are(text: str) -> None:
             "a\u2028b@c.example",
             "a\u00a0b@c.example",
         ),
-        f"a@{'a.' * 126}example",
+        *(f"a@{'a.' * 126}example", "=?utf-8?q?a?=@c.example", "a=?utf-8?q?=0D=0ABcc=3A_x?=@c.example"),
     ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
