@@ -19,6 +19,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from dataclasses import dataclass, field
+from typing import Final
 
 from hashmatch.model.answers import Verdict
 from hashmatch.model.entries import HarmDomain, Label
@@ -390,6 +391,10 @@ class Environment(enum.StrEnum):
 
     TEST = "test"
     PRODUCTION = "production"
+
+
+MAIL_PARTS: Final = frozenset({"text", "subject"})
+"""Parts of a document that mail has beside its body. They say the body again, so that others lose nothing by them."""
 
 
 @dataclass(frozen=True, slots=True)

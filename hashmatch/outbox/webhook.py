@@ -10,7 +10,7 @@ A redirect is refused: it would take the report to where nobody configured it to
 does not want; 408, 425, 429 and 5xx are tried again, when the receiver asks for it.
 
 What this module deliberately does not do: it sends no parts. A document that has some is refused, since a receiver
-would take the body for the whole.
+would take the body for the whole; only those that say the body again, for mail, are left out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from urllib.parse import SplitResult
 
 from hashmatch import webhooks
 from hashmatch.errors import BadConfig
+from hashmatch.model.cases import MAIL_PARTS
 from hashmatch.outbox.parcels import Again, Delivered, Outcome, Parcel, Refused, Save
 from hashmatch.outbox.wire import Lost, Reply, Wire
 from hashmatch.sections import OutboxConfig
@@ -84,8 +85,8 @@ class WebhookOutlet:
     async def deliver(self, parcel: Parcel, save: Save) -> Outcome:  # noqa: ARG002 - one step, nothing to save
         """Post the document."""
         document = parcel.document
-        if document.parts:
-            names = ", ".join(name for name, _ in document.parts)
+        if further := [name for name, _ in document.parts if name not in MAIL_PARTS]:
+            names = ", ".join(further)
             return Refused(f"a webhook has one body; {document.format} has the parts {names} too: use a folder")
         signed = webhooks.sign(self._secret, document.body, self._clock(), parcel.key, parcel.environment.value)
         headers = {"Content-Type": document.media_type, **signed}

@@ -100,6 +100,13 @@ async def test_nobody_there_is_tried_again(hooks: Hooks) -> None:
     assert await delivered(url) == Again("127.0.0.1: no connection (ClientConnectorError)")
 
 
+async def test_parts_that_say_the_body_again_for_mail_are_left_out(hooks: Hooks) -> None:
+    document = replace(PARCEL.document, parts=(("text", b"again"), ("subject", b"again")))
+    outcome = await delivered(hooks.url, replace(PARCEL, document=document))
+    assert isinstance(outcome, Delivered)
+    assert len(hooks.taken) == 1
+
+
 async def test_a_document_in_parts_is_refused_before_anything_is_sent(hooks: Hooks) -> None:
     document = replace(PARCEL.document, format="cybertip", parts=(("fileDetails", b"<x/>"),))
     assert await delivered(hooks.url, replace(PARCEL, document=document)) == Refused(
