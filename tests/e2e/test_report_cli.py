@@ -158,3 +158,38 @@ def test_a_document_is_written_with_its_parts(shell: Shell) -> None:
     assert b"<fileViewedByEsp>false</fileViewedByEsp>" in (shell.folder / "tip" / names[1]).read_bytes()
     _, said = shell.run("report", "render", case_id, "--format", "dsa18", "--output", "/proc/nowhere", code=2)
     assert "cannot write into /proc/nowhere" in json.loads(said)["message"]
+
+
+def test_several_cases_are_written_as_one_document(shell: Shell) -> None:
+    decision = {
+        "visibility": "removed",
+        "legal_basis": "the law of the country",
+        "explanation": "It matches a list.",
+        "decided_at": "2026-11-27T11:00:00+01:00",
+    }
+    shell.write("facts.json", FACTS | {"decision": decision, "territorial_scope": ["NL"]})
+    create = ("report", "create", "--match", "match.json", "--facts", "facts.json", "--by", "anna", "--key")
+    ids = [shell.run(*create, key)[0][0]["case"]["case_id"] for key in "ab"]
+    for name, asked in (("one", ids), ("other", ids[::-1])):
+        shell.run("report", "render", *asked, "--format", "dsa-sor", "--output", name)
+        (written,) = (shell.folder / name).iterdir()
+        statements = json.loads(written.read_bytes())["statements"]
+        for case_id, statement in zip(asked, statements, strict=True):
+            shell.run("report", "render", case_id, "--format", "dsa-sor", "--output", case_id)
+            (alone,) = (shell.folder / case_id).iterdir()
+            assert json.loads(alone.read_bytes()) == statement
+    shell.write("subject.json", {"screen_name": "somebody"})
+    for arguments, field, message in (
+        (
+            ("--format", "misp"),
+            "format",
+            "format: misp tells one case at a time; cybertip, dsa-sor, iccam take several",
+        ),
+        ((ids[0], "--format", "dsa-sor"), "cases[2]", "cases[2]: is cases[0] again"),
+        (
+            ("--format", "dsa-sor", "--subject", "subject.json"),
+            *("subject", "subject: is of one case; render that one alone"),
+        ),
+    ):
+        _, said = shell.run("report", "render", *ids, *arguments, code=2)
+        assert (json.loads(said)["field"], json.loads(said)["message"]) == (field, message)
