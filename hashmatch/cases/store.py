@@ -64,18 +64,8 @@ class CaseStore:
         """
         case = new.case
         with self._tables.changing() as session:
-            if new.idempotency_key:
-                row = session.run("case_by_key", (new.idempotency_key,)).fetchone()
-                if row is not None:
-                    if bytes(row[1]) != new.request_sha256:
-                        raise CaseConflict(
-                            f"idempotency_key: {new.idempotency_key!r} was used for another request; "
-                            "use a new one for a new case",
-                            field="idempotency_key",
-                        )
-                    return _case_of(_row(session, row[0]))
             subject = "" if case.subject is None or case.keep_subject is Keep.CALL else _json(case.subject)
-            session.run(
+            made = session.run(
                 "insert_case",
                 (
                     case.case_id,
@@ -90,6 +80,8 @@ class CaseStore:
                     case.keep_subject.value,
                 ),
             )
+            if made.rowcount != 1:
+                return _made_before(session, new)
             record(session, case.case_id, case.created_at, actor, "opened", "")
             return _case_of(_row(session, case.case_id))
 
@@ -170,12 +162,12 @@ class CaseStore:
         """
         with self._tables.changing() as session:
             _row(session, hold.case_id)
-            for row in session.run("holds_of_case", (hold.case_id,)):
-                if row[0] == hold.hold_id:
-                    return _hold_of(row)
-            session.run(
+            made = session.run(
                 "insert_hold", (hold.hold_id, hold.case_id, hold.handle, to_us(hold.deadline), to_us(hold.created_at))
             )
+            if made.rowcount != 1:
+                before = (_hold_of(row) for row in session.run("holds_of_case", (hold.case_id,)))
+                return next(kept for kept in before if kept.hold_id == hold.hold_id)
             record(session, hold.case_id, hold.created_at, actor, "hold", f"until {hold.deadline.date().isoformat()}")
         return hold
 
@@ -205,6 +197,16 @@ def record(  # noqa: PLR0917  the columns of an event, in the table's order
 ) -> None:
     """Write down what happens, in the transaction in which it happens."""
     session.run("insert_case_event", (case_id, delivery_id, to_us(at), actor, what, reason))
+
+
+def _made_before(session: Session, new: NewCase) -> Case:
+    case_id, digest = session.run("case_by_key", (new.idempotency_key,)).fetchone()
+    if bytes(digest) != new.request_sha256:
+        raise CaseConflict(
+            f"idempotency_key: {new.idempotency_key!r} was used for another request; use a new one for a new case",
+            field="idempotency_key",
+        )
+    return _case_of(_row(session, case_id))
 
 
 def _row(session: Session, case_id: str) -> Sequence[object]:

@@ -107,15 +107,14 @@ class DeliveryStore:
         text = _document_text(order.document)
         digest = hashlib.sha256(text.encode()).digest()
         with self._tables.changing() as session:
-            row = session.run("delivery_by_key", (order.key,)).fetchone()
-            if row is not None:
-                return _same(_read(session, row[0]), order)
             delivery_id = str(uuid.uuid4())
             state = DeliveryState.HELD if order.held else DeliveryState.QUEUED
             at = to_us(now)
             head = (delivery_id, order.case_id, order.outlet, order.environment.value, order.document.format)
             body = (order.key, order.recipient, int(order.with_file), text, digest)
-            session.run("insert_delivery", (*head, state.value, at, *body, order.requested_by, at, at))
+            made = session.run("insert_delivery", (*head, state.value, at, *body, order.requested_by, at, at))
+            if made.rowcount != 1:
+                return _same(_read(session, session.run("delivery_by_key", (order.key,)).fetchone()[0]), order)
             _note(session, order.case_id, delivery_id, now, order.requested_by, state.value, order.outlet)
             return _read(session, delivery_id)
 

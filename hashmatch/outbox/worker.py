@@ -5,7 +5,8 @@ Theory of operation
 One task per outlet. It takes at most ``concurrency`` deliveries under a lease, begins at most ``rate_per_minute`` of
 them, and settles each as its outlet says: delivered, postponed (``patience``), dead after ``tries``, or unsure, which
 only a person resolves. Any number of processes may do so over one database. A try is cancelled, and counts as lost,
-when it takes longer than its lease.
+when it takes longer than its lease. An outlet that raises what it should not makes its delivery unsure, and ends
+nothing else.
 
 A dry run does everything but talk.
 
@@ -221,7 +222,15 @@ class Worker:
             return Refused(
                 f"made for {taken.environment.value}, and the outlet {line.name} is {line.config.environment} now"
             )
-        return await line.outlet.deliver(taken.parcel, self._saver(taken))
+        try:
+            return await line.outlet.deliver(taken.parcel, self._saver(taken))
+        except HashmatchError:
+            raise
+        except Exception as error:  # noqa: BLE001  the outbox's boundary: one outlet's defect is not the end of the others
+            log.error("%s: %s failed with %s", line.name, taken.delivery_id, type(error).__name__)  # noqa: TRY400
+            return Unsure(
+                f"the outlet failed with {type(error).__name__}, which is a defect; whether it arrived is unknown"
+            )
 
     def _saver(self, taken: Delivery) -> Callable[[Progress], asyncio.Future[None]]:
         def save(progress: Progress) -> asyncio.Future[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -156,3 +157,25 @@ def _order(key: str) -> Order:
         key=key,
         requested_by="anna",
     )
+
+
+def test_one_key_at_once_is_one_case(catalog: RelationalCatalog) -> None:
+    store = CaseStore(catalog)
+
+    def add(number: int) -> str:
+        return store.add(new(cases.case(case_id=f"case-{number}"), "key"), "anna").case_id
+
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(add, range(24)))
+    assert len(made) == 1
+    assert [case.case_id for case in store.page()] == list(made)
+    assert [event.what for event in store.events(made.pop())] == ["opened"]
+
+
+def test_one_hold_asked_for_at_once_is_one_hold(catalog: RelationalCatalog) -> None:
+    store = CaseStore(catalog)
+    store.add(new(cases.case()), "anna")
+    hold = Hold("hold-1", cases.CASE_ID, "store://17", NOW + YEAR, NOW)
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: store.add_hold(hold, "anna"), range(16))) == {hold}
+    assert [event.what for event in store.events(cases.CASE_ID)] == ["opened", "hold"]

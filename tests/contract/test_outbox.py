@@ -129,3 +129,10 @@ def test_what_is_not_in_the_table_cannot_happen(state: DeliveryState, event: Del
     else:
         with pytest.raises(CaseConflict, match=f"that is {state.value} cannot be changed by {event.value}"):
             moved(state, event)
+
+
+def test_one_key_at_once_is_one_delivery(store: DeliveryStore) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda _: store.queue(order(), NOW).delivery_id, range(24)))
+    assert len(made) == 1
+    assert len(store.of_case(cases.CASE_ID)) == 1

@@ -1,10 +1,11 @@
 -- Statements over cases, deliveries, holds and counters, by name, as in statements.sql.
 
 -- name: insert_case
--- A new case.
+-- A new case; none where its idempotency key was used meanwhile.
 INSERT INTO report_case (case_id, state, domain, created_at_us, expires_at_us, idempotency_key, request_sha256, record,
   subject, keep_subject)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING;
 
 -- name: case_by_id
 -- One case.
@@ -61,11 +62,12 @@ INSERT INTO case_event (case_id, delivery_id, at_us, actor, what, reason) VALUES
 SELECT at_us, actor, what, reason, delivery_id FROM case_event WHERE case_id = ? ORDER BY event_key;
 
 -- name: insert_delivery
--- A new delivery.
+-- A new delivery; none where one was queued under its key meanwhile.
 INSERT INTO delivery (delivery_id, case_id, outlet, environment, format, state, attempt, due_at_us, taken_by, dedup_key,
   recipient, with_file, document, sha256, progress, external_id, reason, requested_by, released_by, created_at_us,
   changed_at_us)
-VALUES (?, ?, ?, ?, ?, ?, 0, ?, '', ?, ?, ?, ?, ?, '{}', '', '', ?, '', ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, 0, ?, '', ?, ?, ?, ?, ?, '{}', '', '', ?, '', ?, ?)
+ON CONFLICT DO NOTHING;
 
 -- name: delivery_by_id
 -- One delivery.
@@ -142,8 +144,9 @@ UPDATE delivery SET document = '', recipient = '' WHERE case_id = ?;
 SELECT count(*) FROM delivery WHERE case_id = ? AND state IN ('held', 'queued', 'sending', 'waiting', 'unsure');
 
 -- name: insert_hold
--- The caller's store keeps something.
-INSERT INTO hold (hold_id, case_id, handle, deadline_us, released_at_us, created_at_us) VALUES (?, ?, ?, ?, NULL, ?);
+-- The caller's store keeps something; nothing is done where that was asked for before.
+INSERT INTO hold (hold_id, case_id, handle, deadline_us, released_at_us, created_at_us) VALUES (?, ?, ?, ?, NULL, ?)
+ON CONFLICT DO NOTHING;
 
 -- name: holds_of_case
 -- Holds of one case, oldest first.

@@ -345,3 +345,22 @@ async def test_a_caller_that_goes_away_while_the_delivery_is_taken_may_come_agai
         await relaying
     assert await asyncio.to_thread(store.ended.wait, 10)
     assert store.get(delivery_id).state is DeliveryState.WAITING
+
+
+async def test_a_defect_in_an_outlet_ends_nothing_else(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Scripted):
+        async def deliver(self, parcel: Parcel, save: Save) -> Outcome:
+            del save
+            if parcel.key == "poison":
+                raise ZeroDivisionError(parcel.document.body)
+            return Delivered("17")
+
+    poison, good = bench.queue("poison", document=cases.document(b"secret of the case")), bench.queue("good")
+    assert await bench.worker(Broken()).drain() == 2
+    found = bench.store.get(poison)
+    assert (found.state, found.reason) == (
+        DeliveryState.UNSURE,
+        "the outlet failed with ZeroDivisionError, which is a defect; whether it arrived is unknown",
+    )
+    assert bench.store.get(good).state is DeliveryState.DELIVERED
+    assert "secret" not in caplog.text
