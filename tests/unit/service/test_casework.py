@@ -300,3 +300,10 @@ def test_a_batched_cybertip_is_held_to_the_schema_that_the_operator_has(desk: De
     assert desk.work.get(ids[0]).case.viral
     with pytest.raises(BadConfig, match="cannot read"):
         work.render_several(ids, "cybertip")
+
+
+def test_rows_for_hotlines_stand_under_one_header_in_that_order(desk: Desk) -> None:
+    ids = [desk.open(note=str(n)).case_id for n in range(3)][::-1]
+    header, *rows = desk.work.render_several(ids, "iccam").body.splitlines()
+    assert header.startswith(b"report_id,")
+    assert [row.partition(b",")[0].decode() for row in rows] == ids
