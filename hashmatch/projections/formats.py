@@ -55,10 +55,12 @@ class Format:
 _K = OutletKind
 _FILES: Final = frozenset({_K.WEBHOOK, _K.FOLDER})
 _MAIL: Final = _FILES | {_K.MAIL}
+_TIP: Final = frozenset({_K.CYBERTIPLINE, _K.FOLDER})
+"""A CyberTip has parts, and a webhook one body."""
 
 FORMATS: Final[Mapping[str, Format]] = types.MappingProxyType(
     {
-        "cybertip": Format("cybertip", "NCMEC CyberTipline report, XML", _FILES | {_K.CYBERTIPLINE}, "render_batch"),
+        "cybertip": Format("cybertip", "NCMEC CyberTipline report, XML", _TIP, "render_batch"),
         "dsa16": Format("dsa_notice", "notice under Article 16 of the DSA, JSON", _MAIL),
         "dsa-sor": Format(
             "dsa_statement",
