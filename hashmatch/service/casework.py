@@ -240,6 +240,22 @@ class Casework:
         self._cases.settle(changed.case_id, self._now())
         return changed
 
+    def check_file(self, delivery_id: str, md5: bytes) -> None:
+        """Refuse a file that is not the one that the case is about.
+
+        Raises
+        ------
+        CaseNotFound, CaseConflict
+            There is no such delivery, or its case was erased.
+        BadInput
+            The case knows the file's MD5, and this is another one.
+
+        """
+        case = self._cases.get(self.outbox.get(delivery_id).case_id)
+        known = [item.value for item in case.hashes if item.algorithm == "md5"]
+        if known and md5 not in known:
+            raise BadInput(f"md5: {md5.hex()} is another file; the case is about {known[0].hex()}", field="md5")
+
     def arrived(self, delivery: Delivery) -> None:
         """Count a report that arrived, and forget the subject where nothing else needs it."""
         if delivery.state is DeliveryState.DELIVERED:

@@ -71,7 +71,8 @@ class Desk:
     async def relay(
         self, delivery_id: str, chunks: AsyncIterator[bytes], md5: bytes
     ) -> tuple[Delivery, Relayed | Again | Refused]:
-        """Pass the file of a waiting delivery through; raises CaseNotFound, CaseConflict."""
+        """Pass the file of a waiting delivery through; raises CaseNotFound, CaseConflict, BadInput."""
+        await asyncio.to_thread(self.casework.check_file, delivery_id, md5)
         return await self._worker.relay(delivery_id, chunks, md5)
 
     def _tried(self, tried: Tried) -> None:

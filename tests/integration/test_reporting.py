@@ -246,6 +246,8 @@ async def test_a_file_is_relayed_to_the_cybertipline_and_nothing_of_it_stays(
                 )
             )
             await _stands(reports, case.case_id, report_pb2.DELIVERY_STATE_WAITING)
+            other = hashlib.md5(b"another").digest()  # noqa: S324
+            await refused(reports.RelayFile(_file(delivery.delivery_id, b"another", other)), "md5", "is another file")
             wrong = await reports.RelayFile(_file(delivery.delivery_id, file[:-1] + b"!", hashlib.md5(file).digest()))  # noqa: S324
             assert (wrong.file_id, wrong.delivery.state) == ("", report_pb2.DELIVERY_STATE_WAITING)
             assert wrong.delivery.reason
