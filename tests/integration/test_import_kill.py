@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import random
 import re
 import signal
 import subprocess
@@ -17,60 +16,14 @@ import pytest
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.exchange import delimited
 from hashmatch.model import Entry, EntryHash, HarmDomain
-
-ROWS = 30_000
+from tests.support.importing import ENTRIES, holdings, importer, write_listing
 
 PATIENCE_S = 300
-
-IMPORT = """
-import sys
-from pathlib import Path
-from hashmatch.catalog.sqlite import SqliteCatalog
-from hashmatch.exchange import delimited
-from hashmatch.progress import SilentProgress
-
-class Halting(SilentProgress):
-    halt_in = sys.argv[3]
-    work = ""
-
-    def start(self, description, total, unit="items"):
-        self.work = description.split()[0]
-
-    def advance(self, done):
-        if self.work == self.halt_in:
-            self.halt_in = None
-            print(self.work, flush=True)
-            sys.stdin.readline()
-
-with SqliteCatalog.open(Path(sys.argv[1])) as catalog, open(sys.argv[2], "rb") as stream:
-    print("importing", flush=True)
-    read = getattr(delimited, sys.argv[4])
-    catalog.import_entries("known", read(stream), progress=Halting())
-    print("imported", flush=True)
-"""
-"""Halts once, in the middle of reading or of storing (that is, of its transaction), until stdin has a line or ends."""
 
 
 @pytest.fixture
 def listing(tmp_path: Path) -> Path:
-    rng = random.Random(7)
-    path = tmp_path / "list.csv"
-    lines = (f"pdq,{rng.randbytes(32).hex()},e{number}\n" for number in range(ROWS - 1_000))
-    merged = (f"md5,{rng.randbytes(16).hex()},m{number % 500}\n" for number in range(1_000))
-    path.write_text("algorithm,value,entry_id\n" + "".join([*lines, *merged]))
-    return path
-
-
-def importer(catalog: Path, listing: Path, halt_in: str = "", read: str = "read_rows") -> subprocess.Popen[bytes]:
-    """Start an import, in blocks or row by row (``read``); return once it has begun or, where asked for, halted."""
-    pipe = subprocess.PIPE
-    arguments = [str(catalog), str(listing), halt_in, read]
-    process = subprocess.Popen([sys.executable, "-c", IMPORT, *arguments], stdin=pipe, stdout=pipe, stderr=pipe)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"importing\n"
-    if halt_in:
-        assert process.stdout.readline() == f"{halt_in}\n".encode()
-    return process
+    return write_listing(tmp_path / "list.csv")
 
 
 def fresh(path: Path) -> Path:
@@ -80,27 +33,20 @@ def fresh(path: Path) -> Path:
     return path
 
 
-def holdings(catalog: SqliteCatalog) -> tuple[int, int, int]:
-    described = catalog.get_set("known")
-    changed = sum(change.entry is not None for change in catalog.changes(0))
-    return described.entries, sum(1 for _ in catalog.entries("known")), changed
-
-
 def killed(path: Path, process: subprocess.Popen[bytes], listing: Path) -> int:
     """Kill an import; return how many entries it left, which is none or all, and import again."""
-    entries = ROWS - 500
     with process:
         process.kill()
         said, _ = process.communicate(timeout=PATIENCE_S)
     with SqliteCatalog.open(path) as catalog:
         catalog.verify()
         left = holdings(catalog)
-        assert left in {(0, 0, 0), (entries, entries, entries)}
+        assert left in {(0, 0, 0), (ENTRIES, ENTRIES, ENTRIES)}
         assert catalog.get_set("known").version == (2 if left[0] else 1)
         if said:
-            assert left[0] == entries, "what was acknowledged is there"
+            assert left[0] == ENTRIES, "what was acknowledged is there"
         with listing.open("rb") as stream:
-            assert catalog.import_entries("known", delimited.read_rows(stream)).hash_set.entries == entries
+            assert catalog.import_entries("known", delimited.read_rows(stream)).hash_set.entries == ENTRIES
     return left[0]
 
 
@@ -128,7 +74,7 @@ def test_an_import_that_is_killed_after_its_end_leaves_everything(tmp_path: Path
     path = fresh(tmp_path / "c")
     process = importer(path, listing)
     assert process.wait(PATIENCE_S) == 0
-    assert killed(path, process, listing) == ROWS - 500
+    assert killed(path, process, listing) == ENTRIES
 
 
 def test_kill_9_leaves_all_or_nothing(tmp_path: Path, listing: Path) -> None:
@@ -168,8 +114,8 @@ def test_readers_see_before_or_after_and_never_wait(tmp_path: Path, listing: Pat
                 seen.add(described())
                 time.sleep(0.002)
         assert process.returncode == 0
-        assert seen <= {(2, 1), (3, ROWS - 500 + 1)}
-        assert described() == (3, ROWS - 500 + 1)
+        assert seen <= {(2, 1), (3, ENTRIES + 1)}
+        assert described() == (3, ENTRIES + 1)
 
 
 def test_two_processes_import_into_one_set(tmp_path: Path, listing: Path) -> None:
@@ -181,7 +127,7 @@ def test_two_processes_import_into_one_set(tmp_path: Path, listing: Path) -> Non
             with process:
                 assert process.communicate(timeout=PATIENCE_S)[0] == b"imported\n"
         described = catalog.get_set("known")
-        assert (described.version, described.entries) == (3, 2 * (ROWS - 500))
+        assert (described.version, described.entries) == (3, 2 * ENTRIES)
         sequences = [change.sequence for change in catalog.changes(0)]
         assert sequences == sorted(set(sequences))
         catalog.verify()
@@ -220,7 +166,7 @@ def test_threads_read_while_one_imports(tmp_path: Path, listing: Path) -> None:
         for thread in threads:
             thread.join()
         assert errors == []
-        assert seen <= {0, ROWS - 500}
+        assert seen <= {0, ENTRIES}
 
 
 def test_memory_does_not_grow_with_the_import(tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_a_replica_killed_in_the_middle_of_an_import_leaves_nothing_of_it(
         assert not [entry for entry in opened.entries("known") if entry.entry_id.startswith("half")]
 
 
-@pytest.mark.parametrize("how", ["killed", pytest.param("stopped at once", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("how", ["killed", "stopped at once"])
 def test_postgresql_is_killed_and_nothing_acknowledged_is_lost(
     replicas: tuple[Replica, ...], postgres: Server, how: str
 ) -> None:
