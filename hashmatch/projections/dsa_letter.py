@@ -69,7 +69,7 @@ def render(case: Case, context: basis.Context) -> Document:
 def _problems(case: Case, reporter: ReporterConfig, now: dt.datetime) -> Iterator[Problem]:
     if reporter.hotline:
         yield Problem(
-            "reporter.hotline", "Article 18", "is a duty of hosts; a hotline writes to the police by format letter"
+            "reporter.hotline", "Article 18", "is a duty of hosts; a hotline gives notice by xarf, dsa16 or letter"
         )
     yield from basis.time_problems(basis.times_of(case), now)
     yield from findings.text_problems(case)

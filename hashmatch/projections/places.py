@@ -72,7 +72,12 @@ def defanged(url: str) -> str:
         return url
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     harmless = f"{scheme}://{authority.replace('.', '[.]')}{rest[len(authority) :]}"
-    return re.sub("http(?=s?://)", "hxxp", harmless, flags=re.IGNORECASE)  # also an address within the address
+    return unlinked(harmless)
+
+
+def unlinked(text: str) -> str:
+    """Return a text whose addresses no program follows: ``hxxp`` for ``http`` wherever an address begins."""
+    return re.sub("http(?=s?://)", "hxxp", text, flags=re.IGNORECASE)
 
 
 def problems(case: Case) -> Iterator[Problem]:

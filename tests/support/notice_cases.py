@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from hypothesis import strategies as st
 
@@ -25,7 +26,7 @@ from hashmatch.model.cases import (
     Subject,
     Visibility,
 )
-from hashmatch.projections import iccam, xarf
+from hashmatch.projections import iccam, letter, xarf
 from hashmatch.projections.basis import Context
 from hashmatch.sections import ReporterConfig
 from tests.support import union_cases
@@ -95,6 +96,36 @@ def together(_: Case, context: Context) -> Document:
     return iccam.render_many((CSAM, UNLISTED, LABELLED), context)
 
 
+WILDLIFE = replace(
+    in_domain(HarmDomain.WILDLIFE, "removed-adverts", union_cases.WILDLIFE),
+    notifier=Notifier("Example Foundation", "desk@foundation.example.org"),
+    decision=None,
+    viewed_by_human=True,
+)
+THB = replace(
+    union_cases.THB,
+    subject=CSAM.subject,
+    note="The advert was posted twice.\nSee https://example.org/copy.",
+    member_states=("NL", "BE"),
+    prior_reports=union_cases.CSAM.prior_reports,
+)
+AUTHORITY = replace(union_cases.WILDLIFE, subject=CSAM.subject)
+POLICE = replace(CONTEXT, reporter=PROVIDER, recipient="Example Police\nDesk of trafficking")
+LANGUAGES = ("en", "nl", "fr", "de")
+
+
+def text_of(case: Case, context: Context) -> Document:
+    """Return the text of a letter as a document."""
+    document = letter.render(case, context)
+    return replace(document, body=dict(document.parts)["text"])
+
+
+LETTERS = {
+    "host-csam": (CSAM, CONTEXT),
+    "platform-wildlife": (WILDLIFE, CONTEXT),
+    "police-thb": (THB, POLICE),
+    "authority-wildlife": (AUTHORITY, replace(POLICE, recipient="")),
+}
 Render = Callable[[Case, Context], Document]
 GOLDEN: dict[str, tuple[Case, Context, Render]] = {
     "xarf/csam.json": (CSAM, CONTEXT, xarf.render),
@@ -104,47 +135,58 @@ GOLDEN: dict[str, tuple[Case, Context, Render]] = {
     "xarf/csem-order.json": (ORDER, CONTEXT, xarf.render),
     "iccam/csam.csv": (CSAM, CONTEXT, iccam.render),
     "iccam/several.csv": (CSAM, CONTEXT, together),
+    **{
+        f"letter/{name}.{language}.{form}": (case, replace(context, language=language), render)
+        for name, (case, context) in LETTERS.items()
+        for language in LANGUAGES
+        for form, render in (("html", letter.render), ("txt", text_of))
+    },
 }
 
 
+def _printable(text: str) -> str:
+    return "".join(filter(str.isprintable, text))
+
+
 def strange(text: st.SearchStrategy[str], domains: tuple[HarmDomain, ...]) -> st.SearchStrategy[Case]:
-    """Cases whose texts, addresses and choices are whatever they happen to be, right or wrong."""
-    urls = st.one_of(st.just("https://img.example.org/1"), text.map("https://img.example.org/{}".format), text)
+    """Cases whose texts and choices are whatever they happen to be: half of them mostly right, half of them not."""
+    right, wrong = text.map(_printable), st.one_of(text, text.map("https://img.example.org/{}".format))
+    quoted = text.map(lambda said: f"https://img.example.org/{quote(said, safe='')}")
+    return st.tuples(st.sampled_from(domains), st.sampled_from(((right, quoted), (text, wrong)))).flatmap(
+        lambda drawn: _strange(drawn[0], *drawn[1])
+    )
 
-    def made(domain: HarmDomain) -> st.SearchStrategy[Case]:
-        return st.builds(
-            replace,
-            st.just(replace(CSAM, domain=domain)),
-            case_id=text,
-            locator=st.builds(Locator, st.lists(urls, max_size=3).map(tuple), text, st.sampled_from(("", "192.0.2.1"))),
-            classification=st.one_of(st.sampled_from(("", "baseline", "A1")), text),
-            matches=st.lists(
-                st.builds(
-                    replace,
-                    st.just(replace(MATCH, domain=domain)),
-                    list_name=text,
-                    list_id=text,
-                    entry_id=text,
-                    verdict=st.sampled_from((Verdict.MATCH, Verdict.POSSIBLE_MATCH)),
-                    labels=st.lists(st.builds(Label, text, text, text), max_size=2).map(tuple),
-                ),
-                max_size=2,
-            ).map(tuple),
-            hashes=st.sampled_from((CSAM.hashes, ())),
-            viewed_by_human=st.booleans(),
-            automated_detection=st.booleans(),
-            publicly_available=st.sampled_from((None, False, True)),
-            source=st.sampled_from(Source),
-            decision=st.sampled_from((None, DECISION, replace(DECISION, visibility=Visibility.OTHER))),
-            subject=st.one_of(st.none(), st.builds(Subject, account_id=text, note=text)),
-            notifier=st.one_of(st.none(), st.builds(Notifier, text, text)),
-            urgent=text,
-            note=text,
-            platform=text,
-            evidence_ref=text,
-        )
 
-    return st.sampled_from(domains).flatmap(made)
+def _strange(domain: HarmDomain, text: st.SearchStrategy[str], urls: st.SearchStrategy[str]) -> st.SearchStrategy[Case]:
+    match = st.builds(
+        replace,
+        st.just(replace(MATCH, domain=domain)),
+        list_name=text,
+        list_id=text,
+        entry_id=text,
+        verdict=st.sampled_from((Verdict.MATCH, Verdict.POSSIBLE_MATCH)),
+        labels=st.lists(st.builds(Label, text, text, text), max_size=2).map(tuple),
+    )
+    return st.builds(
+        replace,
+        st.just(replace(CSAM, domain=domain)),
+        case_id=text,
+        locator=st.builds(Locator, st.lists(urls, min_size=1, max_size=3).map(tuple), text, st.just("192.0.2.1")),
+        classification=st.one_of(st.sampled_from(("baseline", "A1", "B2")), text),
+        matches=st.lists(match, max_size=2).map(tuple),
+        hashes=st.sampled_from((CSAM.hashes, (PDQ,))),
+        viewed_by_human=st.booleans(),
+        automated_detection=st.booleans(),
+        publicly_available=st.sampled_from((True, False)),
+        source=st.sampled_from(Source),
+        decision=st.sampled_from((None, DECISION, replace(DECISION, visibility=Visibility.OTHER))),
+        subject=st.one_of(st.none(), st.builds(Subject, account_id=text, note=text)),
+        notifier=st.one_of(st.none(), st.builds(Notifier, text, text)),
+        urgent=text,
+        note=text,
+        platform=text,
+        evidence_ref=text,
+    )
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ LETTER_RULES: dict[str, tuple[Case, ReporterConfig, str]] = {
     "hotline": (
         CSAM,
         replace(REPORTER, hotline=True),
-        "reporter.hotline: is a duty of hosts; a hotline writes to the police by format letter (Article 18)",
+        "reporter.hotline: is a duty of hosts; a hotline gives notice by xarf, dsa16 or letter (Article 18)",
     ),
     "nobody": (
         CSAM,
