@@ -165,12 +165,12 @@ def _facts(case: Case, context: Context, words: Words) -> Iterator[tuple[str, st
 
 
 def _match(match: CaseMatch, words: Words) -> str:
+    """Return which list was met and how near; not which entry, whose id may be made of a hash."""
     key = "match.sure" if match.verdict is Verdict.MATCH else "match.possible"
     return words(
         key,
         list=shown(match.list_name),
         version=words.number(match.list_version),
-        entry=shown(match.entry_id),
         algorithm=shown(match.algorithm),
         distance=words.number(match.distance),
         most=words.number(match.max_distance),
