@@ -137,6 +137,8 @@ class DeliveryStore:
     def change(self, delivery_id: str, event: DeliveryEvent, *, actor: str, reason: str, now: dt.datetime) -> Delivery:
         """Do what a person decided; a release is by another person than the request.
 
+        A delivery that is being sent counts as queued once its lease has ended, also where its outlet is gone.
+
         Raises
         ------
         CaseNotFound, CaseConflict
@@ -145,7 +147,8 @@ class DeliveryStore:
         """
         with self._tables.changing() as session:
             found = _read(session, delivery_id)
-            state = moved(found.state, event)
+            lost = found.state is DeliveryState.SENDING and found.due_at <= now
+            state = moved(moved(found.state, DeliveryEvent.LOSE) if lost else found.state, event)
             if event is DeliveryEvent.RELEASE and actor == found.requested_by:
                 raise CaseConflict(
                     f"actor: {actor} asked for this delivery; another person must release it", field="actor"

@@ -4,9 +4,10 @@ Theory of operation
 -------------------
 One task per outlet. It takes at most ``concurrency`` deliveries under a lease, begins at most ``rate_per_minute`` of
 them, and settles each as its outlet says: delivered, postponed (``patience``), dead after ``tries``, or unsure, which
-only a person resolves. Any number of processes may do so over one database. A try is cancelled, and counts as lost,
-when it takes longer than its lease. An outlet that raises what it should not makes its delivery unsure, and ends
-nothing else.
+only a person resolves. Any number of processes may do so over one database. Nothing is taken before it may begin, so
+that a lease is spent on talking. A try is cancelled, and is postponed like any that failed, when it takes longer than
+its lease. An outlet that raises has a defect: its delivery is unsure, and the others go on. A delivery that was taken
+:data:`MOST_LOST` times more often than it may be tried ends processes: it is unsure as well.
 
 A dry run does everything but talk.
 
@@ -46,6 +47,9 @@ from hashmatch.sections import OutboxConfig, OutletConfig
 
 ACTOR: Final = "outbox"
 """Who delivers, in the events of a case."""
+
+MOST_LOST: Final = 10
+"""Tries that nobody lived to settle; a machine is not switched off more often in the life of one delivery."""
 
 _NO_BOUND_S: Final = float("inf")
 """A receiver that asks to be left alone is left alone for as long as it asks."""
@@ -172,6 +176,12 @@ class Worker:
         line = self._lines.get(waiting.outlet)
         if line is None or not isinstance(line.outlet, FileOutlet):
             raise CaseConflict(f"delivery_id: the outlet {waiting.outlet!r} takes no file here", field="delivery_id")
+        if line.config.dry_run:
+            raise CaseConflict(
+                f"delivery_id: the outlet {line.name} is in a dry run; no file is sent", field="delivery_id"
+            )
+        if waiting.environment.value != line.config.environment:
+            raise CaseConflict(f"delivery_id: {_other_world(waiting, line)}", field="delivery_id")
         return line.outlet
 
     async def _follow(self, line: Line) -> None:
@@ -191,7 +201,12 @@ class Worker:
     async def _due(self, line: Line) -> int:
         """Deliver one batch of what is due at an outlet; return how many it was."""
         await asyncio.to_thread(self._store.expire, line.name, self._now(), ACTOR)
-        most = line.config.concurrency
+        next_due = await asyncio.to_thread(self._store.next_due, line.name)
+        if next_due is None or next_due > self._now():
+            return 0
+        pace = self._pace[line.name]
+        await pace.wait()
+        most = min(line.config.concurrency, pace.room())
         taken = await asyncio.to_thread(self._store.take, line.name, self._now(), self._lease, most)
         results = await asyncio.gather(*(self._try(line, one) for one in taken), return_exceptions=True)
         for result in results:
@@ -200,13 +215,9 @@ class Worker:
         return len(taken)
 
     async def _try(self, line: Line, taken: Delivery) -> None:
+        self._pace[line.name].begin()
         try:
-            async with asyncio.timeout(self._config.lease_s):
-                await self._pace[line.name].wait()
-                outcome = await self._talk(line, taken)
-        except TimeoutError:
-            log.warning("%s: %s took longer than its lease", line.name, taken.delivery_id)
-            return
+            outcome = await self._ended(line, taken)
         except CaseConflict:
             log.warning("%s: %s was taken over by another process", line.name, taken.delivery_id)
             return
@@ -215,22 +226,37 @@ class Worker:
             after = await asyncio.to_thread(self._store.settle, taken, settled, ACTOR, self._now())
             self._on_tried(Tried(after, outcome))
 
+    async def _ended(self, line: Line, taken: Delivery) -> Outcome:
+        """Talk to an outlet; whatever it does has an outcome."""
+        if taken.attempt > self._config.tries + MOST_LOST:
+            return Unsure(
+                f"taken {taken.attempt} times, and nobody lived to say what came of it; look whether it arrived"
+            )
+        try:
+            async with asyncio.timeout(self._config.lease_s) as lease:
+                return await self._talk(line, taken)
+        except TimeoutError as error:
+            if lease.expired():
+                return Again(f"no answer within the lease of {self._config.lease_s} s")
+            return self._defect(line, taken, error)
+        except HashmatchError:
+            raise
+        except Exception as error:  # noqa: BLE001  the worker's boundary: a defect of an outlet must not stop the others
+            return self._defect(line, taken, error)
+
+    @staticmethod
+    def _defect(line: Line, taken: Delivery, error: Exception) -> Unsure:
+        """Name an exception by its kind alone: its text may hold what was to be sent."""
+        kind = type(error).__name__
+        log.error("%s: %s failed with %s", line.name, taken.delivery_id, kind)
+        return Unsure(f"the outlet failed with {kind}, which is a defect; whether it arrived is unknown")
+
     async def _talk(self, line: Line, taken: Delivery) -> Outcome:
         if line.config.dry_run:
             return Delivered("", "a dry run: nothing was sent")
         if taken.environment.value != line.config.environment:
-            return Refused(
-                f"made for {taken.environment.value}, and the outlet {line.name} is {line.config.environment} now"
-            )
-        try:
-            return await line.outlet.deliver(taken.parcel, self._saver(taken))
-        except HashmatchError:
-            raise
-        except Exception as error:  # noqa: BLE001  the outbox's boundary: one outlet's defect is not the end of the others
-            log.error("%s: %s failed with %s", line.name, taken.delivery_id, type(error).__name__)  # noqa: TRY400
-            return Unsure(
-                f"the outlet failed with {type(error).__name__}, which is a defect; whether it arrived is unknown"
-            )
+            return Refused(_other_world(taken, line))
+        return await line.outlet.deliver(taken.parcel, self._saver(taken))
 
     def _saver(self, taken: Delivery) -> Callable[[Progress], asyncio.Future[None]]:
         def save(progress: Progress) -> asyncio.Future[None]:
@@ -257,6 +283,10 @@ class Worker:
                 return Settled(DeliveryEvent.POSTPONE, now + dt.timedelta(seconds=wait_s), reason)
 
 
+def _other_world(found: Delivery, line: Line) -> str:
+    return f"made for {found.environment.value}, and the outlet {line.name} is {line.config.environment} now"
+
+
 class Pace:
     """At most so many beginnings in any minute."""
 
@@ -270,12 +300,17 @@ class Pace:
         while (pause := self.pause_s()) > 0:  # noqa: ASYNC110  time passes, nothing happens that an event could tell
             await asyncio.sleep(pause)
 
-    def pause_s(self) -> float:
-        """Seconds to wait; 0 lets one more begin and counts it."""
+    def begin(self) -> None:
+        """Count one that begins."""
+        self._begun.append(self._clock())
+
+    def room(self) -> int:
+        """Return how many may begin now."""
         now = self._clock()
         while self._begun and self._begun[0] <= now - 60.0:
             self._begun.popleft()
-        if len(self._begun) < self._most:
-            self._begun.append(now)
-            return 0.0
-        return max(self._begun[0] + 60.0 - now, 1e-3)
+        return max(0, self._most - len(self._begun))
+
+    def pause_s(self) -> float:
+        """Seconds until one more may begin; 0 where it may now."""
+        return 0.0 if self.room() else max(self._begun[0] + 60.0 - self._clock(), 1e-3)
