@@ -121,6 +121,14 @@ def of_opinion(case: Case, *, confirmed: bool, now: dt.datetime) -> Iterator[Cou
             yield Counted(day, Counter.DISPUTED, match.list_name, match.algorithm, match.domain)
 
 
+def of_complaint(case: Case, *, upheld: bool, now: dt.datetime) -> Iterator[Counted]:
+    """Yield what a user's complaint about a decision adds."""
+    day = now.astimezone(dt.UTC).date()
+    yield Counted(day, Counter.COMPLAINTS, domain=case.domain)
+    if upheld:
+        yield Counted(day, Counter.COMPLAINTS_UPHELD, domain=case.domain)
+
+
 def of_delivery(case: Case, outlet: str, *, files: int, now: dt.datetime) -> Iterator[Counted]:
     """Yield what a report that arrived adds."""
     day = now.astimezone(dt.UTC).date()

@@ -21,6 +21,7 @@ import datetime as dt
 import io
 import json
 import math
+import types
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -87,6 +88,43 @@ def monthly(rows: Iterable[Counted]) -> Table:
 def yearly(rows: Iterable[Counted]) -> Table:
     """Return one row per year, likewise."""
     return _by_period("yearly", rows, lambda day: (day.year, 0), lambda first, last: iter(_years(first, last)))
+
+
+KEYS: Final[Mapping[str, Callable[[Counted], str]]] = types.MappingProxyType(
+    {
+        "set": lambda row: row.set_name,
+        "algorithm": lambda row: row.algorithm,
+        "domain": lambda row: "" if row.domain is None else row.domain.value,
+        "outlet": lambda row: row.outlet,
+    }
+)
+"""What a table may be broken down by."""
+
+
+def broken_down(make: Callable[[Iterable[Counted]], Table], rows: Iterable[Counted], key: str) -> Table:
+    """Return a table by period once per value of a key, in the order of the values; what has none of it comes first.
+
+    Parameters
+    ----------
+    make : callable
+        :func:`monthly` or :func:`yearly`.
+    rows : iterable of Counted
+        Counters.
+    key : str
+        One of :data:`KEYS`.
+
+    """
+    groups: dict[str, list[Counted]] = {}
+    for row in rows:
+        groups.setdefault(KEYS[key](row), []).append(row)
+    made = [(value, make(groups[value])) for value in sorted(groups)]
+    first, *others = COLUMNS
+    return Table(
+        f"{make([]).name} by {key}",
+        (first, key, *others),
+        tuple((period, value, *cells) for value, table in made for period, *cells in table.rows),
+        (f"a row without {key} holds what is not counted by it",),
+    )
 
 
 Period: TypeAlias = tuple[int, int]

@@ -117,6 +117,13 @@ class CaseStore:
             record(session, case_id, now, actor, event.value, reason)
             return replace(case, state=state)
 
+    def note(self, case_id: str, what: str, *, actor: str, reason: str, now: dt.datetime) -> Case:
+        """Write down what happened to a case without moving it; raises CaseNotFound, CaseConflict."""
+        with self._tables.changing() as session:
+            case = _case_of(_row(session, case_id))
+            record(session, case_id, now, actor, what, reason)
+            return case
+
     def events(self, case_id: str) -> tuple[Recorded, ...]:
         """Return what happened to a case, oldest first; also of one that was erased; raises CaseNotFound."""
         with self._tables.reading() as session:

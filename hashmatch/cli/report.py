@@ -233,6 +233,7 @@ for _command in (
     report_find.reject,
     report_find.close,
     report_find.reopen,
+    report_find.complaint,
     report_find.hold,
     report_find.release,
     report_stats.stats,

@@ -85,6 +85,24 @@ reopen = _changing("reopen", "Open a closed or rejected case again.")
 
 
 @click.command(
+    "complaint", cls=Command, epilog=example("hashmatch report complaint 0f4c1c1e --upheld --reason 'another picture'")
+)
+@click.argument("case_id")
+@click.option("--upheld", is_flag=True, help="The decision was reversed.")
+@click.option("--reason", required=True, metavar="TEXT", help="What came of it; kept with the case. No personal data.")
+@click.option("--by", "actor", metavar="WHO", help="Who decided; default: the user's login name.")
+@pass_options
+def complaint(options: GlobalOptions, case_id: str, *, upheld: bool, reason: str, actor: str | None) -> ExitCode:
+    """Record that a user complained about the decision: a figure that yearly reports ask for."""
+    from hashmatch.cli.hashset import login_name
+
+    with casework(options) as work:
+        case = work.complain(case_id, upheld=upheld, actor=actor or login_name(), reason=reason)
+    print_cases(Output(options), case)
+    return ExitCode.CLEAN
+
+
+@click.command(
     "hold", cls=Command, epilog=example("hashmatch report hold 0f4c1c1e evidence-store://17 --days 365 --by anna")
 )
 @click.argument("case_id")

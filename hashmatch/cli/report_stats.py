@@ -37,11 +37,13 @@ TABLES: Mapping[str, str] = MappingProxyType(
     cls=Command,
     epilog=example(
         "hashmatch report stats",
+        "hashmatch report stats --table yearly --by set",
         "hashmatch report stats --table interim --from 2026-01-01 --to 2026-12-31 --csv interim.csv",
         "hashmatch report stats --plot figures/",
     ),
 )
 @click.option("--table", "name", default="monthly", type=click.Choice(list(TABLES)), help="Which figures.")
+@click.option("--by", type=click.Choice(["set", "algorithm", "domain", "outlet"]), help="Break months or years down.")
 @click.option("--from", "first", metavar="DATE", help="First day (UTC); default: the first of this year.")
 @click.option("--to", "last", metavar="DATE", help="Last day, included; default: today.")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Also write the table as CSV.")
@@ -51,6 +53,7 @@ def stats(
     options: GlobalOptions,
     *,
     name: str,
+    by: str | None,
     first: str | None,
     last: str | None,
     csv_file: Path | None,
@@ -69,7 +72,7 @@ def stats(
         raise BadInput(f"to: {end} is before {begin}", field="to")
     with casework(options) as work:
         rows = work.counted(begin, end)
-    table = _table(name, rows, (begin, end), options.load_config().outbox)
+    table = _table(name, by, rows, (begin, end), options.load_config().outbox)
     output = Output(options)
     with output.results(*table.columns) as results:
         for row in table.rows:
@@ -91,15 +94,21 @@ def stats(
     return ExitCode.CLEAN
 
 
-def _table(name: str, rows: tuple[Counted, ...], days: tuple[dt.date, dt.date], config: OutboxConfig) -> Table:
+def _table(
+    name: str, by: str | None, rows: tuple[Counted, ...], days: tuple[dt.date, dt.date], config: OutboxConfig
+) -> Table:
     from hashmatch.cases import statistics_mandated, statistics_tables
     from hashmatch.model.cases import OutletKind
 
+    periods = {"monthly": statistics_tables.monthly, "yearly": statistics_tables.yearly}
+    if by is not None and name not in periods:
+        raise BadInput(
+            f"by: the table {name} has a form of its own; only monthly and yearly are broken down", field="by"
+        )
+    if name in periods:
+        make = periods[name]
+        return make(rows) if by is None else statistics_tables.broken_down(make, rows, by)
     match name:
-        case "monthly":
-            return statistics_tables.monthly(rows)
-        case "yearly":
-            return statistics_tables.yearly(rows)
         case "interim":
             return statistics_mandated.interim(rows, *days)
         case "dsa":

@@ -299,6 +299,24 @@ class Casework:
         self._cases.settle(case_id, now)
         return Finding(case, len(case.matches) - len(skipped), skipped)
 
+    def complain(self, case_id: str, *, upheld: bool, actor: str, reason: str) -> Case:
+        """Record that a user complained about the decision, and whether that was reversed: a figure for yearly reports.
+
+        Raises
+        ------
+        CaseNotFound, CaseConflict, BadInput
+            There is no such case, it was erased, or nobody is named.
+
+        """
+        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
+        _check_name(reason, "reason", 1_000)
+        now = self._now()
+        case = self._cases.note(
+            case_id, "complaint upheld" if upheld else "complaint", actor=actor, reason=reason, now=now
+        )
+        self._counters.add(counters.of_complaint(case, upheld=upheld, now=now))
+        return case
+
     def hold(self, case_id: str, handle: str, *, actor: str, days: int | None = None) -> Hold:
         """Remember that the caller's store keeps what ``handle`` names; raises CaseNotFound, BadInput."""
         _check_name(actor, "actor", MAX_ACTOR_LENGTH)

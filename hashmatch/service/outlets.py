@@ -12,6 +12,7 @@ What this module deliberately does not do: it sends nothing.
 from __future__ import annotations
 
 import os
+import re
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ from hashmatch.model.cases import Environment, OutletKind
 from hashmatch.outbox import secrets
 from hashmatch.outbox.parcels import Outlet
 from hashmatch.outbox.worker import Line
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 def lines(config: OutboxConfig, environ: Mapping[str, str] = os.environ) -> Mapping[str, Line]:
@@ -41,6 +44,11 @@ def lines(config: OutboxConfig, environ: Mapping[str, str] = os.environ) -> Mapp
 
 def _made(name: str, outlet: OutletConfig, config: OutboxConfig, environ: Mapping[str, str]) -> Outlet:
     where = f"outbox.outlets.{name}"
+    if not _NAME.fullmatch(name):
+        raise BadConfig(
+            f"{where}: an outlet's name has at most 64 letters, digits, and . _ -; figures are counted under it",
+            field=where,
+        )
     kinds = [kind.value for kind in OutletKind]
     if outlet.kind not in kinds:
         raise BadConfig(f"{where}.kind: expected one of {', '.join(kinds)}, got {outlet.kind!r}", field=f"{where}.kind")

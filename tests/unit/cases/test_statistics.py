@@ -271,3 +271,17 @@ def test_plots_without_matplotlib_say_what_to_install(
 
 def test_histograms_are_durations_or_distances() -> None:
     assert not DURATIONS & DISTANCES
+
+
+@pytest.mark.parametrize("key", list(tables.KEYS))
+@pytest.mark.parametrize("make", [tables.monthly, tables.yearly])
+def test_what_is_broken_down_adds_up(make: Callable[[Iterable[Counted]], tables.Table], key: str) -> None:
+    whole, parts = make(made_up()), tables.broken_down(make, made_up(), key)
+    assert parts.columns[:2] == ("period", key)
+    assert parts.name == f"{whole.name} by {key}"
+    values = [row[1] for row in parts.rows]
+    assert values == sorted(values, key=str)
+    for counter in (Counter.CHECKED, Counter.MATCH, Counter.CONFIRMED, Counter.REJECTED, Counter.REPORTED):
+        place = whole.columns.index(counter.value)
+        total = sum(int(str(row[place])) for row in whole.rows)
+        assert sum(int(str(row[place + 1])) for row in parts.rows) == total > 0, counter

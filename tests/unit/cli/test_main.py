@@ -147,7 +147,10 @@ def test_the_commands_are_those_of_the_design() -> None:
         *("hashset formats", "hashset diff", "hashset keygen", "hashset manifest", "hashset sync"),
         *(f"hashset {name}" for name in ("create", "import", "author", "export", "list", "show", "mode")),
         *("report", "report list", "report show", "report create", "report render", "report formats", "report stats"),
-        *(f"report {name}" for name in ("send", "outbox", "decide", "deliver", "relay", "hold", "release")),
+        *(
+            f"report {name}"
+            for name in ("send", "outbox", "decide", "deliver", "relay", "hold", "release", "complaint")
+        ),
         *(f"report {name}" for name in ("confirm", "reject", "close", "reopen")),
         *(f"hashset {name}" for name in ("withdraw", "dispute", "quarantine", "reinstate", "vote", "history")),
     }

@@ -307,3 +307,15 @@ def test_rows_for_hotlines_stand_under_one_header_in_that_order(desk: Desk) -> N
     header, *rows = desk.work.render_several(ids, "iccam").body.splitlines()
     assert header.startswith(b"report_id,")
     assert [row.partition(b",")[0].decode() for row in rows] == ids
+
+
+def test_complaints_are_figures_and_move_nothing(desk: Desk) -> None:
+    case = desk.open()
+    desk.work.complain(case.case_id, upheld=False, actor="anna", reason="the decision stands")
+    after = desk.work.complain(case.case_id, upheld=True, actor="anna", reason="another picture")
+    assert after == desk.work.get(case.case_id).case == case
+    counted = {row.counter: row.count for row in desk.work.counted(NOW.date(), NOW.date())}
+    assert (counted[Counter.COMPLAINTS], counted[Counter.COMPLAINTS_UPHELD]) == (2, 1)
+    assert [event.what for event in desk.work.get(case.case_id).events] == ["opened", "complaint", "complaint upheld"]
+    with pytest.raises(BadInput, match="reason: is required"):
+        desk.work.complain(case.case_id, upheld=True, actor="anna", reason=" ")
