@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 Each plot is a function of :class:`~hashmatch.model.figures.Counted` rows and returns the bytes of an SVG, the same
 from the same rows: no date is in it, and its ids are made from a constant. matplotlib comes with the extra
-``hashmatch[bench]`` and is loaded when something is drawn; its global state is left alone.
+``hashmatch[plots]`` and is loaded when something is drawn; its global state is left alone.
 
 What this module deliberately does not do: it computes no statistics and writes no file.
 """
@@ -118,7 +118,7 @@ def _canvas(width: float, height: float) -> tuple[Any, Any, Any]:
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError:
-        raise BadConfig("plots need matplotlib: pip install 'hashmatch[bench]'", field="plot") from None
+        raise BadConfig("plots need matplotlib: pip install 'hashmatch[plots]'", field="plot") from None
     context: Any = mpl.rc_context
     with context(_SETTINGS):
         figure = Figure(figsize=(width, height))

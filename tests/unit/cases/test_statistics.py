@@ -265,7 +265,7 @@ def test_plots_without_matplotlib_say_what_to_install(
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(BadConfig) as refused:
         draw([])
-    assert refused.value.message == "plots need matplotlib: pip install 'hashmatch[bench]'"
+    assert refused.value.message == "plots need matplotlib: pip install 'hashmatch[plots]'"
     assert refused.value.field == "plot"
 
 
