@@ -113,7 +113,10 @@ class CaseStore:
         with self._tables.changing() as session:
             case = _case_of(_row(session, case_id))
             state = moved(case.state, event)
-            session.run("update_case_state", (state.value, case_id))
+            if session.run("update_case_state", (state.value, case_id, case.state.value)).rowcount != 1:
+                raise CaseConflict(
+                    "case_id: the case was changed at the same moment; look at it again", field="case_id"
+                )
             record(session, case_id, now, actor, event.value, reason)
             return replace(case, state=state)
 
@@ -133,21 +136,35 @@ class CaseStore:
     # --- retention -----------------------------------------------------------------------------------------------
 
     def settle(self, case_id: str, now: dt.datetime) -> None:
-        """Forget the subject, where it was to be kept until everything was delivered, and that is so."""
+        """Forget the subject, where it was to be kept until everything was delivered, and that is so.
+
+        A case that is open and of which nothing was to be reported yet keeps it, as does one with a dead letter, which
+        a person may send again. What was sent holds the subject as well, and is forgotten with it.
+        """
         with self._tables.changing() as session:
+            kept = session.run("keep_case", (case_id,)).fetchone()
             row = _row(session, case_id)
-            if row[7] != Keep.DELIVERED.value or not row[6]:
+            if kept is None or row[7] != Keep.DELIVERED.value or not row[6]:
                 return
-            if session.run("unsettled", (case_id,)).fetchone()[0]:
+            pending, reports = session.run("untold", (case_id,)).fetchone()
+            if pending or (row[1] == CaseState.OPEN.value and not reports):
                 return
             session.run("overwrite_deleted")
             session.run("forget_subject", (case_id,))
+            session.run("erase_documents", (case_id,))
             record(session, case_id, now, RETENTION, "subject erased", "every delivery has come to its end")
+
+    def told(self) -> tuple[str, ...]:
+        """Return cases that :meth:`settle` has something to do about: a process may have ended before it could."""
+        with self._tables.reading() as session:
+            return tuple(row[0] for row in session.run("told_subjects", (ERASED_AT_ONCE,)))
 
     def erase_expired(self, now: dt.datetime) -> tuple[str, ...]:
         """Erase cases whose time has come, some at a time; return their ids."""
         with self._tables.changing() as session:
-            due = tuple(row[0] for row in session.run("expired_cases", (to_us(now), ERASED_AT_ONCE)))
+            found = [row[0] for row in session.run("expired_cases", (to_us(now), ERASED_AT_ONCE))]
+            # Asked again of each, which is locked by now: something may have been queued before the lock was there.
+            due = tuple(case_id for case_id in found if not _needed(session, case_id))
             if due:
                 session.run("overwrite_deleted")
             for case_id in due:
@@ -163,12 +180,13 @@ class CaseStore:
 
         Raises
         ------
-        CaseNotFound
-            There is no such case.
+        CaseNotFound, CaseConflict
+            There is no such case, or it was erased.
 
         """
         with self._tables.changing() as session:
-            _row(session, hold.case_id)
+            session.run("keep_case", (hold.case_id,))
+            _case_of(_row(session, hold.case_id))
             made = session.run(
                 "insert_hold", (hold.hold_id, hold.case_id, hold.handle, to_us(hold.deadline), to_us(hold.created_at))
             )
@@ -224,6 +242,10 @@ def _row(session: Session, case_id: str) -> Sequence[object]:
     return found
 
 
+def _needed(session: Session, case_id: str) -> bool:
+    return any(session.run(name, (case_id,)).fetchone()[0] for name in ("unsettled", "running_holds"))
+
+
 def _case_of(row: Sequence[object]) -> Case:
     case_id, state, _, _, _, record_text, subject = row[:7]
     if state == _ERASED:
@@ -249,4 +271,4 @@ def _hold_of(row: Iterable[object]) -> Hold:
 
 
 def _json(value: object) -> str:
-    return json.dumps(to_plain(value), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(to_plain(value), separators=(",", ":"))  # ASCII: PostgreSQL keeps no NUL in a text

@@ -18,6 +18,7 @@ import base64
 import datetime as dt
 import hashlib
 import json
+import unicodedata
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,10 @@ from hashmatch.outbox.parcels import Parcel, Progress
 from hashmatch.outbox.states import DeliveryEvent, moved
 
 MAX_LISTED: Final = 1_000
+MAX_REASON: Final = 2_000
+"""Characters that are kept of what an outlet says."""
+RETRACTED: Final = "outbox"
+"""Who takes back what was rejected, in the events of a case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +106,13 @@ class DeliveryStore:
         Raises
         ------
         CaseConflict
-            The key was used for another case, outlet or format.
+            The key was used for another case, outlet or format; or the case is erased.
 
         """
         text = _document_text(order.document)
         digest = hashlib.sha256(text.encode()).digest()
         with self._tables.changing() as session:
+            _kept(session, order.case_id)
             delivery_id = str(uuid.uuid4())
             state = DeliveryState.HELD if order.held else DeliveryState.QUEUED
             at = to_us(now)
@@ -149,11 +155,14 @@ class DeliveryStore:
             found = _read(session, delivery_id)
             lost = found.state is DeliveryState.SENDING and found.due_at <= now
             state = moved(moved(found.state, DeliveryEvent.LOSE) if lost else found.state, event)
-            if event is DeliveryEvent.RELEASE and actor == found.requested_by:
+            if event is DeliveryEvent.RELEASE and _person(actor) == _person(found.requested_by):
                 raise CaseConflict(
                     f"actor: {actor} asked for this delivery; another person must release it", field="actor"
                 )
             again = event in {DeliveryEvent.RETRY, DeliveryEvent.RELEASE}
+            if again:
+                _kept(session, found.case_id)
+                found.parcel  # noqa: B018  raises where there is nothing left to be sent
             _update(
                 session,
                 found,
@@ -176,10 +185,21 @@ class DeliveryStore:
         """Take what is due at an outlet, at most so many; what others take meanwhile is theirs."""
         token = uuid.uuid4().hex
         with self._tables.changing() as session:
+            self._withdraw(session, outlet, now)
             numbers = {"now_us": to_us(now), "lease_until_us": to_us(now + lease), "most": most}
             taken = session.run("take_deliveries", {"outlet": outlet, "taken_by": token, **numbers})
             ids = sorted(row[0] for row in taken)
             return tuple(_read(session, delivery_id) for delivery_id in ids)
+
+    def _withdraw(self, session: Session, outlet: str, now: dt.datetime) -> None:
+        """Send nothing of a case whose match was rejected after a report was queued, or while it was being sent."""
+        for (delivery_id,) in list(session.run("rejected_reports", (outlet, to_us(now)))):
+            found = _read(session, delivery_id)
+            sending = found.state is DeliveryState.SENDING
+            event = DeliveryEvent.DOUBT if sending else DeliveryEvent.CANCEL
+            reason = "the match was rejected" + (" while it was being sent; look whether it arrived" if sending else "")
+            _update(session, found, replace(found, state=moved(found.state, event), reason=reason), now)
+            _note(session, found.case_id, delivery_id, now, RETRACTED, event.value, reason)
 
     def take_for_file(self, delivery_id: str, now: dt.datetime, lease: dt.timedelta) -> Delivery:
         """Take the one delivery that waits for its file; raises CaseNotFound, CaseConflict."""
@@ -218,11 +238,11 @@ class DeliveryStore:
                 taken,
                 state=moved(taken.state, settled.event),
                 due_at=settled.due_at,
-                reason=settled.reason,
-                external_id=settled.external_id or taken.external_id,
+                reason=_legible(settled.reason),
+                external_id=_legible(settled.external_id) or taken.external_id,
             )
             _update(session, taken, after, now)
-            _note(session, taken.case_id, taken.delivery_id, now, actor, settled.event.value, settled.reason)
+            _note(session, taken.case_id, taken.delivery_id, now, actor, settled.event.value, after.reason)
             return _read(session, taken.delivery_id)
 
     def expire(self, outlet: str, now: dt.datetime, actor: str) -> tuple[str, ...]:
@@ -242,6 +262,27 @@ class DeliveryStore:
         with self._tables.reading() as session:
             (at,) = session.run("next_due", (outlet,)).fetchone()
             return None if at is None else from_us(int(at))
+
+
+def _kept(session: Session, case_id: str) -> None:
+    """Make sure that a case is there and is not erased before the transaction ends."""
+    row = session.run("keep_case", (case_id,)).fetchone()
+    if row is None:
+        raise CaseNotFound(f"case_id: there is no case {case_id!r}", field="case_id")
+    if row[0] == "erased":
+        raise CaseConflict(
+            f"case_id: the case {case_id} was erased when its retention time had passed", field="case_id"
+        )
+
+
+def _person(name: str) -> str:
+    """Return a name as people tell it apart: neither case nor blanks nor look-alike widths make another person."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def _legible(text: str) -> str:
+    """Return what a receiver said as a database takes it."""
+    return "".join(sign if sign.isprintable() else " " for sign in text[:MAX_REASON])
 
 
 def _same(found: Delivery, order: Order) -> Delivery:

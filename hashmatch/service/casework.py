@@ -345,6 +345,8 @@ class Casework:
         for hold in self._cases.holds_due(now):
             self._cases.release_hold(hold, actor=RETENTION, reason="its deadline has passed", now=now)
             self._tell_store(hold, preservation.HoldAction.RELEASE, RETENTION, "its deadline has passed")
+        for case_id in self._cases.told():
+            self._cases.settle(case_id, now)
         return self._cases.erase_expired(now)
 
     # --- counters ------------------------------------------------------------------------------------------------

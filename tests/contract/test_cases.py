@@ -18,7 +18,7 @@ from hashmatch.model.cases import Case, CaseState, Environment, Keep, Subject
 from hashmatch.model.deliveries import Hold
 from hashmatch.model.figures import Counted, Counter
 from hashmatch.outbox.states import DeliveryEvent
-from hashmatch.outbox.store import DeliveryStore, Order
+from hashmatch.outbox.store import DeliveryStore, Order, Settled
 from tests.support import cases
 from tests.support.cases import NOW
 
@@ -101,6 +101,27 @@ def test_a_subject_is_forgotten_when_everything_is_delivered(catalog: Relational
     assert store.events(cases.CASE_ID)[-1].what == "subject erased"
 
 
+def test_a_dead_letter_keeps_the_subject_and_what_arrived_is_forgotten_with_it(catalog: RelationalCatalog) -> None:
+    store, outbox = CaseStore(catalog), DeliveryStore(catalog)
+    store.add(new(cases.case(subject=SUBJECT, keep_subject=Keep.DELIVERED)), "anna")
+    assert store.told() == (), "nothing was to be reported yet"
+    store.settle(cases.CASE_ID, NOW)
+    assert store.get(cases.CASE_ID).subject == SUBJECT
+    outbox.queue(_order("key"), NOW)
+    (taken,) = outbox.take("ncmec", NOW, YEAR, 1)
+    outbox.settle(taken, Settled(DeliveryEvent.GIVE_UP, NOW, "4100"), "outbox", NOW)
+    store.settle(cases.CASE_ID, NOW)
+    assert store.get(cases.CASE_ID).subject == SUBJECT, "it may be sent again"
+    outbox.change(taken.delivery_id, DeliveryEvent.RETRY, actor="ben", reason="", now=NOW)
+    (taken,) = outbox.take("ncmec", NOW, YEAR, 1)
+    outbox.settle(taken, Settled(DeliveryEvent.ARRIVE, NOW), "outbox", NOW)
+    assert store.told() == (cases.CASE_ID,)
+    store.settle(cases.CASE_ID, NOW)
+    assert store.get(cases.CASE_ID).subject is None
+    assert outbox.get(taken.delivery_id).document is None, "it may name the subject, too"
+    assert store.told() == ()
+
+
 def test_an_expired_case_is_erased_once_nothing_holds_it(catalog: RelationalCatalog) -> None:
     store, outbox = CaseStore(catalog), DeliveryStore(catalog)
     store.add(new(cases.case(subject=SUBJECT, keep_subject=Keep.CASE), "key-1"), "anna")
@@ -121,6 +142,10 @@ def test_an_expired_case_is_erased_once_nothing_holds_it(catalog: RelationalCata
     assert outbox.get(delivery.delivery_id).document is None
     assert outbox.get(delivery.delivery_id).sha256 == delivery.sha256
     assert store.events(cases.CASE_ID)[-1].what == "erased"
+    with pytest.raises(CaseConflict, match="was erased when its retention time had passed"):
+        outbox.queue(_order("later"), late)
+    with pytest.raises(CaseConflict, match="was erased when its retention time had passed"):
+        store.add_hold(replace(hold, hold_id="hold-2"), "anna")
     with catalog.reading() as session:
         row = session.run("case_by_id", (cases.CASE_ID,)).fetchone()
     assert "user-17" not in str(row)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hashmatch.cases.states import CaseEvent
 from hashmatch.cases.store import CaseStore, NewCase
 from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.errors import CaseConflict, CaseNotFound
@@ -136,3 +137,31 @@ def test_one_key_at_once_is_one_delivery(store: DeliveryStore) -> None:
         made = set(pool.map(lambda _: store.queue(order(), NOW).delivery_id, range(24)))
     assert len(made) == 1
     assert len(store.of_case(cases.CASE_ID)) == 1
+
+
+@pytest.mark.parametrize("name", ["Anna", " anna", "an na", "\uff41nna"])
+def test_a_second_person_is_not_the_first_one_in_other_letters(store: DeliveryStore, name: str) -> None:
+    held = store.queue(order(held=True), NOW)
+    with pytest.raises(CaseConflict, match="another person must release it"):
+        store.change(held.delivery_id, DeliveryEvent.RELEASE, actor=name, reason="", now=NOW)
+
+
+def test_nothing_is_sent_of_a_match_that_was_rejected(catalog: RelationalCatalog, store: DeliveryStore) -> None:
+    sending = store.queue(order("first"), NOW)
+    store.take("ncmec", NOW, LEASE, 5)
+    queued = store.queue(order("second"), NOW)
+    CaseStore(catalog).change(cases.CASE_ID, CaseEvent.REJECT, actor="ben", reason="a cat", now=NOW)
+    assert store.take("ncmec", LATER, LEASE, 5) == ()
+    assert store.get(queued.delivery_id).state is DeliveryState.CANCELLED
+    found = store.get(sending.delivery_id)
+    assert (found.state, found.reason) == (
+        *(DeliveryState.UNSURE, "the match was rejected while it was being sent; look whether it arrived"),
+    )
+
+
+def test_what_a_receiver_says_is_kept_legible(store: DeliveryStore) -> None:
+    store.queue(order(), NOW)
+    (taken,) = store.take("ncmec", NOW, LEASE, 5)
+    settled = store.settle(taken, Settled(DeliveryEvent.GIVE_UP, NOW, "no\x00\nthanks" + "x" * 3_000), "outbox", NOW)
+    assert settled.reason.startswith("no  thanksxx")
+    assert len(settled.reason) == 2_000

@@ -26,9 +26,13 @@ WHERE (created_at_us, case_id) > (:created_at_us, :case_id) AND state <> 'erased
 ORDER BY created_at_us, case_id
 LIMIT :most;
 
+-- name: keep_case
+-- Where a case stands, which stays so until the transaction ends.
+SELECT state FROM report_case WHERE case_id = ?;
+
 -- name: update_case_state
--- Where a case stands.
-UPDATE report_case SET state = ? WHERE case_id = ?;
+-- Where a case stands, if it stood there.
+UPDATE report_case SET state = ? WHERE case_id = ? AND state = ?;
 
 -- name: forget_subject
 -- Whom a case is about is kept no longer.
@@ -109,6 +113,12 @@ WHERE delivery_id IN (
 )
 RETURNING delivery_id;
 
+-- name: rejected_reports
+-- What would be taken at an outlet though the match was rejected; holds are no reports.
+SELECT delivery_id FROM delivery AS d
+WHERE outlet = ? AND state IN ('queued', 'sending') AND due_at_us <= ? AND format <> 'hold'
+  AND EXISTS (SELECT 1 FROM report_case AS c WHERE c.case_id = d.case_id AND c.state = 'rejected');
+
 -- name: take_delivery
 -- Take one that waits for its file.
 UPDATE delivery
@@ -142,6 +152,26 @@ UPDATE delivery SET document = '', recipient = '' WHERE case_id = ?;
 -- name: unsettled
 -- Deliveries of a case that are not at their end.
 SELECT count(*) FROM delivery WHERE case_id = ? AND state IN ('held', 'queued', 'sending', 'waiting', 'unsure');
+
+-- name: untold
+-- What may still be reported of a case: deliveries that are not at their end, and whether there were any but holds.
+SELECT coalesce(sum(CASE WHEN state IN ('delivered', 'cancelled') THEN 0 ELSE 1 END), 0),
+  coalesce(sum(CASE WHEN format = 'hold' THEN 0 ELSE 1 END), 0)
+FROM delivery
+WHERE case_id = ?;
+
+-- name: told_subjects
+-- Cases whose subject is kept until everything is delivered, and of which something was to be delivered.
+SELECT case_id FROM report_case AS c
+WHERE keep_subject = 'delivered' AND subject <> ''
+  AND (state <> 'open' OR EXISTS (SELECT 1 FROM delivery AS d WHERE d.case_id = c.case_id AND d.format <> 'hold'))
+  AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.case_id = c.case_id AND d.state NOT IN ('delivered', 'cancelled'))
+ORDER BY case_id
+LIMIT ?;
+
+-- name: running_holds
+-- Holds of a case that have not ended.
+SELECT count(*) FROM hold WHERE case_id = ? AND released_at_us IS NULL;
 
 -- name: insert_hold
 -- The caller's store keeps something; nothing is done where that was asked for before.

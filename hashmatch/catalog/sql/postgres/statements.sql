@@ -242,3 +242,30 @@ RETURNING delivery_id;
 -- name: overwrite_deleted
 -- PostgreSQL overwrites nothing: VACUUM frees the space, backups and archives have their own retention.
 SELECT 1;
+
+-- name: keep_case
+-- Where a case stands, which stays so until the transaction ends: nobody erases it or changes its state meanwhile.
+SELECT state FROM report_case WHERE case_id = ? FOR SHARE;
+
+-- name: expired_cases
+-- Cases whose time has come, locked; one that somebody else is at is left to another time.
+SELECT case_id
+FROM report_case AS c
+WHERE expires_at_us <= ? AND state <> 'erased'
+  AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.case_id = c.case_id
+    AND d.state IN ('held', 'queued', 'sending', 'waiting', 'unsure'))
+  AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.case_id = c.case_id AND h.released_at_us IS NULL)
+ORDER BY expires_at_us
+LIMIT ?
+FOR UPDATE SKIP LOCKED;
+
+-- name: overdue_files
+-- Deliveries whose file did not come in time, and that nobody else is giving up on.
+SELECT delivery_id FROM delivery WHERE outlet = ? AND state = 'waiting' AND due_at_us <= ? FOR UPDATE SKIP LOCKED;
+
+-- name: rejected_reports
+-- What would be taken at an outlet though the match was rejected, and that nobody else is taking.
+SELECT delivery_id FROM delivery AS d
+WHERE outlet = ? AND state IN ('queued', 'sending') AND due_at_us <= ? AND format <> 'hold'
+  AND EXISTS (SELECT 1 FROM report_case AS c WHERE c.case_id = d.case_id AND c.state = 'rejected')
+FOR UPDATE OF d SKIP LOCKED;
