@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-A report that found something is signed on its way out (``cases.receipt``, some 60 microseconds); everything is counted
+A report that found something is signed on its way out (``cases.receipt``, some 40 microseconds); everything is counted
 in memory and written every few seconds by a task, in a thread. So no SQL is on the way of an answer. What could not be
 written is kept and tried again; a process that is killed loses what it counted since it last wrote.
 
