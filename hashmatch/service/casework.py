@@ -17,6 +17,7 @@ What this module deliberately does not do: it sends nothing (``outbox.worker`` d
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -258,7 +259,8 @@ class Casework:
 
     def arrived(self, delivery: Delivery) -> None:
         """Count a report that arrived, and forget the subject where nothing else needs it."""
-        if delivery.state is DeliveryState.DELIVERED:
+        outlet = self._config.outbox.outlets.get(delivery.outlet)
+        if delivery.state is DeliveryState.DELIVERED and not (outlet is not None and outlet.dry_run):
             case = self._cases.get(delivery.case_id)
             files = 1 if delivery.with_file else 0
             self._counters.add(counters.of_delivery(case, delivery.outlet, files=files, now=self._now()))
@@ -282,14 +284,15 @@ class Casework:
         case = self._cases.change(case_id, event, actor=actor, reason=reason, now=now)
         if not confirmed:
             for delivery in self.outbox.of_case(case_id):
-                if delivery.state in _PENDING:
-                    self.outbox.change(
-                        delivery.delivery_id,
-                        DeliveryEvent.CANCEL,
-                        actor=actor,
-                        reason="the match was rejected",
-                        now=now,
-                    )
+                if delivery.state in _PENDING and delivery.format != preservation.FORMAT:
+                    with contextlib.suppress(CaseConflict):  # taken at this moment: the outbox lets it go no further
+                        self.outbox.change(
+                            delivery.delivery_id,
+                            DeliveryEvent.CANCEL,
+                            actor=actor,
+                            reason="the match was rejected",
+                            now=now,
+                        )
         skipped = tuple(
             trouble
             for number, match in enumerate(case.matches)
@@ -340,11 +343,15 @@ class Casework:
         return replace(found, released_at=now)
 
     def sweep(self) -> tuple[str, ...]:
-        """End holds whose deadline has passed, then erase cases whose time has come; return their ids."""
+        """End holds whose deadline has passed, then erase cases whose time has come; return their ids.
+
+        Also forgets subjects that a process which was killed had no time to forget.
+        """
         now = self._now()
         for hold in self._cases.holds_due(now):
-            self._cases.release_hold(hold, actor=RETENTION, reason="its deadline has passed", now=now)
             self._tell_store(hold, preservation.HoldAction.RELEASE, RETENTION, "its deadline has passed")
+            with contextlib.suppress(CaseConflict):  # another process sweeps as well; the store is told once
+                self._cases.release_hold(hold, actor=RETENTION, reason="its deadline has passed", now=now)
         for case_id in self._cases.told():
             self._cases.settle(case_id, now)
         return self._cases.erase_expired(now)

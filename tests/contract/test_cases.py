@@ -15,7 +15,7 @@ from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.errors import CaseConflict, CaseNotFound
 from hashmatch.model import HarmDomain
 from hashmatch.model.cases import Case, CaseState, Environment, Keep, Subject
-from hashmatch.model.deliveries import Hold
+from hashmatch.model.deliveries import DeliveryState, Hold
 from hashmatch.model.figures import Counted, Counter
 from hashmatch.outbox.states import DeliveryEvent
 from hashmatch.outbox.store import DeliveryStore, Order, Settled
@@ -204,3 +204,61 @@ def test_one_hold_asked_for_at_once_is_one_hold(catalog: RelationalCatalog) -> N
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: store.add_hold(hold, "anna"), range(16))) == {hold}
     assert [event.what for event in store.events(cases.CASE_ID)] == ["opened", "hold"]
+
+
+def test_a_subject_waits_for_its_first_report_and_for_dead_letters(catalog: RelationalCatalog) -> None:
+    store, outbox = CaseStore(catalog), DeliveryStore(catalog)
+    store.add(new(cases.case(subject=SUBJECT, keep_subject=Keep.DELIVERED)), "anna")
+    store.settle(cases.CASE_ID, NOW)
+    assert store.get(cases.CASE_ID).subject == SUBJECT, "nothing was to be reported yet"
+    delivery = outbox.queue(_order("key"), NOW)
+    (taken,) = outbox.take(delivery.outlet, NOW, dt.timedelta(minutes=5), 1)
+    outbox.settle(taken, Settled(DeliveryEvent.GIVE_UP, NOW, "HTTP 401"), "outbox", NOW)
+    store.settle(cases.CASE_ID, NOW)
+    assert store.get(cases.CASE_ID).subject == SUBJECT, "a dead letter may be sent again"
+    assert store.told() == ()
+    outbox.change(delivery.delivery_id, DeliveryEvent.RETRY, actor="anna", reason="", now=NOW)
+    (taken,) = outbox.take(delivery.outlet, NOW, dt.timedelta(minutes=5), 1)
+    outbox.settle(taken, Settled(DeliveryEvent.ARRIVE, NOW), "outbox", NOW)
+    assert store.told() == (cases.CASE_ID,)
+    store.settle(cases.CASE_ID, NOW)
+    assert store.get(cases.CASE_ID).subject is None
+    assert outbox.get(delivery.delivery_id).document is None, "what was sent held the subject as well"
+    assert store.told() == ()
+
+
+def test_nothing_is_done_to_an_erased_case(catalog: RelationalCatalog) -> None:
+    store, outbox = CaseStore(catalog), DeliveryStore(catalog)
+    store.add(new(cases.case()), "anna")
+    delivery = outbox.queue(_order("key"), NOW)
+    (taken,) = outbox.take(delivery.outlet, NOW, dt.timedelta(minutes=5), 1)
+    outbox.settle(taken, Settled(DeliveryEvent.GIVE_UP, NOW, "no"), "outbox", NOW)
+    assert store.erase_expired(NOW + 2 * YEAR) == (cases.CASE_ID,)
+    with pytest.raises(CaseConflict, match="was erased when its retention time had passed"):
+        outbox.change(delivery.delivery_id, DeliveryEvent.RETRY, actor="anna", reason="", now=NOW)
+    with pytest.raises(CaseConflict, match="was erased when its retention time had passed"):
+        outbox.queue(_order("another"), NOW)
+    with pytest.raises(CaseConflict, match="was erased when its retention time had passed"):
+        store.add_hold(Hold("hold-1", cases.CASE_ID, "store://17", NOW + YEAR, NOW), "anna")
+    assert outbox.get(delivery.delivery_id).state is DeliveryState.DEAD
+
+
+def test_findings_at_once_lose_no_update(catalog: RelationalCatalog) -> None:
+    store = CaseStore(catalog)
+    store.add(new(cases.case()), "anna")
+
+    def reject(_: int) -> str:
+        try:
+            return store.change(cases.CASE_ID, CaseEvent.REJECT, actor="anna", reason="no", now=NOW).state.value
+        except CaseConflict:
+            return "refused"
+
+    with ThreadPoolExecutor(8) as pool:
+        results = sorted(pool.map(reject, range(16)))
+    assert results == ["refused"] * 15 + ["rejected"]
+    assert [event.what for event in store.events(cases.CASE_ID)] == ["opened", "reject"]
+
+
+def test_a_text_with_nul_comes_back(catalog: RelationalCatalog) -> None:
+    store = CaseStore(catalog)
+    assert store.add(new(cases.case(note="a\0b \N{SNOWMAN}")), "anna").note == "a\0b \N{SNOWMAN}"

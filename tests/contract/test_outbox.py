@@ -165,3 +165,32 @@ def test_what_a_receiver_says_is_kept_legible(store: DeliveryStore) -> None:
     settled = store.settle(taken, Settled(DeliveryEvent.GIVE_UP, NOW, "no\x00\nthanks" + "x" * 3_000), "outbox", NOW)
     assert settled.reason.startswith("no  thanksxx")
     assert len(settled.reason) == 2_000
+
+
+@pytest.mark.parametrize("actor", ["anna", "Anna", " anna ", "\uff41nna", "an na"])
+def test_the_same_person_in_another_spelling_releases_nothing(store: DeliveryStore, actor: str) -> None:
+    held = store.queue(order(held=True), NOW)
+    with pytest.raises(CaseConflict, match="another person must release it"):
+        store.change(held.delivery_id, DeliveryEvent.RELEASE, actor=actor, reason="", now=NOW)
+    assert store.get(held.delivery_id).state is DeliveryState.HELD
+
+
+def test_what_is_postponed_after_a_rejection_is_taken_back(catalog: RelationalCatalog, store: DeliveryStore) -> None:
+    postponed, lost = store.queue(order("a"), NOW).delivery_id, store.queue(order("b"), NOW).delivery_id
+    hold = store.queue(order("c", document=cases.document(format="hold")), LATER).delivery_id
+    for one in store.take("ncmec", NOW, LEASE, 2):
+        if one.delivery_id == postponed:
+            store.settle(one, Settled(DeliveryEvent.POSTPONE, NOW, "HTTP 503"), "outbox", NOW)
+    CaseStore(catalog).change(cases.CASE_ID, CaseEvent.REJECT, actor="ben", reason="no", now=NOW)
+    assert [one.delivery_id for one in store.take("ncmec", LATER, LEASE, 5)] == [hold]
+    found = {one.delivery_id: (one.state, one.reason) for one in store.of_case(cases.CASE_ID)}
+    assert found[postponed] == (DeliveryState.CANCELLED, "the match was rejected")
+    reason = "the match was rejected while it was being sent; look whether it arrived"
+    assert found[lost] == (DeliveryState.UNSURE, reason)
+
+
+def test_what_a_receiver_says_is_bounded_and_printable(store: DeliveryStore) -> None:
+    store.queue(order(), NOW)
+    (taken,) = store.take("ncmec", NOW, LEASE, 1)
+    done = store.settle(taken, Settled(DeliveryEvent.GIVE_UP, NOW, "a\0b\n" + "x" * 5_000), "outbox", NOW)
+    assert done.reason == "a b " + "x" * 1_996

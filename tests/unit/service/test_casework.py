@@ -22,6 +22,7 @@ from hashmatch.model.cases import Case, CaseState, Decision, Environment, Keep, 
 from hashmatch.model.deliveries import DeliveryState
 from hashmatch.model.figures import Counter
 from hashmatch.outbox.states import DeliveryEvent
+from hashmatch.outbox.store import Settled
 from hashmatch.projections import formats
 from hashmatch.service.casework import Casework, Sending
 from tests.support import cases
@@ -319,3 +320,23 @@ def test_complaints_are_figures_and_move_nothing(desk: Desk) -> None:
     assert [event.what for event in desk.work.get(case.case_id).events] == ["opened", "complaint", "complaint upheld"]
     with pytest.raises(BadInput, match="reason: is required"):
         desk.work.complain(case.case_id, upheld=True, actor="anna", reason=" ")
+
+
+def test_a_rejection_leaves_the_word_to_the_store_that_keeps_the_file(desk: Desk) -> None:
+    case = desk.open()
+    desk.work.hold(case.case_id, "store://17", actor="anna")
+    desk.work.find(case.case_id, confirmed=False, actor="ben", reason="another picture")
+    (told,) = desk.work.outbox.of_case(case.case_id)
+    assert (told.format, told.state) == ("hold", DeliveryState.QUEUED)
+
+
+def test_a_dry_run_is_no_figure(desk: Desk) -> None:
+    dry = replace(desk.config.outbox.outlets["hook"], dry_run=True)
+    config = replace(desk.config, outbox=replace(desk.config.outbox, outlets={"hook": dry}))
+    work = Casework(desk.catalog, config, KEY, now=lambda: NOW)
+    case = desk.open()
+    work.send(case.case_id, Sending(outlet="hook", environment=TEST, format="stix"), actor="anna")
+    (taken,) = work.outbox.take("hook", NOW, dt.timedelta(minutes=5), 1)
+    settled = Settled(DeliveryEvent.ARRIVE, NOW, "a dry run: nothing was sent")
+    work.arrived(work.outbox.settle(taken, settled, "outbox", NOW))
+    assert Counter.REPORTED not in {row.counter for row in work.counted(NOW.date(), NOW.date())}
