@@ -87,7 +87,10 @@ def of_report(report: MatchReport) -> Iterator[Counted]:
     if report.verdict is Verdict.NOT_CHECKED:
         yield Counted(day, Counter.NOT_CHECKED)
     if report.verdict in _VERDICTS:
-        nearest = next(hit for hit in report.hits if hit.verdict is report.verdict)
+        nearest = next((hit for hit in report.hits if hit.verdict is report.verdict), None)
+        if nearest is None:  # an answer is never held up by its figures
+            yield Counted(day, _VERDICTS[report.verdict])
+            return
         entry = nearest.entry
         yield Counted(day, _VERDICTS[report.verdict], entry.set_name, nearest.algorithm, entry.domain)
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from hashmatch.cases.counters import of_report
 from hashmatch.cases.receipt import issued
 from hashmatch.cases.states import CaseEvent
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig, SourceConfig, SyncConfig
 from hashmatch.errors import BadConfig, BadInput, BadReceipt, BadReport, CaseConflict, CaseNotFound, OutletForbidden
 from hashmatch.exchange.signing import SigningKey
-from hashmatch.model import Entry, HarmDomain, Hit
+from hashmatch.model import Entry, HarmDomain, Hit, Verdict
 from hashmatch.model.cases import Case, CaseState, Decision, Environment, Keep, Subject, Visibility
 from hashmatch.model.deliveries import DeliveryState
 from hashmatch.model.figures import Counter
@@ -340,3 +341,8 @@ def test_a_dry_run_is_no_figure(desk: Desk) -> None:
     settled = Settled(DeliveryEvent.ARRIVE, NOW, "a dry run: nothing was sent")
     work.arrived(work.outbox.settle(taken, settled, "outbox", NOW))
     assert Counter.REPORTED not in {row.counter for row in work.counted(NOW.date(), NOW.date())}
+
+
+def test_an_answer_is_counted_also_where_no_hit_has_its_verdict() -> None:
+    report = cases.report(cases.hit(verdict=Verdict.POSSIBLE_MATCH), verdict=Verdict.MATCH)
+    assert [(row.counter, row.set_name) for row in of_report(report)] == [(Counter.CHECKED, ""), (Counter.MATCH, "")]
