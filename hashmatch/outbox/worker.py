@@ -127,9 +127,10 @@ class Worker:
 
     async def drain(self) -> int:
         """Deliver what is due now, and return how many tries that took; what is postponed is left."""
-        counts = [await self._due(line) for line in self._lines.values()]
-        total = sum(counts)
-        return total + (await self.drain() if total else 0)
+        total = 0
+        while tries := sum([await self._due(line) for line in self._lines.values()]):
+            total += tries
+        return total
 
     async def relay(
         self, delivery_id: str, chunks: AsyncIterator[bytes], md5: bytes
@@ -200,10 +201,10 @@ class Worker:
 
     async def _due(self, line: Line) -> int:
         """Deliver one batch of what is due at an outlet; return how many it was."""
-        await asyncio.to_thread(self._store.expire, line.name, self._now(), ACTOR)
         next_due = await asyncio.to_thread(self._store.next_due, line.name)
         if next_due is None or next_due > self._now():
-            return 0
+            return 0  # and nothing is written: an idle outbox takes no lock
+        await asyncio.to_thread(self._store.expire, line.name, self._now(), ACTOR)
         pace = self._pace[line.name]
         await pace.wait()
         most = min(line.config.concurrency, pace.room())

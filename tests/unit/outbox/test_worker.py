@@ -367,3 +367,20 @@ async def test_a_defect_in_an_outlet_ends_nothing_else(bench: Bench, caplog: pyt
     )
     assert bench.store.get(good).state is DeliveryState.DELIVERED
     assert "secret" not in caplog.text
+
+
+async def test_a_long_outbox_is_drained_to_its_end(bench: Bench) -> None:
+    count = 1_200  # more batches of one than Python nests calls
+    for number in range(count):
+        bench.queue(f"key-{number}")
+    outlet = Scripted(*[Delivered()] * count)
+    assert await bench.worker(outlet, concurrency=1).drain() == count
+    assert outlet.answers == []
+
+
+async def test_an_idle_outbox_is_only_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.now = NOW + dt.timedelta(hours=1)
+    bench.queue()
+    bench.now = NOW
+    monkeypatch.setattr(SqliteCatalog, "changing", None)
+    assert await bench.worker(Scripted()).drain() == 0
