@@ -20,9 +20,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from hashmatch.cases.states import CaseEvent, moved
+from hashmatch.catalog.casebook import ERASED, erased, keep, not_found, record
 from hashmatch.catalog.rows import from_us, to_us
 from hashmatch.catalog.session import Session, Tables
-from hashmatch.errors import CaseConflict, CaseNotFound
+from hashmatch.errors import CaseConflict
 from hashmatch.model import HarmDomain
 from hashmatch.model.cases import Case, CaseState, Keep, Subject
 from hashmatch.model.deliveries import Hold, Recorded
@@ -142,9 +143,9 @@ class CaseStore:
         a person may send again. What was sent holds the subject as well, and is forgotten with it.
         """
         with self._tables.changing() as session:
-            kept = session.run("keep_case", (case_id,)).fetchone()
+            session.run("keep_case", (case_id,))
             row = _row(session, case_id)
-            if kept is None or row[7] != Keep.DELIVERED.value or not row[6]:
+            if row[7] != Keep.DELIVERED.value or not row[6]:
                 return
             pending, reports = session.run("untold", (case_id,)).fetchone()
             if pending or (row[1] == CaseState.OPEN.value and not reports):
@@ -185,8 +186,7 @@ class CaseStore:
 
         """
         with self._tables.changing() as session:
-            session.run("keep_case", (hold.case_id,))
-            _case_of(_row(session, hold.case_id))
+            keep(session, hold.case_id)
             made = session.run(
                 "insert_hold", (hold.hold_id, hold.case_id, hold.handle, to_us(hold.deadline), to_us(hold.created_at))
             )
@@ -214,16 +214,6 @@ class CaseStore:
             record(session, hold.case_id, now, actor, "hold released", reason)
 
 
-_ERASED: Final = "erased"
-
-
-def record(  # noqa: PLR0917  the columns of an event, in the table's order
-    session: Session, case_id: str, at: dt.datetime, actor: str, what: str, reason: str, delivery_id: str = ""
-) -> None:
-    """Write down what happens, in the transaction in which it happens."""
-    session.run("insert_case_event", (case_id, delivery_id, to_us(at), actor, what, reason))
-
-
 def _made_before(session: Session, new: NewCase) -> Case:
     case_id, digest = session.run("case_by_key", (new.idempotency_key,)).fetchone()
     if bytes(digest) != new.request_sha256:
@@ -237,7 +227,7 @@ def _made_before(session: Session, new: NewCase) -> Case:
 def _row(session: Session, case_id: str) -> Sequence[object]:
     row = session.run("case_by_id", (case_id,)).fetchone()
     if row is None:
-        raise CaseNotFound(f"case_id: there is no case {case_id!r}", field="case_id")
+        raise not_found(case_id)
     found: Sequence[object] = row
     return found
 
@@ -248,10 +238,8 @@ def _needed(session: Session, case_id: str) -> bool:
 
 def _case_of(row: Sequence[object]) -> Case:
     case_id, state, _, _, _, record_text, subject = row[:7]
-    if state == _ERASED:
-        raise CaseConflict(
-            f"case_id: the case {case_id} was erased when its retention time had passed", field="case_id"
-        )
+    if state == ERASED:
+        raise erased(str(case_id))
     case = from_plain(Case, json.loads(str(record_text)))
     about = from_plain(Subject, json.loads(str(subject))) if subject else None
     return replace(case, state=CaseState(str(state)), subject=about)

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from hashmatch.catalog.casebook import keep, record
 from hashmatch.catalog.rows import from_us, to_us
 from hashmatch.catalog.session import Session, Tables
 from hashmatch.errors import CaseConflict, CaseNotFound
@@ -112,7 +113,7 @@ class DeliveryStore:
         text = _document_text(order.document)
         digest = hashlib.sha256(text.encode()).digest()
         with self._tables.changing() as session:
-            _kept(session, order.case_id)
+            keep(session, order.case_id)
             delivery_id = str(uuid.uuid4())
             state = DeliveryState.HELD if order.held else DeliveryState.QUEUED
             at = to_us(now)
@@ -121,7 +122,7 @@ class DeliveryStore:
             made = session.run("insert_delivery", (*head, state.value, at, *body, order.requested_by, at, at))
             if made.rowcount != 1:
                 return _same(_read(session, session.run("delivery_by_key", (order.key,)).fetchone()[0]), order)
-            _note(session, order.case_id, delivery_id, now, order.requested_by, state.value, order.outlet)
+            record(session, order.case_id, now, order.requested_by, state.value, order.outlet, delivery_id)
             return _read(session, delivery_id)
 
     def get(self, delivery_id: str) -> Delivery:
@@ -161,7 +162,7 @@ class DeliveryStore:
                 )
             again = event in {DeliveryEvent.RETRY, DeliveryEvent.RELEASE}
             if again:
-                _kept(session, found.case_id)
+                keep(session, found.case_id)
                 found.parcel  # noqa: B018  raises where there is nothing left to be sent
             _update(
                 session,
@@ -176,7 +177,7 @@ class DeliveryStore:
                 ),
                 now,
             )
-            _note(session, found.case_id, delivery_id, now, actor, event.value, reason)
+            record(session, found.case_id, now, actor, event.value, reason, delivery_id)
             return _read(session, delivery_id)
 
     # --- for those who deliver -----------------------------------------------------------------------------------
@@ -199,7 +200,7 @@ class DeliveryStore:
             event = DeliveryEvent.DOUBT if sending else DeliveryEvent.CANCEL
             reason = "the match was rejected" + (" while it was being sent; look whether it arrived" if sending else "")
             _update(session, found, replace(found, state=moved(found.state, event), reason=reason), now)
-            _note(session, found.case_id, delivery_id, now, RETRACTED, event.value, reason)
+            record(session, found.case_id, now, RETRACTED, event.value, reason, delivery_id)
 
     def take_for_file(self, delivery_id: str, now: dt.datetime, lease: dt.timedelta) -> Delivery:
         """Take the one delivery that waits for its file; raises CaseNotFound, CaseConflict."""
@@ -242,7 +243,7 @@ class DeliveryStore:
                 external_id=_legible(settled.external_id) or taken.external_id,
             )
             _update(session, taken, after, now)
-            _note(session, taken.case_id, taken.delivery_id, now, actor, settled.event.value, after.reason)
+            record(session, taken.case_id, now, actor, settled.event.value, after.reason, taken.delivery_id)
             return _read(session, taken.delivery_id)
 
     def expire(self, outlet: str, now: dt.datetime, actor: str) -> tuple[str, ...]:
@@ -254,7 +255,7 @@ class DeliveryStore:
                 found = _read(session, delivery_id)
                 state = moved(found.state, DeliveryEvent.EXPIRE)
                 _update(session, found, replace(found, state=state, reason=reason), now)
-                _note(session, found.case_id, delivery_id, now, actor, DeliveryEvent.EXPIRE.value, reason)
+                record(session, found.case_id, now, actor, DeliveryEvent.EXPIRE.value, reason, delivery_id)
             return due
 
     def next_due(self, outlet: str) -> dt.datetime | None:
@@ -262,17 +263,6 @@ class DeliveryStore:
         with self._tables.reading() as session:
             (at,) = session.run("next_due", (outlet,)).fetchone()
             return None if at is None else from_us(int(at))
-
-
-def _kept(session: Session, case_id: str) -> None:
-    """Make sure that a case is there and is not erased before the transaction ends."""
-    row = session.run("keep_case", (case_id,)).fetchone()
-    if row is None:
-        raise CaseNotFound(f"case_id: there is no case {case_id!r}", field="case_id")
-    if row[0] == "erased":
-        raise CaseConflict(
-            f"case_id: the case {case_id} was erased when its retention time had passed", field="case_id"
-        )
 
 
 def _person(name: str) -> str:
@@ -312,12 +302,6 @@ def _update(session: Session, before: Delivery, after: Delivery, now: dt.datetim
     )
     if done.rowcount != 1:
         raise CaseConflict(f"delivery_id: another process has {before.delivery_id}", field="delivery_id")
-
-
-def _note(  # noqa: PLR0917  the columns of an event, in the table's order
-    session: Session, case_id: str, delivery_id: str, at: dt.datetime, actor: str, what: str, reason: str
-) -> None:
-    session.run("insert_case_event", (case_id, delivery_id, to_us(at), actor, what, reason))
 
 
 def _read(session: Session, delivery_id: str) -> Delivery:
