@@ -11,9 +11,7 @@ from typing import Final
 from hashmatch.errors import BadReceipt, BadReport
 from hashmatch.model import HarmDomain, Hit, MatchReport, Verdict
 from hashmatch.model.cases import Case, CaseHash, CaseMatch, CaseMedia, Facts, Keep, Problem
-
-CLOCK_SKEW: Final = dt.timedelta(minutes=5)
-"""How far ahead of this machine's clock a time may be before it counts as in the future."""
+from hashmatch.projections.basis import refuse, time_problems
 
 EARLIEST: Final = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 """Nothing that is reported here happened before there was a Web."""
@@ -64,10 +62,7 @@ def compose(case_id: str, facts: Facts, report: MatchReport, receipt_id: str, no
     """
     matches = tuple(_match(hit) for hit in report.hits if hit.verdict in _COUNTED)
     domain = _domain(facts, matches)
-    found = list(problems(facts, report, now))
-    if found:
-        told = "; ".join(f"{problem.field}: {problem.message} ({problem.rule})" for problem in found)
-        raise BadReport(f"the case cannot be opened: {told}", field=found[0].field)
+    refuse(tuple(problems(facts, report, now)), "the case cannot be opened")
     return Case(
         case_id=case_id,
         domain=domain,
@@ -120,8 +115,7 @@ def _time_problems(facts: Facts, now: dt.datetime) -> Iterator[Problem]:
         "decision.account_at": None if decision is None else decision.account_at,
     }
     for name, at in times.items():
-        if at is not None and at > now + CLOCK_SKEW:
-            yield Problem(name, "future", f"{at.isoformat()} is in the future")
+        yield from time_problems(((name, at),), now)
         if at is not None and at < EARLIEST:
             yield Problem(name, "past", f"{at.isoformat()} is before {EARLIEST.year}")
 

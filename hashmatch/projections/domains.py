@@ -69,7 +69,7 @@ def check_allowed(case: Case, name: str) -> None:
             "a case is reported in the domain of the lists that it met",
             field="domain",
         )
-    if name == "cybertip" and case.domain is _D.THB and not case.minor_involved:
+    if _is_of_adults(case, name):
         raise OutletForbidden(
             "minor_involved: trafficking is reported to NCMEC only where a minor is advertised; trafficking of adults "
             "goes to the police or a national hotline (dsa18, letter)",
@@ -79,8 +79,9 @@ def check_allowed(case: Case, name: str) -> None:
 
 def formats_of(case: Case) -> tuple[str, ...]:
     """Return the formats that the case's domain has, in the table's order."""
-    return tuple(
-        name
-        for name, domains in ALLOWED.items()
-        if case.domain in domains and not (name == "cybertip" and case.domain is _D.THB and not case.minor_involved)
-    )
+    return tuple(name for name, domains in ALLOWED.items() if case.domain in domains and not _is_of_adults(case, name))
+
+
+def _is_of_adults(case: Case, name: str) -> bool:
+    """Whether a CyberTip would be of trafficking in which no minor is advertised."""
+    return name == "cybertip" and case.domain is _D.THB and not case.minor_involved
