@@ -2,9 +2,10 @@
 
 Theory of operation
 -------------------
-A report that found something is signed on its way out (``cases.receipt``, some 40 microseconds); everything is counted
-in memory and written every few seconds by a task, in a thread. So no SQL is on the way of an answer. What could not be
-written is kept and tried again; a process that is killed loses what it counted since it last wrote.
+A report that found something is signed on its way out (``cases.receipt``, some 40 microseconds), a batch of them in a
+thread, so that other calls do not wait for all of its signatures. Everything is counted in memory and written every few
+seconds by a task, in a thread. So no SQL is on the way of an answer. What could not be written is kept and tried again;
+a process that is killed loses what it counted since it last wrote.
 
 What this module deliberately does not do: it keeps no report.
 """
@@ -16,7 +17,6 @@ import collections
 import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 from hashmatch.cases.counters import of_report
 from hashmatch.cases.receipt import receipted
@@ -27,21 +27,9 @@ from hashmatch.matching.given import HashedItem
 from hashmatch.matching.rescan import Rescan
 from hashmatch.model import MatchReport
 from hashmatch.model.figures import Counted
+from hashmatch.service.flooding import Detector
 
 _log = logging.getLogger("hashmatch.service")
-
-
-class Detector(Protocol):
-    """Answers requests."""
-
-    async def detect(self, submission: Submission) -> MatchReport:
-        """Answer for one image."""
-
-    async def detect_hashes(self, items: Sequence[HashedItem], sets: frozenset[str] | None = None) -> list[MatchReport]:
-        """Answer for hashes that the caller computed, in order."""
-
-    def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
-        """Begin to hold kept hashes against what is new."""
 
 
 class Witness:
@@ -100,12 +88,15 @@ class Witnessed:
 
     async def detect(self, submission: Submission) -> MatchReport:
         """Answer for one image."""
-        (report,) = self._seen([await self._detector.detect(submission)])
-        return report
+        report = await self._detector.detect(submission)
+        self._witness.observe([report])
+        return receipted(report, self._key)
 
     async def detect_hashes(self, items: Sequence[HashedItem], sets: frozenset[str] | None = None) -> list[MatchReport]:
         """Answer for hashes that the caller computed, in order."""
-        return self._seen(await self._detector.detect_hashes(items, sets))
+        reports = await self._detector.detect_hashes(items, sets)
+        self._witness.observe(reports)
+        return await asyncio.to_thread(lambda: [receipted(report, self._key) for report in reports])
 
     def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
         """Begin to hold kept hashes against what is new; its answers are neither signed nor counted.
@@ -114,7 +105,3 @@ class Witnessed:
         everything that is known.
         """
         return self._detector.rescan(since, sets)
-
-    def _seen(self, reports: Sequence[MatchReport]) -> list[MatchReport]:
-        self._witness.observe(reports)
-        return [receipted(report, self._key) for report in reports]
