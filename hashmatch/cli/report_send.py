@@ -11,10 +11,9 @@ from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output
 from hashmatch.errors import ExitCode
 from hashmatch.model.cases import Environment
+from hashmatch.model.deliveries import DeliveryDecision, DeliveryState
 
 MOST = 1_000
-DECISIONS = ("release", "retry", "cancel", "confirm")
-STATES = ("held", "queued", "sending", "waiting", "dead", "unsure", "delivered", "cancelled")
 
 
 @click.command(
@@ -79,11 +78,16 @@ def send(
 @click.command(
     "outbox", cls=Command, epilog=example("hashmatch report outbox --state dead", "hashmatch report outbox --json")
 )
-@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only deliveries that stand there.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([state.value for state in DeliveryState]),
+    help="Only deliveries that stand there.",
+)
 @pass_options
 def outbox(options: GlobalOptions, *, states: tuple[str, ...]) -> ExitCode:
     """List deliveries, by default those that are not at their end: the latest 1,000 of each state."""
-    from hashmatch.model.deliveries import DeliveryState
     from hashmatch.outbox.states import FINAL
 
     wanted = [DeliveryState(state) for state in states] or [state for state in DeliveryState if state not in FINAL]
@@ -102,7 +106,7 @@ def outbox(options: GlobalOptions, *, states: tuple[str, ...]) -> ExitCode:
     ),
 )
 @click.argument("delivery_id")
-@click.argument("decision", type=click.Choice(DECISIONS))
+@click.argument("decision", type=click.Choice([decision.value for decision in DeliveryDecision]))
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept with the case.")
 @click.option("--by", "actor", metavar="WHO", help="Who decides; default: the user's login name.")
 @pass_options
@@ -124,26 +128,23 @@ def deliver(options: GlobalOptions) -> ExitCode:
 
     Exit codes: 0 nothing is left that is due, 3 something is dead or unsure and waits for a person.
     """
-    from hashmatch.cli.hashset import open_catalog
-    from hashmatch.model.deliveries import DeliveryState
-    from hashmatch.service.desk import Desk, receipts_key
+    from hashmatch.service.desk import Desk
 
     config = options.load_config()
-    with open_catalog(options) as catalog:
-        key = receipts_key(config.cases, options.data_dir)
+    with casework(options) as work:
 
-        async def run() -> tuple[int, Desk]:
-            desk = Desk(catalog, config, key)
+        async def run() -> int:
+            desk = Desk(work, config)
             try:
-                return await desk.deliver(), desk
+                return await desk.deliver()
             finally:
                 await desk.close()
 
-        tries, desk = asyncio.run(run())
+        tries = asyncio.run(run())
         stuck = [
             delivery
             for state in (DeliveryState.DEAD, DeliveryState.UNSURE)
-            for delivery in desk.casework.outbox.in_state(state, MOST)
+            for delivery in work.outbox.in_state(state, MOST)
         ]
     output = Output(options)
     output.remark(f"{tries} tries")

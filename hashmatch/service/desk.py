@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-A :class:`Desk` owns the key that signs receipts, the outlets of the configuration and the worker that delivers. Every
+A :class:`Desk` owns the outlets of the configuration and the worker that delivers what casework queued. Every
 ``cases.sweep_s`` it ends holds whose time has come and erases cases whose time has come. An outlet that is
 misconfigured keeps the service from starting: a report that cannot leave is found out about at the beginning, and not
 when it matters.
@@ -18,7 +18,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from hashmatch.cases.receipt import KEY_FILE, service_key
-from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.config import CasesConfig, Config
 from hashmatch.errors import HashmatchError
 from hashmatch.exchange.signing import SigningKey, load_signing_key
@@ -34,10 +33,10 @@ _log = logging.getLogger("hashmatch.service")
 class Desk:
     """Casework with its deliveries. Made and used on one event loop."""
 
-    def __init__(self, catalog: RelationalCatalog, config: Config, key: SigningKey) -> None:
-        self.casework = Casework(catalog, config, key)
+    def __init__(self, casework: Casework, config: Config) -> None:
+        self.casework = casework
         self._config = config
-        self._worker = Worker(self.casework.outbox, config.outbox, lines(config.outbox), on_tried=self._tried)
+        self._worker = Worker(casework.outbox, config.outbox, lines(config.outbox), on_tried=self._tried)
         self._counting: set[asyncio.Task[None]] = set()
         self._sweeping: asyncio.Task[None] | None = None
 

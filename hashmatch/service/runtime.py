@@ -52,6 +52,7 @@ from hashmatch.report.status import (
     WorkersStatus,
 )
 from hashmatch.sandbox.pool import WorkerPool
+from hashmatch.service.casework import Casework
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
 from hashmatch.service.desk import Desk, receipts_key
@@ -97,7 +98,7 @@ class Runtime:
         self.detector: Detector = self.engine
         """The engine, with the flood guard and the witness around it once started."""
         self.desk: Desk
-        """Cases; it delivers where the runtime was made to, as in a service."""
+        """Cases and their deliveries, where the runtime was made to deliver, as in a service."""
 
     def __repr__(self) -> str:
         return f"<Runtime on {self._data_dir}: {self._index!r}, {self._pool!r}>"
@@ -148,14 +149,15 @@ class Runtime:
             self._opened = opened.pop_all()
 
     async def _report(self, opened: contextlib.AsyncExitStack) -> None:
-        """Sign and count what is answered; keep cases, and deliver them if that is what this process is for."""
+        """Sign and count what is answered; deliver reports, if that is what this process is for."""
         cases = self._config.cases
         key = await asyncio.to_thread(receipts_key, cases, self._data_dir)
-        self.desk = Desk(self._catalog, self._config, key)
+        casework = Casework(self._catalog, self._config, key)
         if self._deliver:
+            self.desk = Desk(casework, self._config)
             await self.desk.start()
-        opened.push_async_callback(self.desk.close)
-        witness = Witness(self.desk.casework.count, cases.flush_s)
+            opened.push_async_callback(self.desk.close)
+        witness = Witness(casework.count, cases.flush_s)
         await witness.start()
         opened.push_async_callback(witness.close)
         self.detector = Witnessed(self.detector, key, witness)

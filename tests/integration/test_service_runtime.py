@@ -18,7 +18,7 @@ import pytest
 from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.client import AsyncClient, HashedImage, RetryPolicy
-from hashmatch.config import Config, DecodeConfig, FloodConfig, IndexConfig
+from hashmatch.config import Config, DecodeConfig, FloodConfig, IndexConfig, OutboxConfig, OutletConfig
 from hashmatch.errors import BadConfig, HashmatchError
 from hashmatch.hashing.digests import digest
 from hashmatch.matching.engine import Submission
@@ -310,3 +310,13 @@ async def test_an_entry_that_floods_is_quarantined_and_reinstated_for_good(tmp_p
         assert [await rule() for _ in range(5)] == ["digest_equal"] * 5
         (_, answer) = await collect(client.rescan([asked], since=before))
         assert [report.verdict for report in answer.reports] == [Verdict.MATCH], "what was let pass is found"
+
+
+async def test_who_only_detects_needs_no_outlets(tmp_path: Path) -> None:
+    missing = OutletConfig(kind="cybertipline", environment="test", url="http://127.0.0.1:1", credentials="env:NOBODY")
+    config = dataclasses.replace(CONFIG, outbox=OutboxConfig(outlets={"ncmec": missing}))
+    async with Runtime(config, tmp_path) as runtime:
+        assert (await runtime.detector.detect(Submission(b""))).reason is Refusal.EMPTY
+    with pytest.raises(BadConfig, match=r"^outbox\.outlets\.ncmec\.credentials: not set: NOBODY_USERNAME"):
+        async with Runtime(config, tmp_path, deliver=True):
+            pytest.fail("it started")
