@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping
-from types import MappingProxyType
+from collections.abc import AsyncIterator
 from typing import Any, Final, Protocol
 
 from hashmatch.cases.states import CaseEvent
 from hashmatch.errors import BadInput
 from hashmatch.model import HarmDomain
 from hashmatch.model.cases import CaseState, Document, Environment
-from hashmatch.model.deliveries import RelayedFile
+from hashmatch.model.deliveries import DeliveryDecision, RelayedFile
 from hashmatch.outbox.parcels import Again, Refused, Relayed
 from hashmatch.outbox.states import DeliveryEvent
 from hashmatch.outbox.store import Delivery
@@ -38,15 +37,6 @@ from hashmatch.v1 import report_pb2, report_pb2_grpc, types_pb2
 
 MD5_BYTES: Final = 16
 PAGE: Final = 100
-
-_DECISIONS: Final[Mapping[int, DeliveryEvent]] = MappingProxyType(
-    {
-        report_pb2.DELIVERY_DECISION_RELEASE: DeliveryEvent.RELEASE,
-        report_pb2.DELIVERY_DECISION_RETRY: DeliveryEvent.RETRY,
-        report_pb2.DELIVERY_DECISION_CANCEL: DeliveryEvent.CANCEL,
-        report_pb2.DELIVERY_DECISION_CONFIRM: DeliveryEvent.CONFIRM,
-    }
-)
 
 
 class Relays(Protocol):
@@ -156,12 +146,13 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> report_pb2.Delivery:
         """Do what a person decided about a delivery."""
-        if request.decision not in _DECISIONS:
-            raise BadInput("decision: expected release, retry, cancel or confirm", field="decision")
+        decision = from_number(
+            report_pb2.DeliveryDecision, "DELIVERY_DECISION_", DeliveryDecision, request.decision, "decision"
+        )
         changed = await asyncio.to_thread(
             self._casework.decide,
             request.delivery_id,
-            _DECISIONS[request.decision],
+            DeliveryEvent(decision),
             actor=request.actor,
             reason=request.reason,
         )
