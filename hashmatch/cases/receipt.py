@@ -19,7 +19,7 @@ Several services that serve one catalog need one key, or a case can only be open
 
 What this module deliberately does not do: it does not say how old a receipt may be; ``compose`` does.
 
-Source: RFC 8032 (Ed25519); the signed bytes are DSSE's, as for lists (``exchange/signing.py``).
+Source: RFC 8032 (Ed25519); the signed bytes are DSSE's, as for lists (``signatures``).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from hashmatch.errors import BadReceipt
-from hashmatch.exchange.signing import SigningKey, VerifyKey, load_signing_key, write_secret
 from hashmatch.model import MatchReport, Verdict
 from hashmatch.report.proto import report_from_proto, report_to_proto
+from hashmatch.signatures import SigningKey, VerifyKey, load_signing_key, write_secret
 from hashmatch.v1 import types_pb2
 
 PAYLOAD_TYPE: Final = "application/vnd.hashmatch.match-report.v1+protobuf"

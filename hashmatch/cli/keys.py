@@ -52,16 +52,17 @@ def keygen(options: GlobalOptions, file: Path, *, encryption: bool) -> ExitCode:
 
     Whoever gets the public half should compare its key id with you over another channel than the one it came by.
     """
-    from hashmatch.exchange import sealing, signing
+    from hashmatch import signatures
+    from hashmatch.exchange import sealing
 
     if encryption:
         secret, public = sealing.generate_identity()
         kind, key_id = "encryption", public
     else:
-        key = signing.SigningKey.generate()
+        key = signatures.SigningKey.generate()
         secret, public = key.to_pem(), key.verify_key.to_pem()
         kind, key_id = "signing", key.verify_key.key_id
-    signing.write_secret(file, secret.rstrip("\n") + "\n")
+    signatures.write_secret(file, secret.rstrip("\n") + "\n")
     public_file = file.with_name(f"{file.name}.pub")
     with opened_for_writing(str(public_file)) as stream:
         stream.write(public.rstrip("\n").encode() + b"\n")
@@ -84,9 +85,9 @@ def manifest(options: GlobalOptions, file: Path, issuer_key: Path | None) -> Exi
 
     Exit codes: 0 printed, 2 the file is no manifest, 5 it does not verify.
     """
+    from hashmatch import signatures
     from hashmatch.cli.signed import read_envelope
     from hashmatch.exchange import manifest as manifests
-    from hashmatch.exchange import signing
 
     output = Output(options)
     envelope = read_envelope(file)
@@ -94,7 +95,7 @@ def manifest(options: GlobalOptions, file: Path, issuer_key: Path | None) -> Exi
         read = manifests.read_unverified(envelope, str(file))
         output.remark(f"{file}: the signature was not checked; name the issuer's key with --issuer-key")
     else:
-        read = manifests.open_envelope(envelope, signing.load_verify_key(issuer_key), str(file))
+        read = manifests.open_envelope(envelope, signatures.load_verify_key(issuer_key), str(file))
     record = {"verified": issuer_key is not None, **manifests.to_json(read)}
     release = read.release
     with output.results("set", "version", "kind", "issuer", "key", "entries", "created") as results:

@@ -25,10 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from hashmatch import signatures
 from hashmatch.cli.files import STANDARD_STREAM, opened_for_writing
 from hashmatch.errors import BadInput, CatalogUnavailable, ManifestRefused
 from hashmatch.exchange import manifest as manifests
-from hashmatch.exchange import sealing, signing
+from hashmatch.exchange import sealing
 from hashmatch.exchange.checked import Hashed, complete_only
 from hashmatch.exchange.formats import Format
 from hashmatch.exchange.losses import Losses
@@ -68,7 +69,7 @@ class Verified:
     """A manifest that may be imported, and the key that signed it."""
 
     manifest: manifests.Manifest
-    key: signing.VerifyKey
+    key: signatures.VerifyKey
     where: str
 
     def check(self, hash_set: HashSet) -> None:
@@ -119,9 +120,9 @@ def verified(catalog: Catalog, set_name: str, file: str, trust: Trust) -> Verifi
         return None
     envelope = read_envelope(path)
     if trust.issuer_key is not None:
-        key = signing.load_verify_key(trust.issuer_key)
+        key = signatures.load_verify_key(trust.issuer_key)
     elif pinned:
-        key = signing.verify_key_from_pem(pinned, f"the catalog's key of {set_name!r}")
+        key = signatures.verify_key_from_pem(pinned, f"the catalog's key of {set_name!r}")
     else:
         raise BadInput(
             f"{path} is signed with the key {envelope.key_id}. Compare that with the issuer over another channel, then "
@@ -247,7 +248,7 @@ def export(catalog: Catalog, name: str, file: str, chosen: Format, *, seal: Seal
     """
     seal.check(file, chosen)
     recipients = sealing.parse_recipients(seal.recipients)
-    key = None if seal.signing_key is None else signing.load_signing_key(seal.signing_key)
+    key = None if seal.signing_key is None else signatures.load_signing_key(seal.signing_key)
     if key is None:
         entries = catalog.entries(name)
         with opened_for_writing(file) as out, _sealed(out, recipients) as stream:
@@ -289,7 +290,7 @@ def _sealed(out: BinaryIO, recipients: list[sealing.Key]) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _own_release(path: Path, key: signing.SigningKey) -> manifests.Release:
+def _own_release(path: Path, key: signatures.SigningKey) -> manifests.Release:
     """Return the release that an earlier manifest of ours speaks of."""
     return manifests.open_envelope(read_envelope(path), key.verify_key, str(path)).release
 

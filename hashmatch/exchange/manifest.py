@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 Whoever publishes a list writes a manifest beside it: which set, whose, which release, how much is in it, and the digest
-of the file. The manifest is the payload of a DSSE envelope signed with Ed25519 (``signing``), so one signature covers
-all of it, and through the digest every byte of the list.
+of the file. The manifest is the payload of a DSSE envelope signed with Ed25519 (``signatures``), so one signature
+covers all of it, and through the digest every byte of the list.
 
 The releases of a set form a chain: each names its predecessor's version and digest. A release may be exported several
 times, in several formats, whole or in part; its digest is the same in all of them. A list is ``full`` (every entry of
@@ -47,8 +47,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hashmatch.errors import BadFile, ManifestRefused, RollbackRefused
-from hashmatch.exchange.signing import SigningKey, VerifyKey
 from hashmatch.model import HarmDomain
+from hashmatch.signatures import SigningKey, VerifyKey
 
 PAYLOAD_TYPE = "application/vnd.hashmatch.manifest+json"
 FORMAT = "hashmatch-manifest/1"

@@ -35,7 +35,6 @@ from hashmatch.cases.store import RETENTION, CaseStore, NewCase
 from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.config import Config, OutletConfig
 from hashmatch.errors import BadConfig, BadInput, BadReceipt, CaseConflict, EntryNotFound, SetNotFound
-from hashmatch.exchange.signing import SigningKey
 from hashmatch.model import HarmDomain, Opinion, Rejected, Stance
 from hashmatch.model.cases import Case, CaseMatch, CaseState, Document, Environment, Facts, OutletKind, Subject
 from hashmatch.model.deliveries import CaseFile, DeliveryState, Finding, Hold
@@ -45,6 +44,7 @@ from hashmatch.outbox.store import Delivery, DeliveryStore, Order
 from hashmatch.projections import cybertip_schema, formats
 from hashmatch.projections.basis import Context
 from hashmatch.report.plain import to_plain
+from hashmatch.signatures import SigningKey
 
 MAX_KEY_LENGTH: Final = 200
 MAX_ACTOR_LENGTH: Final = 200

@@ -20,12 +20,12 @@ from pathlib import Path
 from hashmatch.cases.receipt import KEY_FILE, service_key
 from hashmatch.config import CasesConfig, Config
 from hashmatch.errors import HashmatchError
-from hashmatch.exchange.signing import SigningKey, load_signing_key
 from hashmatch.outbox.parcels import Again, Refused, Relayed
 from hashmatch.outbox.store import Delivery
 from hashmatch.outbox.worker import Tried, Worker
 from hashmatch.service.casework import Casework
 from hashmatch.service.outlets import lines
+from hashmatch.signatures import SigningKey, load_signing_key
 
 _log = logging.getLogger("hashmatch.service")
 

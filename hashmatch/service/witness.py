@@ -21,13 +21,13 @@ from collections.abc import Callable, Iterable, Sequence
 from hashmatch.cases.counters import of_report
 from hashmatch.cases.receipt import receipted
 from hashmatch.errors import HashmatchError
-from hashmatch.exchange.signing import SigningKey
 from hashmatch.matching.engine import Submission
 from hashmatch.matching.given import HashedItem
 from hashmatch.matching.rescan import Rescan
 from hashmatch.model import MatchReport
 from hashmatch.model.figures import Counted
 from hashmatch.service.flooding import Detector
+from hashmatch.signatures import SigningKey
 
 _log = logging.getLogger("hashmatch.service")
 

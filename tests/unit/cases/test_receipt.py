@@ -9,8 +9,8 @@ import pytest
 
 from hashmatch.cases import receipt
 from hashmatch.errors import BadInput, BadReceipt
-from hashmatch.exchange.signing import SigningKey
 from hashmatch.model import Verdict
+from hashmatch.signatures import SigningKey
 from tests.support import cases
 
 KEY = SigningKey.generate()

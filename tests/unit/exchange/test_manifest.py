@@ -29,8 +29,8 @@ from hashmatch.exchange.manifest import (
     open_envelope,
     sign,
 )
-from hashmatch.exchange.signing import SigningKey
 from hashmatch.model import HarmDomain
+from hashmatch.signatures import SigningKey
 
 KEY = SigningKey.generate()
 OTHER = SigningKey.generate()

@@ -17,7 +17,6 @@ from hashmatch.cases.states import CaseEvent
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig, SourceConfig, SyncConfig
 from hashmatch.errors import BadConfig, BadInput, BadReceipt, BadReport, CaseConflict, CaseNotFound, OutletForbidden
-from hashmatch.exchange.signing import SigningKey
 from hashmatch.model import Entry, HarmDomain, Hit, Verdict
 from hashmatch.model.cases import Case, CaseState, Decision, Environment, Keep, Subject, Visibility
 from hashmatch.model.deliveries import DeliveryState
@@ -26,6 +25,7 @@ from hashmatch.outbox.states import DeliveryEvent
 from hashmatch.outbox.store import Settled
 from hashmatch.projections import formats
 from hashmatch.service.casework import Casework, Sending
+from hashmatch.signatures import SigningKey
 from tests.support import cases
 from tests.support.cases import NOW
 from tests.support.catalog import pdq

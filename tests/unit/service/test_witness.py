@@ -8,13 +8,13 @@ import pytest
 
 from hashmatch.cases.receipt import opened
 from hashmatch.errors import CatalogUnavailable
-from hashmatch.exchange.signing import SigningKey
 from hashmatch.matching.engine import Submission
 from hashmatch.matching.given import HashedItem
 from hashmatch.matching.rescan import Rescan
 from hashmatch.model import MatchReport, Verdict
 from hashmatch.model.figures import Counted, Counter
 from hashmatch.service.witness import Witness, Witnessed
+from hashmatch.signatures import SigningKey
 from tests.support import cases
 
 KEY = SigningKey.generate()

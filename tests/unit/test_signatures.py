@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hashmatch.errors import BadInput
-from hashmatch.exchange.signing import (
+from hashmatch.signatures import (
     MAX_KEY_BYTES,
     SigningKey,
     VerifyKey,
