@@ -272,6 +272,8 @@ def value(default: object) -> str:
         return f"`{str(default).lower()}`"
     if isinstance(default, float):
         return f"`{default}`"
+    if isinstance(default, tuple):
+        return f"`[{', '.join(value(item).strip('`') for item in default)}]`"
     return f"`{default:_}`" if isinstance(default, int) else f'`"{default}"`'
 
 

@@ -34,6 +34,7 @@ from hashmatch.sections import (
     CatalogConfig,
     DecodeConfig,
     FloodConfig,
+    HotlineConfig,
     IndexConfig,
     OutboxConfig,
     OutletConfig,
@@ -51,6 +52,7 @@ __all__ = [
     "Config",
     "DecodeConfig",
     "FloodConfig",
+    "HotlineConfig",
     "IndexConfig",
     "OutboxConfig",
     "OutletConfig",
@@ -84,6 +86,7 @@ class Config:
     reporter: ReporterConfig = field(default_factory=ReporterConfig)
     outbox: OutboxConfig = field(default_factory=OutboxConfig)
     cases: CasesConfig = field(default_factory=CasesConfig)
+    hotline: HotlineConfig = field(default_factory=HotlineConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,8 @@ def _choice(hint: Any, raw: object, name: str) -> object:
 
 def _scalar(hint: type, raw: object, name: str) -> object:
     """Convert one TOML value or environment text to the field's type."""
+    if typing.get_origin(hint) is tuple:
+        return _several(typing.get_args(hint)[0], raw, name)
     if hint is bool:
         if isinstance(raw, bool):
             return raw
@@ -248,6 +253,14 @@ def _scalar(hint: type, raw: object, name: str) -> object:
     elif hint is str and isinstance(raw, str):
         return raw
     raise BadConfig(f"{name}: expected {hint.__name__}, got {raw!r}", field=name)
+
+
+def _several(hint: type, raw: object, name: str) -> tuple[object, ...]:
+    """Convert a TOML array, or text of the environment with commas between."""
+    items = [text.strip() for text in raw.split(",") if text.strip()] if isinstance(raw, str) else raw
+    if not isinstance(items, list):
+        raise BadConfig(f"{name}: expected a list of {hint.__name__}, got {raw!r}", field=name)
+    return tuple(_scalar(hint, item, f"{name}[{n}]") for n, item in enumerate(items))
 
 
 def _policies(cls: Any, defaults: Mapping[str, Any], raw: object, name: str) -> Mapping[str, Any]:

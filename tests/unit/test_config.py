@@ -25,9 +25,19 @@ def test_environment_over_file_over_default(tmp_path: Path) -> None:
     assert result.decode.max_pixels == 50_000_000
 
 
+def test_a_list_is_an_array_or_text_with_commas(tmp_path: Path) -> None:
+    text = "[hotline]\nports = [80, 443, 8_080]\nallow_networks = []\n"
+    result = loaded(tmp_path, text, HASHMATCH_HOTLINE_NAMESERVERS="192.0.2.1, 192.0.2.2#5353")
+    assert result.hotline.ports == (80, 443, 8080)
+    assert result.hotline.allow_networks == ()
+    assert result.hotline.nameservers == ("192.0.2.1", "192.0.2.2#5353")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("[hotline]\nports = 80", "hotline.ports: expected a list of int, got 80"),
+        ("[hotline]\nports = [80, 'https']", "hotline.ports[1]: expected int, got 'https'"),
         ("[serve]\nlisten = 'x'", "serve: no such setting; did you mean server?"),
         ("[server]\nlistn = 'x'", "server.listn: no such setting; did you mean listen?"),
         ("[decode]\nmax_pixels = 0", "decode.max_pixels: 0 is out of range; 25 to 500000000 pixels"),

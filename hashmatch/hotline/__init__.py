@@ -1,0 +1,25 @@
+"""Reported URLs: fetched without danger, read, checked against what is known, and proved afterwards without an image.
+
+Theory of operation
+-------------------
+Bytes go one way only. The fetcher, a confined process that may connect and not open a file, hands them over; pages go
+to a confined process that may do neither and gives back addresses; images go to a
+:class:`~hashmatch.hotline.ports.Detects`, which is the sandbox or a server. What is kept are
+:class:`~hashmatch.model.hotline.Item` and :class:`~hashmatch.model.hotline.Summary`.
+
+    addresses.py   which addresses may be connected to (pure)
+    urls.py        text to a URL that may be fetched: repaired, canonical, ASCII (pure)
+    fetch.py       one address fetched, redirects included, every limit enforced while reading
+    fetching.py    the same in a process of its own
+    page.py        HTML and CSS to addresses (pure)
+    reading.py     the same in a process of its own
+    places.py      address to network, country, whom to tell (offline databases)
+    check.py       the use case: a submission to items and a summary
+    job.py         the job file: what was done, so that it is not done again
+    recheck.py     is it gone: states, schedule, time to takedown (pure)
+    links.py       the same picture elsewhere (pure)
+    evidence.py    what is signed
+
+What this package deliberately does not do: it keeps no image, shows none, and tells nobody; ``projections`` and
+``outbox`` tell.
+"""

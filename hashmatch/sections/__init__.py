@@ -1,0 +1,40 @@
+"""The sections of the configuration: every limit, with its unit and the reason for the number.
+
+Theory of operation
+-------------------
+One frozen dataclass per section, in one module per part of hashmatch. Each field is declared by
+:func:`~hashmatch.limits.setting`, which carries the default, the unit, the allowed range and the reason or precedent
+for the number.
+
+What this package deliberately does not do: it reads no file; ``config`` does.
+"""
+
+from hashmatch.sections.exchanging import SourceConfig, SyncConfig
+from hashmatch.sections.hotline import HotlineConfig
+from hashmatch.sections.reporting import CasesConfig, OutboxConfig, OutletConfig, ReporterConfig
+from hashmatch.sections.serving import (
+    CatalogConfig,
+    DecodeConfig,
+    FloodConfig,
+    IndexConfig,
+    PolicyConfig,
+    SandboxConfig,
+    ServerConfig,
+)
+
+__all__ = [
+    "CasesConfig",
+    "CatalogConfig",
+    "DecodeConfig",
+    "FloodConfig",
+    "HotlineConfig",
+    "IndexConfig",
+    "OutboxConfig",
+    "OutletConfig",
+    "PolicyConfig",
+    "ReporterConfig",
+    "SandboxConfig",
+    "ServerConfig",
+    "SourceConfig",
+    "SyncConfig",
+]

@@ -1,0 +1,88 @@
+"""The section about checking URLs: what is fetched from strangers' hosts, how much of it, and how politely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hashmatch.limits import setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotlineConfig:
+    """Checking reported URLs (docs/guide/hotline.md)."""
+
+    ports: tuple[int, ...] = setting(
+        (80, 443), "TCP ports that are connected to; the kernel holds the fetcher to them where it can"
+    )
+    allow_networks: tuple[str, ...] = setting(
+        (), "networks that are fetched from although they are not public, such as 127.0.0.0/8; for laboratories only: "
+        "a reported URL could then reach what listens there",
+    )  # fmt: skip
+    nameservers: tuple[str, ...] = setting(
+        (), "addresses of name servers, with #port where it is not 53; empty: those of /etc/resolv.conf"
+    )
+    proxy: str = setting(
+        "",
+        "socks5h://host:port: everything is fetched through it and names are resolved there, as for Tor; empty: "
+        "directly. Proxies of the environment are never used",
+    )
+    user_agent: str = setting(
+        "", "what hosts are told; name a page that says who checks and why. Empty: hashmatch and its version"
+    )
+    respect_robots: bool = setting(
+        default=False,
+        why="a check of one reported address is no crawl: what robots.txt says is recorded, and followed only if asked",
+    )
+    allow_invalid_tls: bool = setting(
+        default=False,
+        why="a certificate that does not verify is recorded and ends the fetch; true: it is recorded, and read on",
+    )
+    connect_timeout_s: float = setting(5.0, "a host that is there answers within this", unit="s", at_least=0.1)
+    first_byte_timeout_s: float = setting(10.0, "from the request to the answer's first byte", unit="s", at_least=0.1)
+    total_timeout_s: float = setting(
+        30.0, "one address, its redirects and body included; also what ends a slow loris", unit="s", at_least=0.1
+    )
+    min_bytes_per_s: int = setting(
+        1_024, "of a body, over any ten seconds: slower than any modem is on purpose", unit="bytes/s", at_least=0
+    )
+    max_redirects: int = setting(5, "each looked at again; browsers give up at 20", unit="redirects", at_least=0,
+        at_most=20,
+    )  # fmt: skip
+    max_header_bytes: int = setting(
+        32 << 10, "of one answer; servers stop at 8 to 16 kB", unit="bytes", at_least=1_024, at_most=1 << 20
+    )
+    max_page_bytes: int = setting(
+        5 << 20, "of one page, stylesheet or frame, decompressed; long forum threads have one", unit="bytes",
+        at_least=1_024, at_most=64 << 20,
+    )  # fmt: skip
+    max_image_bytes: int = setting(
+        20 << 20, "of one image; no more than decode.max_bytes", unit="bytes", at_least=1_024, at_most=512 << 20
+    )
+    max_job_page_bytes: int = setting(100 << 20, "of all images of one page together", unit="bytes", at_least=1_024)
+    max_images: int = setting(
+        200, "of one page, in the order of the page; a gallery shows fewer", unit="images", at_least=1,
+        at_most=100_000,
+    )  # fmt: skip
+    max_frame_depth: int = setting(1, "frames inside frames that are opened", unit="levels", at_least=0, at_most=5)
+    max_frames: int = setting(10, "frames and stylesheets of one page that are opened", unit="files", at_least=0,
+        at_most=1_000,
+    )  # fmt: skip
+    page_timeout_s: float = setting(
+        10.0, "for reading one page in its confined process; 5 MB of hostile HTML takes less than a second", unit="s",
+        at_least=0.1,
+    )  # fmt: skip
+    concurrency: int = setting(32, "fetches at a time over all hosts", unit="fetches", at_least=1, at_most=4_096)
+    host_concurrency: int = setting(
+        2, "fetches at a time from one host: a visitor's browser opens six connections", unit="fetches", at_least=1,
+        at_most=256,
+    )  # fmt: skip
+    host_delay_ms: int = setting(
+        0, "between the beginnings of two fetches from one host", unit="ms", at_least=0, at_most=600_000
+    )
+    asn_database: str = setting(
+        "", "file that says which autonomous system announces an address: an .mmdb, or a table of ranges "
+        "(docs/guide/hotline.md); empty: unknown",
+    )  # fmt: skip
+    country_database: str = setting("", "likewise, in which country an address is")
+    abuse_database: str = setting("", "table of whom to tell, by network or autonomous system")
+    cdn_database: str = setting("", "table of networks or autonomous systems that hide where something is hosted")
