@@ -213,6 +213,13 @@ class SnapshotFailed(HashmatchError):
     status = Status.UNAVAILABLE
 
 
+class NotOffered(HashmatchError):
+    """The service is configured not to do this."""
+
+    status = Status.FAILED_PRECONDITION
+    exit_code = ExitCode.BAD_INPUT
+
+
 class SandboxUnavailable(HashmatchError):
     """No confined worker could be started, and images are never decoded outside one."""
 

@@ -6,7 +6,8 @@ One method for each thing the service does, with the model's types in and out. A
 holds one channel, which connects when first used and again after the connection was lost. Every failure is one of
 ``hashmatch.errors`` (``wire`` maps them). Calls that change nothing are tried again within their deadline as ``retry``
 says; what changes something never is, because nobody could tell whether it had happened, unless an idempotency key
-keeps it from happening twice. ``aio_sets`` has the calls about sets, ``aio_reports`` those about reports.
+keeps it from happening twice. ``aio_sets`` has the calls about sets, ``aio_reports`` those about reports,
+``aio_hotline`` that about reported URLs.
 
 The synchronous client is generated from this file: what differs beyond ``async`` and ``await`` is in ``transport``.
 
@@ -23,6 +24,7 @@ from typing import Any, Final, Self, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2
 
+from hashmatch.client.aio_hotline import AsyncHotline
 from hashmatch.client.aio_reports import AsyncReports
 from hashmatch.client.aio_sets import AsyncHashSets
 from hashmatch.client.convert import hashed_to_proto, stream_answer
@@ -45,7 +47,7 @@ _READY_POLL_S: Final = 0.1
 _Response = TypeVar("_Response")
 
 
-class AsyncClient(AsyncHashSets, AsyncReports):
+class AsyncClient(AsyncHashSets, AsyncReports, AsyncHotline):
     """A client of one hashmatch service.
 
     Parameters

@@ -21,6 +21,7 @@ NAMES = {
     "AsyncClient": "Client",
     "AsyncCalls": "Calls",
     "AsyncHashSets": "HashSets",
+    "AsyncHotline": "Hotline",
     "AsyncReports": "Reports",
     "AsyncItems": "Items",
     "AsyncServices": "Services",
@@ -48,6 +49,7 @@ FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "are read in a thread of gRPC's.",
             "aio_sets": "sync_sets",
             "aio_reports": "sync_reports",
+            "aio_hotline": "sync_hotline",
             "async with": "with",
             "with AsyncClient": "with Client",
             "= await client": "= client",
@@ -60,6 +62,14 @@ FILES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "of the asynchronous client asks of the other: the services, and how one call is made.": "of the "
             "synchronous client asks of it: generated from aio_calls.py by `make client`; do not edit.",
             "; ``aio`` does": "; ``sync`` does",
+        },
+    ),
+    "aio_hotline.py": (
+        "sync_hotline.py",
+        {
+            '"""The asynchronous client\'s calls about reported URLs.': '"""The synchronous client\'s calls about '
+            "reported URLs: generated from aio_hotline.py by `make client`; do not edit.",
+            "aio_calls": "sync_calls",
         },
     ),
     "aio_reports.py": (

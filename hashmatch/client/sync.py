@@ -6,7 +6,8 @@ One method for each thing the service does, with the model's types in and out. A
 holds one channel, which connects when first used and again after the connection was lost. Every failure is one of
 ``hashmatch.errors`` (``wire`` maps them). Calls that change nothing are tried again within their deadline as ``retry``
 says; what changes something never is, because nobody could tell whether it had happened, unless an idempotency key
-keeps it from happening twice. ``sync_sets`` has the calls about sets, ``sync_reports`` those about reports.
+keeps it from happening twice. ``sync_sets`` has the calls about sets, ``sync_reports`` those about reports,
+``sync_hotline`` that about reported URLs.
 
 What the clients differ in beyond ``async`` and ``await`` is in ``transport``.
 
@@ -29,6 +30,7 @@ from grpc_health.v1 import health_pb2
 from hashmatch.client.convert import hashed_to_proto, stream_answer
 from hashmatch.client.results import HashedImage, StreamAnswer
 from hashmatch.client.retry import RetryPolicy
+from hashmatch.client.sync_hotline import Hotline
 from hashmatch.client.sync_reports import Reports
 from hashmatch.client.sync_sets import HashSets
 from hashmatch.client.transport import Items, Options, Services, each, sleep
@@ -48,7 +50,7 @@ _READY_POLL_S: Final = 0.1
 _Response = TypeVar("_Response")
 
 
-class Client(HashSets, Reports):
+class Client(HashSets, Reports, Hotline):
     """A client of one hashmatch service.
 
     Parameters

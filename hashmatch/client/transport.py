@@ -16,11 +16,12 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 
 from hashmatch.client.wire import CHANNEL_OPTIONS
-from hashmatch.v1 import detection_pb2_grpc, hashset_pb2_grpc, report_pb2_grpc, status_pb2_grpc
+from hashmatch.v1 import detection_pb2_grpc, hashset_pb2_grpc, hotline_pb2_grpc, report_pb2_grpc, status_pb2_grpc
 
 if TYPE_CHECKING:
     from hashmatch.v1.detection_pb2_grpc import DetectionServiceAsyncStub
     from hashmatch.v1.hashset_pb2_grpc import HashSetServiceAsyncStub
+    from hashmatch.v1.hotline_pb2_grpc import HotlineServiceAsyncStub
     from hashmatch.v1.report_pb2_grpc import ReportServiceAsyncStub
     from hashmatch.v1.status_pb2_grpc import StatusServiceAsyncStub
 
@@ -41,6 +42,7 @@ class AsyncServices:
     channel: grpc.aio.Channel
     detection: DetectionServiceAsyncStub
     hash_sets: HashSetServiceAsyncStub
+    hotline: HotlineServiceAsyncStub
     reports: ReportServiceAsyncStub
     status: StatusServiceAsyncStub
     health: Any
@@ -53,6 +55,7 @@ class AsyncServices:
             channel,
             detection_pb2_grpc.DetectionServiceStub(channel),
             hashset_pb2_grpc.HashSetServiceStub(channel),
+            hotline_pb2_grpc.HotlineServiceStub(channel),
             report_pb2_grpc.ReportServiceStub(channel),
             status_pb2_grpc.StatusServiceStub(channel),
             health_pb2_grpc.HealthStub(channel),
@@ -66,6 +69,7 @@ class Services:
     channel: grpc.Channel
     detection: detection_pb2_grpc.DetectionServiceStub
     hash_sets: hashset_pb2_grpc.HashSetServiceStub
+    hotline: hotline_pb2_grpc.HotlineServiceStub
     reports: report_pb2_grpc.ReportServiceStub
     status: status_pb2_grpc.StatusServiceStub
     health: Any
@@ -78,6 +82,7 @@ class Services:
             channel,
             detection_pb2_grpc.DetectionServiceStub(channel),
             hashset_pb2_grpc.HashSetServiceStub(channel),
+            hotline_pb2_grpc.HotlineServiceStub(channel),
             report_pb2_grpc.ReportServiceStub(channel),
             status_pb2_grpc.StatusServiceStub(channel),
             health_pb2_grpc.HealthStub(channel),

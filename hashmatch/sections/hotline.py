@@ -11,6 +11,19 @@ from hashmatch.limits import setting
 class HotlineConfig:
     """Checking reported URLs (docs/guide/hotline.md)."""
 
+    serve: bool = setting(
+        default=False,
+        why="offer HotlineService: its callers make this machine fetch from strangers' hosts, which most services "
+        "have no business doing",
+    )
+    max_urls: int = setting(
+        10_000, "in one call: an action day's list; longer ones are several calls", unit="URLs", at_least=1,
+        at_most=100_000,
+    )  # fmt: skip
+    max_calls: int = setting(
+        4, "calls of HotlineService at a time; they share the limits on fetches below", unit="calls", at_least=1,
+        at_most=1_000,
+    )  # fmt: skip
     ports: tuple[int, ...] = setting(
         (80, 443), "TCP ports that are connected to; the kernel holds the fetcher to them where it can"
     )

@@ -21,7 +21,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from hashmatch.config import ServerConfig
+from hashmatch.config import HotlineConfig, ServerConfig
 from hashmatch.errors import BadConfig
 from hashmatch.service import address
 from hashmatch.service.checks import Check
@@ -31,6 +31,7 @@ from hashmatch.service.detection import DetectionHandlers, Detector
 from hashmatch.service.guard import Guard
 from hashmatch.service.hashsets import HashSetHandlers
 from hashmatch.service.health import Health
+from hashmatch.service.hotline import Checks, HotlineHandlers
 from hashmatch.service.reporting import ReportHandlers
 from hashmatch.service.status import Observed, StatusHandlers
 from hashmatch.v1 import (
@@ -38,6 +39,8 @@ from hashmatch.v1 import (
     detection_pb2_grpc,
     hashset_pb2,
     hashset_pb2_grpc,
+    hotline_pb2,
+    hotline_pb2_grpc,
     report_pb2,
     report_pb2_grpc,
     status_pb2,
@@ -47,6 +50,7 @@ from hashmatch.v1 import (
 _SERVICES = (
     *detection_pb2.DESCRIPTOR.services_by_name.values(),
     *hashset_pb2.DESCRIPTOR.services_by_name.values(),
+    *hotline_pb2.DESCRIPTOR.services_by_name.values(),
     *report_pb2.DESCRIPTOR.services_by_name.values(),
     *status_pb2.DESCRIPTOR.services_by_name.values(),
     *health_pb2.DESCRIPTOR.services_by_name.values(),
@@ -57,8 +61,9 @@ _log = logging.getLogger("hashmatch.service")
 class Endpoint:
     """A gRPC server with every option of ``ServerConfig``; handlers are offered to it before it starts."""
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, hotline: HotlineConfig = HotlineConfig()) -> None:  # noqa: B008  frozen
         self._config = config
+        self._hotline = hotline
         self._guard = Guard()
         self._health = Health(())
         self._grpc = grpc.aio.server(
@@ -88,8 +93,15 @@ class Endpoint:
             ) from error
         return wanted.target if wanted.port is None else address.Address(wanted.host, port).target
 
-    def offer(self, detector: Detector, curator: Curator, observed: Observed, desk: Desk | None = None) -> None:
-        """Add the services; that of reports where there is a desk.
+    def offer(
+        self,
+        detector: Detector,
+        curator: Curator,
+        observed: Observed,
+        desk: Desk | None = None,
+        checks: Checks | None = None,
+    ) -> None:
+        """Add the services; that of reports where there is a desk. Without ``checks`` no URL is checked.
 
         Raises
         ------
@@ -108,6 +120,8 @@ class Endpoint:
         if desk is not None:
             reports = ReportHandlers(desk.casework, desk)
             report_pb2_grpc.add_ReportServiceServicer_to_server(reports, self._grpc)
+        hotline = HotlineHandlers(checks, self._hotline)
+        hotline_pb2_grpc.add_HotlineServiceServicer_to_server(hotline, self._grpc)
         status_pb2_grpc.add_StatusServiceServicer_to_server(StatusHandlers(observed), self._grpc)
         if self._config.reflection:
             _add_reflection(self._grpc)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from hashmatch.config import PolicyConfig, ServerConfig
+from hashmatch.config import HotlineConfig, PolicyConfig, ServerConfig
 from hashmatch.errors import BadInput, EntryNotFound, SetExists, SetNotFound
 from hashmatch.matching.engine import Engine
 from hashmatch.model import Change, Entry, EntryStatus, Event, HarmDomain, HashSet, ImportResult, Opinion, Rejected
@@ -19,6 +19,7 @@ from hashmatch.report.status import IndexStatus, Protection, QuarantinedEntry, S
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
 from hashmatch.service.endpoint import Endpoint
+from hashmatch.service.hotline import Checks
 from tests.support.ports import FakeHasher, FakeIndex
 
 _T = TypeVar("_T")
@@ -215,6 +216,8 @@ class Scene:
     hasher: FakeHasher = field(default_factory=FakeHasher)
     index: FakeIndex = field(default_factory=FakeIndex)
     catalog: FakeCatalog = field(default_factory=FakeCatalog)
+    checks: Checks | None = None
+    hotline: HotlineConfig = field(default_factory=HotlineConfig)
     healthy: bool = True
     published: int = 0
     target: str = ""
@@ -247,10 +250,10 @@ async def serving(scene: Scene | None = None) -> AsyncIterator[Scene]:
     """Serve ``scene`` on a free loopback port until the block ends."""
     scene = scene or Scene()
     engine = Engine(scene.hasher, scene.index, PolicyConfig(), max_hits=100)
-    scene.endpoint = endpoint = Endpoint(scene.server)
+    scene.endpoint = endpoint = Endpoint(scene.server, scene.hotline)
     scene.target = endpoint.bind()
     async with Curator(scene.catalog, scene.publish, idle_s=scene.server.import_idle_s) as curator:
-        endpoint.offer(engine, curator, scene)
+        endpoint.offer(engine, curator, scene, checks=scene.checks)
         await endpoint.start([Check("fake", lambda: scene.healthy)])
         running = asyncio.create_task(endpoint.run(scene.stop))
         try:
