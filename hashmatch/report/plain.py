@@ -2,10 +2,11 @@
 
 Theory of operation
 -------------------
-Records are written by :func:`to_plain`: dataclasses become objects, enumerations their words, bytes lower-case hex,
-times ISO 8601 with their zone. :func:`from_plain` reads them by the hints of the class: what is missing and has no
-default, what is no field, and what is of another kind is an error that names the field in dotted form. It reads records
-of our own as well as what a caller writes, so a time without a zone is refused here, where its text is still at hand.
+Records are written by :func:`to_plain`: dataclasses and mappings become objects, enumerations their words, bytes
+lower-case hex, times ISO 8601 with their zone. :func:`from_plain` reads them by the hints of the class: what is missing
+and has no default, what is no field, and what is of another kind is an error that names the field in dotted form. It
+reads records of our own as well as what a caller writes, so a time without a zone is refused here, where its text is
+still at hand.
 
 What this module deliberately does not do: it knows no class and no rule between fields.
 """
@@ -16,6 +17,7 @@ import dataclasses
 import datetime as dt
 import difflib
 import enum
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -26,7 +28,7 @@ from hashmatch.errors import BadInput
 T = TypeVar("T")
 
 
-def to_plain(value: Any, *, defaults: bool = False) -> Any:
+def to_plain(value: Any, *, defaults: bool = False) -> Any:  # noqa: PLR0911  one per kind
     """Return a value as JSON takes it; fields that have their default are left out, unless those are wanted too."""
     match value:
         case enum.Enum():
@@ -37,6 +39,8 @@ def to_plain(value: Any, *, defaults: bool = False) -> Any:
             return value.isoformat()
         case tuple() | frozenset():
             return [to_plain(item, defaults=defaults) for item in value]
+        case Mapping():
+            return {to_plain(key): to_plain(item, defaults=defaults) for key, item in value.items()}
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {
                 item.name: to_plain(getattr(value, item.name), defaults=defaults)
@@ -71,7 +75,7 @@ def from_plain(cls: type[T], raw: object, where: str = "", *, zeros: bool = Fals
     if not isinstance(raw, Mapping):
         raise _wrong(where, "expected an object")
     known = {item.name: item for item in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is a dataclass
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]  # a class is hashable
     for key in raw:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
@@ -90,6 +94,11 @@ def from_plain(cls: type[T], raw: object, where: str = "", *, zeros: bool = Fals
     return cls(**empty, **given)
 
 
+@functools.cache
+def _hints(cls: type) -> Mapping[str, Any]:
+    return types.MappingProxyType(typing.get_type_hints(cls))
+
+
 def _is_default(item: dataclasses.Field[Any], value: object) -> bool:
     if item.default is not dataclasses.MISSING:
         return bool(type(value) is type(item.default) and value == item.default)
@@ -105,6 +114,14 @@ def _value(hint: Any, raw: object, where: str, zeros: bool) -> object:  # noqa: 
         if not isinstance(raw, list | tuple):
             raise _wrong(where, "expected a list")
         return tuple(_value(typing.get_args(hint)[0], item, f"{where}[{n}]", zeros) for n, item in enumerate(raw))
+    if origin is Mapping:
+        if not isinstance(raw, Mapping):
+            raise _wrong(where, "expected an object")
+        of_key, of_item = typing.get_args(hint)
+        return {
+            _value(of_key, key, where, zeros): _value(of_item, item, _dotted(where, str(key)), zeros)
+            for key, item in raw.items()
+        }
     if dataclasses.is_dataclass(hint):
         return from_plain(hint, raw, where, zeros=zeros)  # type: ignore[arg-type]  # a class, not an instance
     if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
@@ -124,6 +141,8 @@ def _scalar(hint: Any, raw: object, where: str) -> object:
         return raw
     if hint is int and isinstance(raw, int) and not isinstance(raw, bool):
         return raw
+    if hint is float and isinstance(raw, int | float) and not isinstance(raw, bool):
+        return float(raw)
     if hint is str and isinstance(raw, str):
         return raw
     if isinstance(raw, str) and hint in _READERS:
@@ -161,6 +180,7 @@ _KINDS: Mapping[Any, str] = types.MappingProxyType(
     {
         bool: "true or false",
         int: "a whole number",
+        float: "a number",
         str: "a text",
         dt.datetime: "a time with its zone",
         dt.date: "a date",
