@@ -17,7 +17,8 @@ to a confined process that may do neither and gives back addresses; images go to
     check.py       the use case: a submission to items and a summary
     job.py         the job file: what was done, so that it is not done again
     recheck.py     is it gone: states, schedule, time to takedown (pure)
-    links.py       the same picture elsewhere (pure)
+    near.py        which hashes are near each other: groups and stars (pure)
+    links.py       the same picture elsewhere (pure); links_export.py its table and its graph
     evidence.py    what is signed
 
 What this package deliberately does not do: it keeps no image, shows none, and tells nobody; ``projections`` and
