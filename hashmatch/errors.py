@@ -220,6 +220,12 @@ class NotOffered(HashmatchError):
     exit_code = ExitCode.BAD_INPUT
 
 
+class LedgerUnavailable(HashmatchError):
+    """The log could not be written just now; what was not acknowledged may be missing from it."""
+
+    status = Status.UNAVAILABLE
+
+
 class SandboxUnavailable(HashmatchError):
     """No confined worker could be started, and images are never decoded outside one."""
 
@@ -246,6 +252,10 @@ class SegmentCorrupt(IntegrityError):
 
 class CatalogCorrupt(IntegrityError):
     """The catalog database is damaged or was written by a newer hashmatch."""
+
+
+class LedgerCorrupt(IntegrityError):
+    """A log does not end in a record that follows from the one before; nothing was written to it."""
 
 
 class RollbackRefused(IntegrityError):

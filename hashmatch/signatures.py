@@ -59,7 +59,17 @@ class VerifyKey:
     @property
     def key_id(self) -> str:
         """64 hex digits that name the key."""
-        return hashlib.sha256(self.public.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()
+        return hashlib.sha256(self.raw).hexdigest()
+
+    @property
+    def raw(self) -> bytes:
+        """The 32 bytes of the key."""
+        return self.public.public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    @classmethod
+    def from_raw(cls, raw: bytes) -> VerifyKey:
+        """Return the key of 32 bytes. Raises ValueError for any other number of them."""
+        return cls(Ed25519PublicKey.from_public_bytes(raw))
 
     def to_pem(self) -> str:
         """Return the key as it stands in files."""
