@@ -115,6 +115,10 @@ class BadSignature(BadInput):
     """The webhook is not signed with this secret, or was signed too long ago."""
 
 
+class JobRefused(BadInput):
+    """The job file is of another list, in use by another process, or was made by another hashmatch."""
+
+
 class SetNotFound(HashmatchError):
     """No hash set of that name exists; `hashmatch hashset list` shows those that do."""
 
@@ -178,6 +182,12 @@ class IndexNotLoaded(HashmatchError):
 
 class CatalogUnavailable(HashmatchError):
     """The catalog database could not be read or written just now."""
+
+    status = Status.UNAVAILABLE
+
+
+class JobUnavailable(HashmatchError):
+    """The job file could not be read or written just now."""
 
     status = Status.UNAVAILABLE
 
@@ -254,8 +264,13 @@ class CatalogCorrupt(IntegrityError):
     """The catalog database is damaged or was written by a newer hashmatch."""
 
 
+<<<<<<< Updated upstream
 class LedgerCorrupt(IntegrityError):
     """A log does not end in a record that follows from the one before; nothing was written to it."""
+=======
+class JobCorrupt(IntegrityError):
+    """The job file is damaged."""
+>>>>>>> Stashed changes
 
 
 class RollbackRefused(IntegrityError):

@@ -95,7 +95,7 @@ def _run_missing(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for text in migrations()[_version(connection, path) :]:
-            for statement in _split(text):
+            for statement in split_script(text):
                 connection.execute(statement)
         _check_references(connection, path)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -153,7 +153,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _split(script: str) -> Iterator[str]:
+def split_script(script: str) -> Iterator[str]:
     """Yield the statements of a script one by one: ``executescript`` would commit in between."""
     pending = ""
     for line in _code_lines(script):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from hashmatch.model import MatchReport
-from hashmatch.model.hotline import Fetched, Page, Place
+from hashmatch.model.hotline import Fetched, Item, Page, Place
 
 
 class Fetches(Protocol):
@@ -45,3 +45,10 @@ class Locates(Protocol):
 
     def locate(self, ip: str) -> Place:
         """Return what is known of an address."""
+
+
+class Proves(Protocol):
+    """Keeps evidence of what was found: ``evidence``, or nobody."""
+
+    async def record(self, item: Item) -> str:
+        """Keep the record of one item; return its digest in hex, empty where none is kept."""

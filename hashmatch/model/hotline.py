@@ -74,6 +74,21 @@ class Outcome(enum.StrEnum):
     """The job ended before; resuming it goes on."""
 
 
+class Kind(enum.StrEnum):
+    """What the bytes of an answer are, whatever the host called them."""
+
+    IMAGE = "image"
+    """A format that the sandbox may decode."""
+    PAGE = "page"
+    """HTML, or XML that browsers show as a page."""
+    STYLESHEET = "stylesheet"
+    ARCHIVE = "archive"
+    VIDEO = "video"
+    DOCUMENT = "document"
+    """PDF, SVG, office documents and others that may hold pictures and are not opened."""
+    OTHER = "other"
+
+
 class Via(enum.StrEnum):
     """Where on a page an address was found."""
 

@@ -80,6 +80,10 @@ class HotlineConfig:
     max_frames: int = setting(10, "frames and stylesheets of one page that are opened", unit="files", at_least=0,
         at_most=1_000,
     )  # fmt: skip
+    remembered_images: int = setting(
+        20_000, "addresses of images whose outcome is remembered within a job, so that what many pages show is fetched "
+        "once; a row each, never bytes", unit="addresses", at_least=1, at_most=10_000_000,
+    )  # fmt: skip
     page_timeout_s: float = setting(
         10.0, "for reading one page in its confined process; 5 MB of hostile HTML takes less than a second", unit="s",
         at_least=0.1,
