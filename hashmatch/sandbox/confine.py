@@ -84,21 +84,22 @@ def lock_down(memory_bytes: int, parent_pid: int) -> Outcome:
     def deny_files_and_networks() -> None:
         nonlocal abi
         abi = landlock.deny_everything()
-        _must_fail_to_open(errno.EACCES)
+        must_fail_to_open(errno.EACCES)
 
     steps: dict[Step, Callable[[], None]] = {
-        Step.PARENT_DEATH: lambda: _die_with(parent_pid),
-        Step.NOT_DUMPABLE: _hide_memory,
-        Step.NO_NEW_PRIVS: _renounce_privileges,
+        Step.PARENT_DEATH: lambda: die_with(parent_pid),
+        Step.NOT_DUMPABLE: hide_memory,
+        Step.NO_NEW_PRIVS: renounce_privileges,
         Step.LANDLOCK: deny_files_and_networks,
-        Step.LIMITS: lambda: _limit(memory_bytes),
+        Step.LIMITS: lambda: limit(memory_bytes, 0),
         Step.SECCOMP: _filter_calls,
     }
-    errnos = tuple(_attempt(steps[step]) for step in Step)
+    errnos = tuple(attempt(steps[step]) for step in Step)
     return Outcome(errnos, abi)
 
 
-def _attempt(step: Callable[[], None]) -> int:
+def attempt(step: Callable[[], None]) -> int:
+    """Do one step; return its errno, 0 when it holds."""
     try:
         step()
     except OSError as error:
@@ -106,41 +107,45 @@ def _attempt(step: Callable[[], None]) -> int:
     return 0
 
 
-def _expect(wanted: object, found: object) -> None:
+def expect(wanted: object, found: object) -> None:
     """Raise EPROTO when the kernel does not confirm what it was just told."""
     if wanted != found:
         raise OSError(errno.EPROTO, f"expected {wanted!r}, found {found!r}")
 
 
-def _must_fail_to_open(wanted: int) -> None:
+def must_fail_to_open(wanted: int) -> None:
     """Open something that always exists, and insist on being refused with the errno of the layer under test."""
     try:
         descriptor = os.open("/", os.O_RDONLY)
     except OSError as error:
-        _expect(wanted, error.errno)
+        expect(wanted, error.errno)
         return
     os.close(descriptor)
     raise OSError(errno.EPROTO, "a file could be opened")
 
 
-def _die_with(parent_pid: int) -> None:
+def die_with(parent_pid: int) -> None:
+    """Be killed when the parent dies."""
     libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
-    _expect(int(signal.SIGKILL), libc.parent_death_signal())
+    expect(int(signal.SIGKILL), libc.parent_death_signal())
     # The parent may have died between the fork and the call above; then nobody would ever send the signal.
-    _expect(parent_pid, os.getppid())
+    expect(parent_pid, os.getppid())
 
 
-def _hide_memory() -> None:
+def hide_memory() -> None:
+    """Leave no core, and let no process of the same user look inside."""
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
-    _expect(0, libc.prctl(libc.PR_GET_DUMPABLE))
+    expect(0, libc.prctl(libc.PR_GET_DUMPABLE))
 
 
-def _renounce_privileges() -> None:
+def renounce_privileges() -> None:
+    """Let no program give privileges back."""
     libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
-    _expect(1, libc.prctl(libc.PR_GET_NO_NEW_PRIVS))
+    expect(1, libc.prctl(libc.PR_GET_NO_NEW_PRIVS))
 
 
-def _limit(memory_bytes: int) -> None:
+def limit(memory_bytes: int, descriptors: int) -> None:
+    """Lower every limit for good; ``descriptors`` is the number of the first one that cannot be made."""
     _, ceiling = resource.getrlimit(resource.RLIMIT_AS)
     if ceiling != resource.RLIM_INFINITY:
         memory_bytes = min(memory_bytes, ceiling)
@@ -149,15 +154,15 @@ def _limit(memory_bytes: int) -> None:
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_NPROC: 0,
         resource.RLIMIT_AS: memory_bytes,
-        resource.RLIMIT_NOFILE: 0,
+        resource.RLIMIT_NOFILE: descriptors,
     }
     for name, value in limits.items():
         resource.setrlimit(name, (value, value))
-        _expect((value, value), resource.getrlimit(name))
+        expect((value, value), resource.getrlimit(name))
 
 
 def _filter_calls() -> None:
     seccomp.install()
     # Without the filter the answer would be EMFILE, from the limit on descriptors: EACCES proves the filter itself.
     # Landlock answers EACCES too, but the kernel takes a descriptor before it walks a path.
-    _must_fail_to_open(errno.EACCES)
+    must_fail_to_open(errno.EACCES)

@@ -16,9 +16,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from hashmatch.errors import BadFrame
 from hashmatch.sandbox.confine import NOT_ATTEMPTED, Outcome, Step
 
 _PROC_SWAPS = Path("/proc/swaps")
@@ -39,6 +42,17 @@ _ABOUT = {
         "use a kernel with CONFIG_SECCOMP_FILTER on x86_64 or aarch64, and a container profile that allows seccomp",
     ),
 }
+_ABOUT_NETWORKED = {
+    **_ABOUT,
+    Step.LANDLOCK: (
+        "landlock",
+        "no file, no TCP but to its ports, no signal to other processes",
+        "use Linux 6.7 or newer, with landlock among the security modules (the lsm= boot option)",
+    ),
+    Step.LIMITS: ("limits", "no process, file byte or core; bounded descriptors and memory", ""),
+    Step.SECCOMP: (Step.SECCOMP.name.lower(), "no system call but those that fetching needs", _ABOUT[Step.SECCOMP][2]),
+}
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +103,7 @@ def assess(outcome: Outcome, probe_signal: int | None, *, memory_locked: bool, s
         Swap devices in use.
 
     """
-    protections = [_of_step(outcome, step) for step in Step]
+    protections = [_of_step(outcome, step, _ABOUT) for step in Step]
     protections.append(_of_probe(probe_signal))
     protections.append(Protection("no-dump-of-images", active=True, detail="MADV_DONTDUMP", required=False))
     protections.append(
@@ -128,8 +142,37 @@ def swap_devices() -> tuple[str, ...]:
     return tuple(line.split()[0] for line in lines[1:] if line.strip())
 
 
-def _of_step(outcome: Outcome, step: Step) -> Protection:
-    name, detail, remedy = _ABOUT[step]
+def of_child(untrusted_hello: Mapping[str, Any]) -> Posture:
+    """Judge what a confined process other than a worker said of its own lockdown (``hotline.inside``).
+
+    Parameters
+    ----------
+    untrusted_hello : mapping
+        ``errnos`` of each step, ``landlock_abi``, ``networked`` where it may use the network, and ``breaches``: what it
+        could do although it must not.
+
+    Raises
+    ------
+    BadFrame
+        It is not readable.
+
+    """
+    try:
+        errnos = tuple(int(number) for number in untrusted_hello["errnos"])
+        outcome = Outcome(errnos, int(untrusted_hello["landlock_abi"]))
+        breaches = tuple(str(name)[:_LONGEST_NAME] for name in untrusted_hello["breaches"])
+        about = _ABOUT_NETWORKED if untrusted_hello["networked"] else _ABOUT
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadFrame("a confined process did not say how its lockdown went") from error
+    if len(errnos) != len(Step):
+        raise BadFrame(f"a lockdown of {len(errnos)} steps, expected {len(Step)}")
+    detail = f"the process could {', '.join(breaches)}" if breaches else "nothing that is forbidden could be done"
+    test = Protection("self-test", not breaches and NOT_ATTEMPTED not in errnos, detail)
+    return Posture((*(_of_step(outcome, step, about) for step in Step), test))
+
+
+def _of_step(outcome: Outcome, step: Step, about: Mapping[Step, tuple[str, str, str]]) -> Protection:
+    name, detail, remedy = about[step]
     number = outcome.errnos[step]
     if number == NOT_ATTEMPTED:
         return Protection(name, active=False, detail="left out", remedy=remedy)

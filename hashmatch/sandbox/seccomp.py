@@ -11,8 +11,11 @@ convention (32-bit, x32), where the same numbers mean other calls.
 :func:`program` is a pure function from a machine's table to bytes, and :func:`verdict` says what the kernel would do;
 tests run the bytes through an interpreter and compare.
 
-What this module deliberately does not do: no argument but PROT_EXEC is looked at. The calls that remain either take no
-object or only descriptors that the worker already holds.
+A :class:`Checked` call is allowed only when each of its :class:`Condition` holds; ``networked`` makes its own machine
+of that.
+
+What this module deliberately does not do: a worker's filter looks at no argument but PROT_EXEC. The calls that remain
+either take no object or only descriptors that the worker already holds.
 
 Source
 ------
@@ -27,7 +30,7 @@ import enum
 import errno
 import platform
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hashmatch.sandbox import libc
@@ -42,13 +45,14 @@ _RET_ALLOW = 0x7FFF0000
 # Offsets in struct seccomp_data; both machines are little-endian, so the low half of an argument comes first.
 _OFFSET_NUMBER = 0
 _OFFSET_ARCH = 4
-_OFFSET_THIRD_ARGUMENT = 16 + 2 * 8
+_OFFSET_ARGUMENTS = 16
+_ARGUMENT_BYTES = 8
 
-# Opcodes: BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_K with JEQ, JGE, JSET, and BPF_RET|BPF_K.
+# Opcodes: BPF_LD|BPF_W|BPF_ABS, BPF_ALU|BPF_AND|BPF_K, BPF_JMP|BPF_K with JEQ and JGE, and BPF_RET|BPF_K.
 _LOAD = 0x20
+_AND = 0x54
 _JUMP_EQUAL = 0x15
 _JUMP_AT_LEAST = 0x35
-_JUMP_ANY_BIT = 0x45
 _RETURN = 0x06
 
 _X32_BIT = 0x40000000
@@ -65,13 +69,41 @@ class Rule(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """One argument of a call, from 0: its low 32 bits under ``mask`` must be one of ``values``.
+
+    The arguments that are looked at are ``int`` or flags, of which the kernel takes the low half.
+    """
+
+    argument: int
+    values: tuple[int, ...]
+    mask: int = 0xFFFFFFFF
+
+    def holds(self, arguments: Sequence[int]) -> bool:
+        """Whether a call with these arguments may be made."""
+        return arguments[self.argument] & self.mask in self.values
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A call that is allowed when every condition holds, and what becomes of it otherwise."""
+
+    number: int
+    conditions: tuple[Condition, ...]
+    otherwise: Rule = Rule.KILL
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """System-call numbers of one architecture, by what the filter does with them."""
 
     audit_arch: int
     allowed: Mapping[str, int]
     denied: Mapping[str, int]
-    without_exec: Mapping[str, int]
+    checked: Mapping[str, Checked]
+
+
+_WITHOUT_EXEC = (Condition(2, (0,), mask=PROT_EXEC),)
 
 
 MACHINES: Mapping[str, Machine] = {
@@ -89,7 +121,7 @@ MACHINES: Mapping[str, Machine] = {
             "openat": 257, "newfstatat": 262, "readlinkat": 267, "faccessat": 269, "statx": 332, "openat2": 437,
             "faccessat2": 439,
         },
-        without_exec={"mmap": 9, "mprotect": 10},
+        checked={"mmap": Checked(9, _WITHOUT_EXEC), "mprotect": Checked(10, _WITHOUT_EXEC)},
     ),
     "aarch64": Machine(
         audit_arch=0xC00000B7,
@@ -104,13 +136,18 @@ MACHINES: Mapping[str, Machine] = {
             "getcwd": 17, "statfs": 43, "faccessat": 48, "openat": 56, "readlinkat": 78, "newfstatat": 79,
             "statx": 291, "openat2": 437, "faccessat2": 439,
         },
-        without_exec={"mmap": 222, "mprotect": 226},
+        checked={"mmap": Checked(222, _WITHOUT_EXEC), "mprotect": Checked(226, _WITHOUT_EXEC)},
     ),
 }  # fmt: skip
 """aarch64 has no ``open``, ``stat`` and their like: its C library asks only for the ``…at`` forms."""
 
 
-def verdict(machine: Machine, number: int, third_argument: int = 0, audit_arch: int | None = None) -> Rule:
+NO_ARGUMENTS = (0,) * 6
+
+
+def verdict(
+    machine: Machine, number: int, arguments: Sequence[int] = NO_ARGUMENTS, audit_arch: int | None = None
+) -> Rule:
     """Say what the filter must do with one call: the specification that :func:`program` implements."""
     if audit_arch not in {None, machine.audit_arch} or number >= _X32_BIT:
         return Rule.KILL
@@ -118,56 +155,102 @@ def verdict(machine: Machine, number: int, third_argument: int = 0, audit_arch: 
         return Rule.ALLOW
     if number in machine.denied.values():
         return Rule.DENY
-    if number in machine.without_exec.values():
-        return Rule.KILL if third_argument & PROT_EXEC else Rule.ALLOW
+    for call in machine.checked.values():
+        if number == call.number:
+            return Rule.ALLOW if all(condition.holds(arguments) for condition in call.conditions) else call.otherwise
     return Rule.KILL
 
 
 def program(machine: Machine) -> bytes:
     """Assemble the filter as an array of ``struct sock_filter``.
 
-    Jumps are written against the four endings, which stand last in a fixed order, so each distance is known when the
-    instruction is placed.
+    Jumps name labels, which are known when everything is placed; all of them lead forward.
     """
-    by_number = [
-        *((number, "allow") for number in machine.allowed.values()),
-        *((number, "deny") for number in machine.denied.values()),
-        *((number, "check") for number in machine.without_exec.values()),
-    ]
-    prologue = 4
-    length = prologue + len(by_number) + 1
-    check = length
-    endings = {"check": check, "kill": check + 2, "allow": check + 3, "deny": check + 4}
-    code: list[bytes] = []
+    listing = _Listing()
+    listing.plain(_LOAD, _OFFSET_ARCH)
+    listing.jump(_JUMP_EQUAL, machine.audit_arch, otherwise=Rule.KILL.name)
+    listing.plain(_LOAD, _OFFSET_NUMBER)
+    listing.jump(_JUMP_AT_LEAST, _X32_BIT, Rule.KILL.name)
+    for number in machine.allowed.values():
+        listing.jump(_JUMP_EQUAL, number, Rule.ALLOW.name)
+    for number in machine.denied.values():
+        listing.jump(_JUMP_EQUAL, number, Rule.DENY.name)
+    for name, call in machine.checked.items():
+        listing.jump(_JUMP_EQUAL, call.number, name)
+    listing.plain(_RETURN, Rule.KILL)
+    for name, call in machine.checked.items():
+        listing.check(name, call)
+    for rule in Rule:
+        listing.place(rule.name)
+        listing.plain(_RETURN, rule)
+    return listing.assemble()
 
-    def jump(opcode: int, value: int, target: str, *, when: bool = True) -> None:
-        distance = endings[target] - len(code) - 1
-        code.append(_INSTRUCTION.pack(opcode, distance if when else 0, 0 if when else distance, value))
 
-    def plain(opcode: int, value: int) -> None:
-        code.append(_INSTRUCTION.pack(opcode, 0, 0, value))
+class _Listing:
+    """Instructions with labels; an empty label is the next instruction."""
 
-    plain(_LOAD, _OFFSET_ARCH)
-    jump(_JUMP_EQUAL, machine.audit_arch, "kill", when=False)
-    plain(_LOAD, _OFFSET_NUMBER)
-    jump(_JUMP_AT_LEAST, _X32_BIT, "kill")
-    for number, target in by_number:
-        jump(_JUMP_EQUAL, number, target)
-    plain(_RETURN, Rule.KILL)
-    plain(_LOAD, _OFFSET_THIRD_ARGUMENT)
-    code.append(_INSTRUCTION.pack(_JUMP_ANY_BIT, 0, 1, PROT_EXEC))
-    plain(_RETURN, Rule.KILL)
-    plain(_RETURN, Rule.ALLOW)
-    plain(_RETURN, Rule.DENY)
-    return b"".join(code)
+    def __init__(self) -> None:
+        self._instructions: list[tuple[int, str, str, int]] = []
+        self._places: dict[str, int] = {}
+
+    def place(self, label: str) -> None:
+        self._places[label] = len(self._instructions)
+
+    def plain(self, opcode: int, value: int) -> None:
+        self._instructions.append((opcode, "", "", value))
+
+    def jump(self, opcode: int, value: int, target: str = "", otherwise: str = "") -> None:
+        self._instructions.append((opcode, target, otherwise, value))
+
+    def check(self, name: str, call: Checked) -> None:
+        """Place the block that looks at the arguments of one call."""
+        self.place(name)
+        for position, condition in enumerate(call.conditions, start=1):
+            good = Rule.ALLOW.name if position == len(call.conditions) else f"{name} {position}"
+            self.plain(_LOAD, _OFFSET_ARGUMENTS + _ARGUMENT_BYTES * condition.argument)
+            self.plain(_AND, condition.mask)
+            *others, last = condition.values
+            for value in others:
+                self.jump(_JUMP_EQUAL, value, good)
+            self.jump(_JUMP_EQUAL, last, good, call.otherwise.name)
+            self.place(good)
+
+    def assemble(self) -> bytes:
+        def distance(at: int, label: str) -> int:
+            return self._places[label] - at - 1 if label else 0
+
+        return b"".join(
+            _INSTRUCTION.pack(opcode, distance(at, target), distance(at, otherwise), value)
+            for at, (opcode, target, otherwise, value) in enumerate(self._instructions)
+        )
 
 
 class _SockFprog(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def install() -> None:
+def this_machine() -> Machine:
+    """Return the worker's table of the machine that this runs on.
+
+    Raises
+    ------
+    OSError
+        ENOTSUP: there is none.
+
+    """
+    machine = MACHINES.get(platform.machine())
+    if machine is None:
+        raise OSError(errno.ENOTSUP, f"no system-call table for {platform.machine()}")
+    return machine
+
+
+def install(machine: Machine | None = None) -> None:
     """Put this process behind the filter, for good. ``no_new_privs`` must be set before.
+
+    Parameters
+    ----------
+    machine : Machine, optional
+        The table; that of a worker on this machine.
 
     Raises
     ------
@@ -175,10 +258,7 @@ def install() -> None:
         ENOTSUP on a machine without a table here, EINVAL where the kernel has no seccomp filters.
 
     """
-    machine = MACHINES.get(platform.machine())
-    if machine is None:
-        raise OSError(errno.ENOTSUP, f"no system-call table for {platform.machine()}")
-    code = program(machine)
+    code = program(machine or this_machine())
     buffer = ctypes.create_string_buffer(code, len(code))
     fprog = _SockFprog(len(code) // _INSTRUCTION.size, ctypes.addressof(buffer))
     libc.prctl(libc.PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(fprog))

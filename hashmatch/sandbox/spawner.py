@@ -23,13 +23,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 
 from hashmatch.errors import BadFrame, SandboxUnavailable
-from hashmatch.sandbox import protocol
+from hashmatch.sandbox import interpreter, protocol
 from hashmatch.sandbox.confine import Outcome
 from hashmatch.sandbox.control import MAX_FRAME_BYTES, Frame, Kind, ZygoteSettings
 from hashmatch.sandbox.memory import PictureMemory
@@ -39,11 +37,8 @@ _SPAWN_TIMEOUT_S = 20.0
 _REPORT_TIMEOUT_S = 10.0
 """How long to wait for word of a process that is known to be dead or dying; it comes at once where nothing stalls."""
 
-_PASSED_ENVIRONMENT = (
-    *("HOME", "LANG", "LD_LIBRARY_PATH", "XDG_CACHE_HOME"),
-    *("NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"),
-)
-"""What an interpreter needs to find its libraries and compiled kernels; no setting of hashmatch, no secret."""
+_KEPT_ENVIRONMENT = ("NUMBA_CACHE_DIR", "NUMBA_CACHE_LOCATOR_CLASSES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+"""Where compiled kernels are, and for which machine."""
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """The zygote forks, so no library may start a thread in it."""
 
@@ -332,25 +327,16 @@ def _socketpair() -> tuple[socket.socket, socket.socket]:
 
 
 def _execute(launch: Launch, control: socket.socket) -> subprocess.Popen[bytes]:
-    """Start the interpreter with nothing of ours but its end of the control socket.
-
-    It finds its modules where this process found them; ``-P`` keeps the working directory from adding others. A session
-    of its own keeps a terminal's Ctrl-C from reaching it before the pool has finished.
-    """
-    command = [sys.executable, "-P", "-m", "hashmatch.sandbox.zygote", "--control", str(control.fileno())]
+    """Start the zygote with nothing of ours but its end of the control socket."""
+    arguments = ["--control", str(control.fileno())]
     if launch.compute:
-        command += ["--compute", launch.compute]
+        arguments += ["--compute", launch.compute]
     if launch.unconfined:
-        command += ["--unconfined"]
-    environment = {name: os.environ[name] for name in _PASSED_ENVIRONMENT if name in os.environ}
-    environment |= dict.fromkeys(_ONE_THREAD, "1")
-    environment["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        env=environment,
-        cwd="/",
-        pass_fds=(control.fileno(),),
-        start_new_session=True,
+        arguments += ["--unconfined"]
+    return interpreter.start(
+        "hashmatch.sandbox.zygote",
+        arguments,
+        [control.fileno()],
+        keep=_KEPT_ENVIRONMENT,
+        add=dict.fromkeys(_ONE_THREAD, "1"),
     )

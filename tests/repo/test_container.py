@@ -196,7 +196,7 @@ def test_a_compose_file_in_another_form_is_refused() -> None:
 
 
 def test_the_zygote_is_told_where_the_compiled_kernels_are() -> None:
-    told = {name for name in spawner._PASSED_ENVIRONMENT if name.startswith("NUMBA_")}
+    told = {name for name in spawner._KEPT_ENVIRONMENT if name.startswith("NUMBA_")}
     settings = {setting for name, value in instructions(DOCKERFILE) if name == "ENV" for setting in value.split()}
     assert told == {
         name for name, _, _ in (setting.partition("=") for setting in settings) if name.startswith("NUMBA_")

@@ -32,8 +32,8 @@ def _seccomp() -> None:
 LAYERS: dict[str, Callable[[], object]] = {
     "none": lambda: None,
     "landlock": _landlock,
-    "limits": lambda: confine._limit(ONE_GIB),
-    "not-dumpable": confine._hide_memory,
+    "limits": lambda: confine.limit(ONE_GIB, 0),
+    "not-dumpable": confine.hide_memory,
     "seccomp": _seccomp,
     "all": lambda: confine.lock_down(ONE_GIB, os.getppid()),
 }
