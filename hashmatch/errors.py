@@ -264,13 +264,12 @@ class CatalogCorrupt(IntegrityError):
     """The catalog database is damaged or was written by a newer hashmatch."""
 
 
-<<<<<<< Updated upstream
 class LedgerCorrupt(IntegrityError):
     """A log does not end in a record that follows from the one before; nothing was written to it."""
-=======
+
+
 class JobCorrupt(IntegrityError):
     """The job file is damaged."""
->>>>>>> Stashed changes
 
 
 class RollbackRefused(IntegrityError):
