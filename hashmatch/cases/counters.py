@@ -2,9 +2,10 @@
 
 Theory of operation
 -------------------
-What happens is turned into rows (pure functions), rows are added to the table as sums: several processes count into the
-same rows, and nothing is lost but what a process that is killed had not yet written. Images checked are summed in
-memory first (``service/counting.py``), since no answer waits for a database.
+What happens is turned into rows (pure functions), rows are added to the table as sums, and several processes count into
+the same rows. What happens to a case or a delivery is counted in the transaction that says so. Images checked are
+summed in memory first, since no answer waits for a database: a process that is killed loses what it had not yet written
+of those, and nothing else.
 
 What this module deliberately does not do: it computes no statistics; ``model.figures`` says what the rows mean.
 """
@@ -16,7 +17,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from hashmatch.catalog.session import Tables
+from hashmatch.catalog.session import Session, Tables
 from hashmatch.model import HarmDomain, MatchReport, Verdict
 from hashmatch.model.cases import Automation, Case, Source, Visibility
 from hashmatch.model.figures import Counted, Counter, bucket_of
@@ -55,10 +56,7 @@ class CounterStore:
     def add(self, rows: Iterable[Counted]) -> None:
         """Add to the counters, all or none; raises CatalogUnavailable."""
         with self._tables.changing() as session:
-            for row in rows:
-                domain = "" if row.domain is None else row.domain.value
-                key = (row.day.isoformat(), row.counter.value, row.set_name, row.algorithm, domain, row.outlet)
-                session.run("count_up", (*key, row.bucket, row.count))
+            count_up(session, rows)
 
     def between(self, first: dt.date, last: dt.date) -> tuple[Counted, ...]:
         """Return the counters of some days, both ends included."""
@@ -78,6 +76,25 @@ class CounterStore:
                     "counted_between", (first.isoformat(), last.isoformat())
                 )
             )
+
+
+def count_up(session: Session, rows: Iterable[Counted]) -> None:
+    """Add to the counters in the transaction of what is counted; in one order, so that no two wait for each other."""
+    keyed = (
+        (
+            row.day.isoformat(),
+            row.counter.value,
+            row.set_name,
+            row.algorithm,
+            "" if row.domain is None else row.domain.value,
+            row.outlet,
+            row.bucket,
+            row.count,
+        )
+        for row in rows
+    )
+    for values in sorted(keyed):
+        session.run("count_up", values)
 
 
 def of_report(report: MatchReport) -> Iterator[Counted]:
@@ -130,6 +147,11 @@ def of_complaint(case: Case, *, upheld: bool, now: dt.datetime) -> Iterator[Coun
     yield Counted(day, Counter.COMPLAINTS, domain=case.domain)
     if upheld:
         yield Counted(day, Counter.COMPLAINTS_UPHELD, domain=case.domain)
+
+
+def of_expired(case: Case, outlet: str, *, now: dt.datetime) -> Iterator[Counted]:
+    """Yield what a report adds that was never sent, as nobody decided about it in time."""
+    yield Counted(now.astimezone(dt.UTC).date(), Counter.EXPIRED, domain=case.domain, outlet=outlet)
 
 
 def of_delivery(case: Case, outlet: str, *, files: int, now: dt.datetime) -> Iterator[Counted]:

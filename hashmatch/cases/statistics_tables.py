@@ -41,7 +41,7 @@ RATIO_COLUMNS: Final = ("false_positive_ratio", "false_positive_low", "false_pos
 
 _COUNTS: Final = (
     *(Counter.CHECKED, Counter.NOT_CHECKED, Counter.MATCH, Counter.POSSIBLE, Counter.CONFIRMED, Counter.REJECTED),
-    *(Counter.DISPUTED, Counter.CASES, Counter.REPORTED, Counter.REMOVED),
+    *(Counter.DISPUTED, Counter.CASES, Counter.REPORTED, Counter.EXPIRED, Counter.REMOVED),
 )
 _MEDIANS: Final = (Counter.TIME_TO_REPORT, Counter.TIME_TO_TAKEDOWN)
 

@@ -15,24 +15,34 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
+from hashmatch.cases.counters import count_up
 from hashmatch.cases.states import CaseEvent, moved
 from hashmatch.catalog.casebook import ERASED, erased, keep, not_found, record
 from hashmatch.catalog.rows import from_us, to_us
 from hashmatch.catalog.session import Session, Tables
-from hashmatch.errors import CaseConflict
+from hashmatch.errors import BadInput, CaseConflict, CatalogCorrupt
 from hashmatch.model import HarmDomain
 from hashmatch.model.cases import Case, CaseState, Keep, Subject
 from hashmatch.model.deliveries import Hold, Recorded
+from hashmatch.model.figures import Counted
 from hashmatch.report.plain import from_plain, to_plain
 
 MAX_PAGE: Final = 1_000
 ERASED_AT_ONCE: Final = 100
 RETENTION: Final = "retention"
 """Who erases, in the events of a case."""
+
+
+Counting: TypeAlias = Callable[[Case], Iterable[Counted]]
+"""What a change to a case adds to the counters, in its transaction."""
+
+
+def _nothing(_: Case) -> Iterable[Counted]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +64,8 @@ class CaseStore:
     def __repr__(self) -> str:
         return f"CaseStore({self._tables!r})"
 
-    def add(self, new: NewCase, actor: str) -> Case:
-        """Keep a case, or return the one that the same request made before.
+    def add(self, new: NewCase, actor: str, counting: Counting = _nothing) -> Case:
+        """Keep a case and count it, or return the one that the same request made before.
 
         Raises
         ------
@@ -84,6 +94,7 @@ class CaseStore:
             if made.rowcount != 1:
                 return _made_before(session, new)
             record(session, case.case_id, case.created_at, actor, "opened", "")
+            count_up(session, counting(case))
             return _case_of(_row(session, case.case_id))
 
     def get(self, case_id: str) -> Case:
@@ -109,8 +120,17 @@ class CaseStore:
             )
             return tuple(_case_of(row) for row in rows)
 
-    def change(self, case_id: str, event: CaseEvent, *, actor: str, reason: str, now: dt.datetime) -> Case:
-        """Move a case as the table allows; raises CaseNotFound, CaseConflict."""
+    def change(
+        self,
+        case_id: str,
+        event: CaseEvent,
+        *,
+        actor: str,
+        reason: str,
+        now: dt.datetime,
+        counting: Counting = _nothing,
+    ) -> Case:
+        """Move a case as the table allows, and count that; raises CaseNotFound, CaseConflict."""
         with self._tables.changing() as session:
             case = _case_of(_row(session, case_id))
             state = moved(case.state, event)
@@ -119,13 +139,17 @@ class CaseStore:
                     "case_id: the case was changed at the same moment; look at it again", field="case_id"
                 )
             record(session, case_id, now, actor, event.value, reason)
+            count_up(session, counting(case))
             return replace(case, state=state)
 
-    def note(self, case_id: str, what: str, *, actor: str, reason: str, now: dt.datetime) -> Case:
-        """Write down what happened to a case without moving it; raises CaseNotFound, CaseConflict."""
+    def note(
+        self, case_id: str, what: str, *, actor: str, reason: str, now: dt.datetime, counting: Counting = _nothing
+    ) -> Case:
+        """Write down and count what happened to a case without moving it; raises CaseNotFound, CaseConflict."""
         with self._tables.changing() as session:
             case = _case_of(_row(session, case_id))
             record(session, case_id, now, actor, what, reason)
+            count_up(session, counting(case))
             return case
 
     def events(self, case_id: str) -> tuple[Recorded, ...]:
@@ -236,13 +260,24 @@ def _needed(session: Session, case_id: str) -> bool:
     return any(session.run(name, (case_id,)).fetchone()[0] for name in ("unsettled", "running_holds"))
 
 
+def case_in(session: Session, case_id: str) -> Case | None:
+    """Return a case inside a transaction of somebody else's; None once it is erased; raises CaseNotFound."""
+    row = _row(session, case_id)
+    return None if row[1] == ERASED else _case_of(row)
+
+
 def _case_of(row: Sequence[object]) -> Case:
     case_id, state, _, _, _, record_text, subject = row[:7]
     if state == ERASED:
         raise erased(str(case_id))
-    case = from_plain(Case, json.loads(str(record_text)))
-    about = from_plain(Subject, json.loads(str(subject))) if subject else None
-    return replace(case, state=CaseState(str(state)), subject=about)
+    try:
+        case = from_plain(Case, json.loads(str(record_text)))
+        about = from_plain(Subject, json.loads(str(subject))) if subject else None
+        return replace(case, state=CaseState(str(state)), subject=about)
+    except (ValueError, RecursionError, BadInput) as error:
+        raise CatalogCorrupt(
+            f"the case {case_id} cannot be read: its record is damaged ({type(error).__name__})"
+        ) from error
 
 
 def _hold_of(row: Iterable[object]) -> Hold:

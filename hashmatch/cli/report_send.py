@@ -85,15 +85,31 @@ def send(
     type=click.Choice([state.value for state in DeliveryState]),
     help="Only deliveries that stand there.",
 )
+@click.option("--outlet", default="", metavar="OUTLET", help="Only deliveries for that outlet, configured or not.")
 @pass_options
-def outbox(options: GlobalOptions, *, states: tuple[str, ...]) -> ExitCode:
-    """List deliveries, by default those that are not at their end: the latest 1,000 of each state."""
+def outbox(options: GlobalOptions, *, states: tuple[str, ...], outlet: str) -> ExitCode:
+    """List deliveries, by default those that are not at their end: the oldest 1,000 of each state.
+
+    Says which of them wait for an outlet that is not configured, and which a person has to decide before their case is
+    erased.
+    """
     from hashmatch.outbox.states import FINAL
 
     wanted = [DeliveryState(state) for state in states] or [state for state in DeliveryState if state not in FINAL]
+    output = Output(options)
     with casework(options) as work:
         found = [delivery for state in wanted for delivery in work.outbox.in_state(state, MOST)]
-    print_deliveries(Output(options), *found)
+        undecided, unknown = work.undecided(), work.unknown_outlets()
+    listed = [delivery for delivery in found if not outlet or delivery.outlet == outlet]
+    print_deliveries(output, *listed)
+    for name, count in unknown.items():
+        output.remark(f"{count} wait for the outlet {name}, which is not configured: configure it, or cancel them")
+    for delivery in listed:
+        if (erased_at := undecided.get(delivery.delivery_id)) is not None:
+            output.remark(
+                f"{delivery.delivery_id} is {delivery.state.value}: decide before {erased_at.date().isoformat()}, when "
+                "its case is erased, and with it what it sends"
+            )
     return ExitCode.CLEAN
 
 
@@ -124,7 +140,7 @@ def decide(options: GlobalOptions, delivery_id: str, *, decision: str, reason: s
 @click.command("deliver", cls=Command, epilog=example("hashmatch report deliver"))
 @pass_options
 def deliver(options: GlobalOptions) -> ExitCode:
-    """Deliver what is due now, then end: for where no service runs, or from a timer.
+    """Deliver what is due now, erase what has expired, then end: for where no service runs, or from a timer.
 
     Exit codes: 0 nothing is left that is due, 3 something is dead or unsure and waits for a person.
     """

@@ -94,6 +94,8 @@ class Counter(enum.StrEnum):
     """Distances in bits of confirmed matches, by set, algorithm and domain."""
     DISTANCE_REJECTED = "distance_rejected"
     """Distances in bits of rejected matches, likewise."""
+    EXPIRED = "expired"
+    """Reports that nobody released, or no worker took, until their case was erased, by domain and outlet."""
 
 
 DURATIONS: Final = frozenset({Counter.TIME_TO_REPORT, Counter.TIME_TO_TAKEDOWN})

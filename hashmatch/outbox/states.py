@@ -13,7 +13,7 @@ waiting   everything is done but the file, which the caller relays before ``not_
 delivered the receiver has it
 dead      the receiver will not take it, or it was tried as often as allowed; the reason stands there
 unsure    whether it arrived is unknown, and it cannot be asked: a person looks and says
-cancelled taken back before it was sent
+cancelled a person, a rejection or the end of its case's time took it back; it is not sent, or not again
 ========= ==========================================================================================================
 
 What this module deliberately does not do: it stores nothing and knows no clock.
@@ -43,7 +43,7 @@ class DeliveryEvent(enum.StrEnum):
     DOUBT = "doubt"
     AWAIT_FILE = "await_file"
     EXPIRE = "expire"
-    """The file did not come in time."""
+    """The file did not come in time, or nobody decided until the case was to be erased."""
     RETRY = "retry"
     CANCEL = "cancel"
     CONFIRM = "confirm"
@@ -56,8 +56,10 @@ TABLE: Final[Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState]] = type
     {
         (_S.HELD, _E.RELEASE): _S.QUEUED,
         (_S.HELD, _E.CANCEL): _S.CANCELLED,
+        (_S.HELD, _E.EXPIRE): _S.CANCELLED,
         (_S.QUEUED, _E.TAKE): _S.SENDING,
         (_S.QUEUED, _E.CANCEL): _S.CANCELLED,
+        (_S.QUEUED, _E.EXPIRE): _S.CANCELLED,
         (_S.SENDING, _E.LOSE): _S.QUEUED,
         (_S.SENDING, _E.ARRIVE): _S.DELIVERED,
         (_S.SENDING, _E.POSTPONE): _S.QUEUED,
@@ -68,7 +70,9 @@ TABLE: Final[Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState]] = type
         (_S.WAITING, _E.EXPIRE): _S.DEAD,
         (_S.WAITING, _E.CANCEL): _S.CANCELLED,
         (_S.DEAD, _E.RETRY): _S.QUEUED,
+        (_S.DEAD, _E.CANCEL): _S.CANCELLED,
         (_S.UNSURE, _E.RETRY): _S.QUEUED,
+        (_S.UNSURE, _E.CANCEL): _S.CANCELLED,
         (_S.UNSURE, _E.CONFIRM): _S.DELIVERED,
     }
 )

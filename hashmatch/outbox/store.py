@@ -9,77 +9,50 @@ cannot be taken back does not do it twice.
 
 A delivery under the same key as one before is that one: queuing twice queues once.
 
-What this module deliberately does not do: it sends nothing, and knows no outlet.
+A delivery that cannot be sent whatever its outlet does, because its row is damaged or its document erased, is dead as
+soon as it is taken, with a reason that names the defect; the others are taken all the same.
+
+What happens is noted by whoever counts (:data:`Noting`) in the transaction that says so: no report is in the outbox and
+not in the figures, or the other way round, whenever a process ends.
+
+What this module deliberately does not do: it sends nothing, and knows no outlet and no counter.
 """
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import hashlib
 import json
+import types
 import unicodedata
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 from hashmatch.catalog.casebook import keep, record
 from hashmatch.catalog.rows import from_us, to_us
 from hashmatch.catalog.session import Session, Tables
 from hashmatch.errors import CaseConflict, CaseNotFound
-from hashmatch.model.cases import Document, Environment
-from hashmatch.model.deliveries import DeliveryState, DeliveryStatus
-from hashmatch.outbox.parcels import Parcel, Progress
+from hashmatch.model.deliveries import DeliveryState
+from hashmatch.outbox.parcels import Progress
+from hashmatch.outbox.rows import Delivery, Order, delivery_of, document_text
 from hashmatch.outbox.states import DeliveryEvent, moved
 
 MAX_LISTED: Final = 1_000
+EXPIRED: Final = "expired: nobody decided until the retention time of its case had passed"
+_EXPIRY: Final[Mapping[DeliveryState, tuple[DeliveryEvent, str]]] = types.MappingProxyType(
+    {
+        DeliveryState.SENDING: (
+            DeliveryEvent.DOUBT,
+            "no worker came back to it until the retention time of its case had passed; look whether it arrived",
+        )
+    }
+)
 MAX_REASON: Final = 2_000
 """Characters that are kept of what an outlet says."""
-RETRACTED: Final = "outbox"
-"""Who takes back what was rejected, in the events of a case."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery(DeliveryStatus):
-    """A delivery as it is kept: with what is sent, and how far that came. ``document`` is None once erased."""
-
-    key: str
-    document: Document | None
-    progress: Progress
-    taken_by: str = ""
-
-    @property
-    def parcel(self) -> Parcel:
-        """The delivery as its outlet sees it; raises CaseConflict once the document is erased."""
-        if self.document is None:
-            raise CaseConflict(f"delivery_id: what {self.delivery_id} sent was erased", field="delivery_id")
-        return Parcel(
-            self.delivery_id,
-            self.case_id,
-            self.key,
-            self.environment,
-            self.document,
-            self.attempt,
-            self.progress,
-            self.recipient,
-            self.with_file,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What is to be delivered."""
-
-    case_id: str
-    outlet: str
-    environment: Environment
-    document: Document
-    key: str
-    requested_by: str
-    held: bool = False
-    recipient: str = ""
-    with_file: bool = False
+ACTOR: Final = "outbox"
+"""Who delivers, gives up, and takes back what was rejected, in the events of a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +65,19 @@ class Settled:
     external_id: str = ""
 
 
+Noting: TypeAlias = Callable[[Session, Delivery, DeliveryEvent], None]
+"""Writes, in the transaction of a change, what else is to be kept of it: the delivery as it is now, and the event."""
+
+
+def _unnoted(_: Session, __: Delivery, ___: DeliveryEvent) -> None: ...
+
+
 class DeliveryStore:
     """The outbox. Every method may be called from any thread."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, noting: Noting = _unnoted) -> None:
         self._tables = tables
+        self._noting = noting
 
     def __repr__(self) -> str:
         return f"DeliveryStore({self._tables!r})"
@@ -110,7 +91,7 @@ class DeliveryStore:
             The key was used for another case, outlet or format; or the case is erased.
 
         """
-        text = _document_text(order.document)
+        text = document_text(order.document)
         digest = hashlib.sha256(text.encode()).digest()
         with self._tables.changing() as session:
             keep(session, order.case_id)
@@ -133,13 +114,13 @@ class DeliveryStore:
     def of_case(self, case_id: str) -> tuple[Delivery, ...]:
         """Return the deliveries of a case, oldest first."""
         with self._tables.reading() as session:
-            return tuple(_delivery_of(row) for row in session.run("deliveries_of_case", (case_id,)))
+            return tuple(delivery_of(row) for row in session.run("deliveries_of_case", (case_id,)))
 
     def in_state(self, state: DeliveryState, most: int = 100) -> tuple[Delivery, ...]:
         """Return deliveries that stand somewhere, oldest first, of all cases."""
         with self._tables.reading() as session:
             rows = session.run("deliveries_in_state", (state.value, min(most, MAX_LISTED)))
-            return tuple(_delivery_of(row) for row in rows)
+            return tuple(delivery_of(row) for row in rows)
 
     def change(self, delivery_id: str, event: DeliveryEvent, *, actor: str, reason: str, now: dt.datetime) -> Delivery:
         """Do what a person decided; a release is by another person than the request.
@@ -178,19 +159,22 @@ class DeliveryStore:
                 now,
             )
             record(session, found.case_id, now, actor, event.value, reason, delivery_id)
-            return _read(session, delivery_id)
+            return self._noted(session, delivery_id, event)
 
     # --- for those who deliver -----------------------------------------------------------------------------------
 
     def take(self, outlet: str, now: dt.datetime, lease: dt.timedelta, most: int) -> tuple[Delivery, ...]:
-        """Take what is due at an outlet, at most so many; what others take meanwhile is theirs."""
+        """Take what is due at an outlet, at most so many; what others take meanwhile is theirs.
+
+        What cannot be sent at all (:attr:`~hashmatch.outbox.rows.Delivery.hindrance`) is among them, dead.
+        """
         token = uuid.uuid4().hex
         with self._tables.changing() as session:
             self._withdraw(session, outlet, now)
             numbers = {"now_us": to_us(now), "lease_until_us": to_us(now + lease), "most": most}
             taken = session.run("take_deliveries", {"outlet": outlet, "taken_by": token, **numbers})
             ids = sorted(row[0] for row in taken)
-            return tuple(_read(session, delivery_id) for delivery_id in ids)
+            return tuple(_sendable(session, _read(session, delivery_id), now) for delivery_id in ids)
 
     def _withdraw(self, session: Session, outlet: str, now: dt.datetime) -> None:
         """Send nothing of a case whose match was rejected after a report was queued, or while it was being sent."""
@@ -200,7 +184,7 @@ class DeliveryStore:
             event = DeliveryEvent.DOUBT if sending else DeliveryEvent.CANCEL
             reason = "the match was rejected" + (" while it was being sent; look whether it arrived" if sending else "")
             _update(session, found, replace(found, state=moved(found.state, event), reason=reason), now)
-            record(session, found.case_id, now, RETRACTED, event.value, reason, delivery_id)
+            record(session, found.case_id, now, ACTOR, event.value, reason, delivery_id)
 
     def take_for_file(self, delivery_id: str, now: dt.datetime, lease: dt.timedelta) -> Delivery:
         """Take the one delivery that waits for its file; raises CaseNotFound, CaseConflict."""
@@ -213,6 +197,7 @@ class DeliveryStore:
                     f"delivery_id: the delivery is {found.state.value}; a file is taken while it is waiting",
                     field="delivery_id",
                 )
+            found.parcel  # noqa: B018  raises where it cannot be sent
             numbers = {"now_us": to_us(now), "lease_until_us": to_us(now + lease)}
             session.run("take_delivery", {"delivery_id": delivery_id, "taken_by": token, **numbers})
             return _read(session, delivery_id)
@@ -244,7 +229,12 @@ class DeliveryStore:
             )
             _update(session, taken, after, now)
             record(session, taken.case_id, now, actor, settled.event.value, after.reason, taken.delivery_id)
-            return _read(session, taken.delivery_id)
+            return self._noted(session, taken.delivery_id, settled.event)
+
+    def _noted(self, session: Session, delivery_id: str, event: DeliveryEvent) -> Delivery:
+        after = _read(session, delivery_id)
+        self._noting(session, after, event)
+        return after
 
     def expire(self, outlet: str, now: dt.datetime, actor: str) -> tuple[str, ...]:
         """Give up on deliveries whose file did not come in time; return their ids."""
@@ -263,6 +253,44 @@ class DeliveryStore:
         with self._tables.reading() as session:
             (at,) = session.run("next_due", (outlet,)).fetchone()
             return None if at is None else from_us(int(at))
+
+    # --- for whoever erases --------------------------------------------------------------------------------------
+
+    def expire_undecided(self, now: dt.datetime, stranded: dt.timedelta, actor: str) -> tuple[Delivery, ...]:
+        """Let go of what waited until the time of its case had come; return it, at most some hundred at a time.
+
+        That is what nobody released, and what was due for longer than ``stranded`` without a worker that took it. What
+        a worker had taken and never settled may have been sent, and is unsure.
+        """
+        with self._tables.changing() as session:
+            limits = {"now_us": to_us(now), "stranded_us": to_us(now - stranded), "most": MAX_LISTED}
+            found = [_read(session, row[0]) for row in list(session.run("undecided_deliveries", limits))]
+            for one in found:
+                event, reason = _EXPIRY.get(one.state, (DeliveryEvent.EXPIRE, EXPIRED))
+                _update(session, one, replace(one, state=moved(one.state, event), reason=reason), now)
+                record(session, one.case_id, now, actor, event.value, reason, one.delivery_id)
+            return tuple(self._noted(session, one.delivery_id, DeliveryEvent.EXPIRE) for one in found)
+
+    def undecided(self, before: dt.datetime) -> Mapping[str, dt.datetime]:
+        """Return what people have to decide before then: held and unsure deliveries, and when cases of theirs end."""
+        with self._tables.reading() as session:
+            rows = session.run("undecided_before", (to_us(before), MAX_LISTED))
+            return {row[0]: from_us(row[1]) for row in rows}
+
+    def unknown_outlets(self, known: Collection[str]) -> Mapping[str, int]:
+        """Return outlets that deliveries wait for and that are not among the known ones, with how many those are."""
+        with self._tables.reading() as session:
+            return {row[0]: row[1] for row in session.run("outlets_waited_for") if row[0] not in known}
+
+
+def _sendable(session: Session, taken: Delivery, now: dt.datetime) -> Delivery:
+    """Return a delivery that was taken, dead where it cannot be sent."""
+    if not taken.hindrance:
+        return taken
+    state = moved(DeliveryState.SENDING, DeliveryEvent.GIVE_UP)
+    _update(session, taken, replace(taken, state=state, reason=taken.hindrance), now)
+    record(session, taken.case_id, now, ACTOR, DeliveryEvent.GIVE_UP.value, taken.hindrance, taken.delivery_id)
+    return _read(session, taken.delivery_id)
 
 
 def _person(name: str) -> str:
@@ -308,54 +336,4 @@ def _read(session: Session, delivery_id: str) -> Delivery:
     row = session.run("delivery_by_id", (delivery_id,)).fetchone()
     if row is None:
         raise CaseNotFound(f"delivery_id: there is no delivery {delivery_id!r}", field="delivery_id")
-    return _delivery_of(row)
-
-
-def _delivery_of(row: Sequence[Any]) -> Delivery:
-    return Delivery(
-        delivery_id=row[0],
-        case_id=row[1],
-        outlet=row[2],
-        environment=Environment(row[3]),
-        format=row[4],
-        state=DeliveryState(row[5]),
-        attempt=row[6],
-        due_at=from_us(row[7]),
-        taken_by=row[8],
-        key=row[9],
-        recipient=row[10],
-        with_file=bool(row[11]),
-        document=_document_of(row[12]) if row[12] else None,
-        sha256=bytes(row[13]),
-        progress=json.loads(row[14]),
-        external_id=row[15],
-        reason=row[16],
-        requested_by=row[17],
-        released_by=row[18],
-        created_at=from_us(row[19]),
-        changed_at=from_us(row[20]),
-    )
-
-
-def _document_text(document: Document) -> str:
-    return json.dumps(
-        {
-            "format": document.format,
-            "media_type": document.media_type,
-            "file_name": document.file_name,
-            "body": base64.b64encode(document.body).decode(),
-            "parts": [[name, base64.b64encode(part).decode()] for name, part in document.parts],
-        },
-        separators=(",", ":"),
-    )
-
-
-def _document_of(text: str) -> Document:
-    kept = json.loads(text)
-    return Document(
-        kept["format"],
-        kept["media_type"],
-        kept["file_name"],
-        base64.b64decode(kept["body"]),
-        tuple((name, base64.b64decode(part)) for name, part in kept["parts"]),
-    )
+    return delivery_of(row)

@@ -4,7 +4,8 @@ Theory of operation
 -------------------
 One task per outlet. It takes at most ``concurrency`` deliveries under a lease, begins at most ``rate_per_minute`` of
 them, and settles each as its outlet says: delivered, postponed (``patience``), dead after ``tries``, or unsure, which
-only a person resolves. Any number of processes may do so over one database. Nothing is taken before it may begin, so
+only a person resolves. Any number of processes may do so over one database. A delivery whose row is damaged comes out
+of the store dead; that is logged, and the others go on. Nothing is taken before it may begin, so
 that a lease is spent on talking. A try is cancelled, and is postponed like any that failed, when it takes longer than
 its lease. An outlet that raises has a defect: its delivery is unsure, and the others go on. A delivery that was taken
 :data:`MOST_LOST` times more often than it may be tried ends processes: it is unsure as well.
@@ -28,6 +29,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hashmatch.errors import CaseConflict, HashmatchError
+from hashmatch.model.deliveries import DeliveryState
 from hashmatch.outbox.parcels import (
     Again,
     AwaitingFile,
@@ -40,13 +42,11 @@ from hashmatch.outbox.parcels import (
     Relayed,
     Unsure,
 )
+from hashmatch.outbox.rows import Delivery
 from hashmatch.outbox.states import DeliveryEvent
-from hashmatch.outbox.store import Delivery, DeliveryStore, Settled
+from hashmatch.outbox.store import ACTOR, DeliveryStore, Settled
 from hashmatch.patience import Patience
 from hashmatch.sections import OutboxConfig, OutletConfig
-
-ACTOR: Final = "outbox"
-"""Who delivers, in the events of a case."""
 
 MOST_LOST: Final = 10
 """Tries that nobody lived to settle; a machine is not switched off more often in the life of one delivery."""
@@ -66,14 +66,6 @@ class Line:
     outlet: Outlet
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What a try came to, for whoever counts."""
-
-    delivery: Delivery
-    outcome: Outcome
-
-
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
@@ -87,14 +79,14 @@ class Worker:
         config: OutboxConfig,
         lines: Mapping[str, Line],
         *,
-        on_tried: Callable[[Tried], None] = lambda _: None,
+        on_settled: Callable[[Delivery], None] = lambda _: None,
         now: Callable[[], dt.datetime] = _now,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._store = store
         self._config = config
         self._lines = lines
-        self._on_tried = on_tried
+        self._on_settled = on_settled
         self._now = now
         self._uniform = uniform
         self._patience = Patience(
@@ -216,6 +208,10 @@ class Worker:
         return len(taken)
 
     async def _try(self, line: Line, taken: Delivery) -> None:
+        if taken.state is DeliveryState.DEAD:
+            log.error("%s: %s is given up: %s", line.name, taken.delivery_id, taken.reason)
+            self._on_settled(taken)
+            return
         self._pace[line.name].begin()
         try:
             outcome = await self._ended(line, taken)
@@ -225,7 +221,7 @@ class Worker:
         settled = self._settled(taken, outcome)
         with contextlib.suppress(CaseConflict):  # its lease ended meanwhile: whoever has it now writes what comes of it
             after = await asyncio.to_thread(self._store.settle, taken, settled, ACTOR, self._now())
-            self._on_tried(Tried(after, outcome))
+            self._on_settled(after)
 
     async def _ended(self, line: Line, taken: Delivery) -> Outcome:
         """Talk to an outlet; whatever it does has an outcome."""

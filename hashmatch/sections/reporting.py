@@ -52,6 +52,10 @@ class CasesConfig:
         365, "a case is erased so long after it was opened: hotlines and authorities ask back within a year, and "
         "personal data are not kept for longer than they are needed", unit="days", at_least=1, at_most=36_500,
     )  # fmt: skip
+    warn_days: int = setting(
+        30, "so long before a case is erased, deliveries of it that wait for a person are pointed out: in the log, and "
+        "by `report outbox`; a month has every holiday in it", unit="days", at_least=0, at_most=365,
+    )  # fmt: skip
     hold_days: int = setting(
         365, "how long the caller's own store keeps what a report is about: one year under 18 USC 2258A(h) as amended "
         "by the REPORT Act", unit="days", at_least=1, at_most=36_500,

@@ -19,8 +19,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import hashlib
 import json
+import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,27 +33,30 @@ from hashmatch.cases.counters import CounterStore
 from hashmatch.cases.facts import compose
 from hashmatch.cases.receipt import opened, receipt_id
 from hashmatch.cases.states import CaseEvent
-from hashmatch.cases.store import RETENTION, CaseStore, NewCase
+from hashmatch.cases.store import CaseStore, NewCase, case_in
 from hashmatch.catalog.relational import RelationalCatalog
+from hashmatch.catalog.session import Session
 from hashmatch.config import Config, OutletConfig
-from hashmatch.errors import BadConfig, BadInput, BadReceipt, CaseConflict, EntryNotFound, SetNotFound
+from hashmatch.errors import BadInput, BadReceipt, CaseConflict, CatalogCorrupt, EntryNotFound, SetNotFound
 from hashmatch.model import HarmDomain, Opinion, Rejected, Stance
 from hashmatch.model.cases import Case, CaseMatch, CaseState, Document, Environment, Facts, OutletKind, Subject
 from hashmatch.model.deliveries import CaseFile, DeliveryState, Finding, Hold
 from hashmatch.model.figures import Counted
+from hashmatch.outbox.rows import Delivery, Order
 from hashmatch.outbox.states import DeliveryEvent
-from hashmatch.outbox.store import Delivery, DeliveryStore, Order
+from hashmatch.outbox.store import DeliveryStore
 from hashmatch.projections import cybertip_schema, formats
 from hashmatch.projections.basis import Context
 from hashmatch.report.plain import to_plain
+from hashmatch.service.bounds import MAX_KEY_LENGTH, check_actor, check_reason, check_text
+from hashmatch.service.retention import Retention, Swept
 from hashmatch.signatures import SigningKey
 
-MAX_KEY_LENGTH: Final = 200
-MAX_ACTOR_LENGTH: Final = 200
-MAX_HOLD_DAYS: Final = 36_500
 MAX_TOGETHER: Final = 1_000
 """Cases in one document, as in one page of a list; formats have narrower limits of their own."""
 LANGUAGES: Final = ("en", "nl", "fr", "de")
+
+_log = logging.getLogger("hashmatch.service")
 
 _PENDING: Final = frozenset({DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.WAITING})
 
@@ -90,7 +95,8 @@ class Casework:
         self._now = now
         self._cases = CaseStore(catalog)
         self._counters = CounterStore(catalog)
-        self.outbox = DeliveryStore(catalog)
+        self.outbox = DeliveryStore(catalog, self._note)
+        self._retention = Retention(self._cases, self.outbox, config, now)
 
     def __repr__(self) -> str:
         return f"Casework({self._catalog!r})"
@@ -110,9 +116,9 @@ class Casework:
             The idempotency key was used for another request.
 
         """
-        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
+        check_actor(actor)
         if idempotency_key:
-            _check_name(idempotency_key, "idempotency_key", MAX_KEY_LENGTH)
+            check_text(idempotency_key, "idempotency_key", MAX_KEY_LENGTH)
         report = opened(receipt, self._key.verify_key)
         now = self._now()
         settings = self._config.cases
@@ -129,10 +135,7 @@ class Casework:
         new = NewCase(
             case, now + dt.timedelta(days=settings.keep_days), hashlib.sha256(request).digest(), idempotency_key
         )
-        kept = self._cases.add(new, actor)
-        if kept.case_id == case.case_id:
-            self._counters.add(counters.of_case(case))
-        return kept
+        return self._cases.add(new, actor, counters.of_case)
 
     def get(self, case_id: str) -> CaseFile:
         """Return a case with everything that belongs to it; raises CaseNotFound, CaseConflict."""
@@ -147,7 +150,8 @@ class Casework:
 
     def change(self, case_id: str, event: CaseEvent, *, actor: str, reason: str) -> Case:
         """Close or reopen a case; raises CaseNotFound, CaseConflict, BadInput."""
-        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
+        check_actor(actor)
+        check_reason(reason)
         return self._cases.change(case_id, event, actor=actor, reason=reason, now=self._now())
 
     # --- telling and sending -------------------------------------------------------------------------------------
@@ -203,7 +207,7 @@ class Casework:
             See ``projections.formats.render``.
 
         """
-        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
+        check_actor(actor)
         outlet = self._outlet(sending)
         case = self._cases.get(case_id)
         if case.state is not CaseState.OPEN:
@@ -236,7 +240,8 @@ class Casework:
 
     def decide(self, delivery_id: str, event: DeliveryEvent, *, actor: str, reason: str = "") -> Delivery:
         """Release, retry, cancel or confirm a delivery; raises CaseNotFound, CaseConflict, BadInput."""
-        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
+        check_actor(actor)
+        check_reason(reason)
         changed = self.outbox.change(delivery_id, event, actor=actor, reason=reason, now=self._now())
         self._cases.settle(changed.case_id, self._now())
         return changed
@@ -257,13 +262,8 @@ class Casework:
         if known and md5 not in known:
             raise BadInput(f"md5: {md5.hex()} is another file; the case is about {known[0].hex()}", field="md5")
 
-    def arrived(self, delivery: Delivery) -> None:
-        """Count a report that arrived, and forget the subject where nothing else needs it."""
-        outlet = self._config.outbox.outlets.get(delivery.outlet)
-        if delivery.state is DeliveryState.DELIVERED and not (outlet is not None and outlet.dry_run):
-            case = self._cases.get(delivery.case_id)
-            files = 1 if delivery.with_file else 0
-            self._counters.add(counters.of_delivery(case, delivery.outlet, files=files, now=self._now()))
+    def settle(self, delivery: Delivery) -> None:
+        """Forget the subject where nothing else needs it, after a try; what a process ended before, the sweep does."""
         self._cases.settle(delivery.case_id, self._now())
 
     # --- findings, holds, retention ------------------------------------------------------------------------------
@@ -277,11 +277,12 @@ class Casework:
             There is no such case, or it was found to be wrong before.
 
         """
-        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
-        _check_name(reason, "reason", 1_000)
+        check_actor(actor)
+        check_reason(reason, required=True)
         now = self._now()
         event = CaseEvent.CONFIRM if confirmed else CaseEvent.REJECT
-        case = self._cases.change(case_id, event, actor=actor, reason=reason, now=now)
+        count = functools.partial(counters.of_opinion, confirmed=confirmed, now=now)
+        case = self._cases.change(case_id, event, actor=actor, reason=reason, now=now, counting=count)
         if not confirmed:
             for delivery in self.outbox.of_case(case_id):
                 if delivery.state in _PENDING and delivery.format != preservation.FORMAT:
@@ -298,7 +299,6 @@ class Casework:
             for number, match in enumerate(case.matches)
             if (trouble := self._vote(number, match, actor=actor, reason=reason, confirmed=confirmed)) is not None
         )
-        self._counters.add(counters.of_opinion(case, confirmed=confirmed, now=now))
         self._cases.settle(case_id, now)
         return Finding(case, len(case.matches) - len(skipped), skipped)
 
@@ -311,50 +311,32 @@ class Casework:
             There is no such case, it was erased, or nobody is named.
 
         """
-        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
-        _check_name(reason, "reason", 1_000)
+        check_actor(actor)
+        check_reason(reason, required=True)
         now = self._now()
-        case = self._cases.note(
-            case_id, "complaint upheld" if upheld else "complaint", actor=actor, reason=reason, now=now
-        )
-        self._counters.add(counters.of_complaint(case, upheld=upheld, now=now))
-        return case
+        what = "complaint upheld" if upheld else "complaint"
+        count = functools.partial(counters.of_complaint, upheld=upheld, now=now)
+        return self._cases.note(case_id, what, actor=actor, reason=reason, now=now, counting=count)
 
     def hold(self, case_id: str, handle: str, *, actor: str, days: int | None = None) -> Hold:
         """Remember that the caller's store keeps what ``handle`` names; raises CaseNotFound, BadInput."""
-        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
-        lasting = self._config.cases.hold_days if days is None else days
-        if not 1 <= lasting <= MAX_HOLD_DAYS:
-            raise BadInput(f"days: {lasting} is not within 1 and {MAX_HOLD_DAYS}", field="days")
-        case = self._cases.get(case_id)
-        made = self._cases.add_hold(preservation.new_hold(case, handle, self._now(), lasting), actor)
-        self._tell_store(made, preservation.HoldAction.KEEP, actor, "")
-        return made
+        return self._retention.hold(case_id, handle, actor=actor, days=days)
 
     def release(self, case_id: str, hold_id: str, *, actor: str, reason: str) -> Hold:
         """End a hold before its time; raises CaseNotFound, CaseConflict, BadInput."""
-        _check_name(actor, "actor", MAX_ACTOR_LENGTH)
-        found = next((hold for hold in self._cases.holds(case_id) if hold.hold_id == hold_id), None)
-        if found is None:
-            raise BadInput(f"hold_id: the case has no hold {hold_id!r}", field="hold_id")
-        now = self._now()
-        self._cases.release_hold(found, actor=actor, reason=reason, now=now)
-        self._tell_store(found, preservation.HoldAction.RELEASE, actor, reason)
-        return replace(found, released_at=now)
+        return self._retention.release(case_id, hold_id, actor=actor, reason=reason)
 
-    def sweep(self) -> tuple[str, ...]:
-        """End holds whose deadline has passed, then erase cases whose time has come; return their ids.
+    def sweep(self) -> Swept:
+        """End, expire and erase what is to be; see ``retention``."""
+        return self._retention.sweep()
 
-        Also forgets subjects that a process which was killed had no time to forget.
-        """
-        now = self._now()
-        for hold in self._cases.holds_due(now):
-            self._tell_store(hold, preservation.HoldAction.RELEASE, RETENTION, "its deadline has passed")
-            with contextlib.suppress(CaseConflict):  # another process sweeps as well; the store is told once
-                self._cases.release_hold(hold, actor=RETENTION, reason="its deadline has passed", now=now)
-        for case_id in self._cases.told():
-            self._cases.settle(case_id, now)
-        return self._cases.erase_expired(now)
+    def undecided(self) -> Mapping[str, dt.datetime]:
+        """Return held and unsure deliveries whose cases are erased within ``cases.warn_days``, and when those are."""
+        return self.outbox.undecided(self._now() + dt.timedelta(days=self._config.cases.warn_days))
+
+    def unknown_outlets(self) -> Mapping[str, int]:
+        """Return outlets that deliveries wait for and that are not configured, with how many those are."""
+        return self.outbox.unknown_outlets(tuple(self._config.outbox.outlets))
 
     # --- counters ------------------------------------------------------------------------------------------------
 
@@ -365,6 +347,29 @@ class Casework:
     def counted(self, first: dt.date, last: dt.date) -> tuple[Counted, ...]:
         """Return the counters of some days, both ends included."""
         return self._counters.between(first, last)
+
+    def _note(self, session: Session, delivery: Delivery, event: DeliveryEvent) -> None:
+        """Count a report at its end, in the transaction that says so; a dry run and a word to the store are none."""
+        arrived, expired = delivery.state is DeliveryState.DELIVERED, event is DeliveryEvent.EXPIRE
+        if not arrived and not (expired and delivery.state is DeliveryState.CANCELLED):
+            return
+        outlet = self._config.outbox.outlets.get(delivery.outlet)
+        if delivery.format == preservation.FORMAT or (outlet is not None and outlet.dry_run):
+            return
+        try:
+            case = case_in(session, delivery.case_id)
+        except CatalogCorrupt as error:  # that it arrived stands, or it would be sent again
+            _log.warning("%s is %s and not counted: %s", delivery.delivery_id, delivery.state.value, error.message)
+            return
+        if case is None:  # erased: nobody knows its domain, nor when it was observed
+            return
+        files, now = (1 if delivery.with_file else 0), delivery.changed_at
+        counters.count_up(
+            session,
+            counters.of_delivery(case, delivery.outlet, files=files, now=now)
+            if arrived
+            else counters.of_expired(case, delivery.outlet, now=now),
+        )
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -396,25 +401,6 @@ class Casework:
             )
         return outlet
 
-    def _tell_store(self, hold: Hold, action: preservation.HoldAction, actor: str, reason: str) -> None:
-        """Queue a word to the caller's store, where one is configured; a hold that is asked for twice is told once."""
-        name = self._config.cases.hold_outlet
-        if not name:
-            return
-        if name not in self._config.outbox.outlets:
-            raise BadConfig(f"cases.hold_outlet: no outlet is named {name!r}", field="cases.hold_outlet")
-        numbers = [item.external_id for item in self.outbox.of_case(hold.case_id) if item.external_id]
-        case = self._cases.get(hold.case_id)
-        order = Order(
-            case_id=hold.case_id,
-            outlet=name,
-            environment=Environment(self._config.outbox.outlets[name].environment),
-            document=preservation.hold_document(hold, case, action, reason=reason, report_ids=numbers),
-            key=hashlib.sha256(f"{hold.hold_id}\0{action.value}".encode()).hexdigest(),
-            requested_by=actor,
-        )
-        self.outbox.queue(order, self._now())
-
     def _vote(self, number: int, match: CaseMatch, *, actor: str, reason: str, confirmed: bool) -> Rejected | None:
         stance = Stance.AGREE if confirmed else Stance.DISAGREE
         opinion = Opinion(self._who(match.list_name, actor), stance, reason, algorithm=match.algorithm)
@@ -430,10 +416,3 @@ class Casework:
             if source.set == list_name and source.own_name:
                 return source.own_name
         return self._config.reporter.domain or actor
-
-
-def _check_name(text: str, field: str, most: int) -> None:
-    if not text.strip():
-        raise BadInput(f"{field}: is required", field=field)
-    if len(text) > most or not text.isprintable():
-        raise BadInput(f"{field}: at most {most} printable characters were expected", field=field)

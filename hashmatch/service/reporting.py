@@ -17,8 +17,8 @@ from hashmatch.model import HarmDomain
 from hashmatch.model.cases import CaseState, Document, Environment
 from hashmatch.model.deliveries import DeliveryDecision, RelayedFile
 from hashmatch.outbox.parcels import Again, Refused, Relayed
+from hashmatch.outbox.rows import Delivery
 from hashmatch.outbox.states import DeliveryEvent
-from hashmatch.outbox.store import Delivery
 from hashmatch.report.casework import (
     case_to_proto,
     counted_to_proto,

@@ -17,8 +17,9 @@ from hashmatch.model import HarmDomain
 from hashmatch.model.cases import Case, CaseState, Environment, Keep, Subject
 from hashmatch.model.deliveries import DeliveryState, Hold
 from hashmatch.model.figures import Counted, Counter
+from hashmatch.outbox.rows import Order
 from hashmatch.outbox.states import DeliveryEvent
-from hashmatch.outbox.store import DeliveryStore, Order, Settled
+from hashmatch.outbox.store import DeliveryStore, Settled
 from tests.support import cases
 from tests.support.cases import NOW
 
@@ -262,3 +263,98 @@ def test_findings_at_once_lose_no_update(catalog: RelationalCatalog) -> None:
 def test_a_text_with_nul_comes_back(catalog: RelationalCatalog) -> None:
     store = CaseStore(catalog)
     assert store.add(new(cases.case(note="a\0b \N{SNOWMAN}")), "anna").note == "a\0b \N{SNOWMAN}"
+
+
+def _expiring(catalog: RelationalCatalog) -> tuple[CaseStore, DeliveryStore, dict[DeliveryState, str]]:
+    """Return a case with a delivery in each state that is not final."""
+    store, outbox = CaseStore(catalog), DeliveryStore(catalog)
+    store.add(new(cases.case(subject=SUBJECT, keep_subject=Keep.CASE)), "anna")
+    held = replace(_order("held"), held=True)
+    ids = {DeliveryState.HELD: outbox.queue(held, NOW).delivery_id}
+    for state, event in (
+        (DeliveryState.DEAD, DeliveryEvent.GIVE_UP),
+        (DeliveryState.UNSURE, DeliveryEvent.DOUBT),
+        (DeliveryState.WAITING, DeliveryEvent.AWAIT_FILE),
+        (DeliveryState.SENDING, None),
+    ):
+        ids[state] = outbox.queue(replace(_order(state.value), with_file=True), NOW).delivery_id
+        (taken,) = outbox.take("ncmec", NOW, dt.timedelta(minutes=5), 1)
+        if event is not None:
+            outbox.settle(taken, Settled(event, NOW, "no answer"), "outbox", NOW)
+    ids[DeliveryState.QUEUED] = outbox.queue(_order("queued"), NOW).delivery_id
+    return store, outbox, ids
+
+
+def test_nothing_that_was_forgotten_keeps_a_case_for_ever(catalog: RelationalCatalog) -> None:
+    store, outbox, ids = _expiring(catalog)
+    week = dt.timedelta(days=7)
+    assert outbox.expire_undecided(NOW + YEAR - dt.timedelta(seconds=1), week, "retention") == ()
+    assert store.erase_expired(NOW + YEAR) == (), "one is held, and others are under way"
+    expired = outbox.expire_undecided(NOW + YEAR, week, "retention")
+    assert {one.delivery_id for one in expired} == set(ids.values()) - {
+        *(ids[DeliveryState.DEAD], ids[DeliveryState.UNSURE]),
+    }
+    after = {state: outbox.get(delivery_id) for state, delivery_id in ids.items()}
+    assert {state: one.state for state, one in after.items()} == {
+        DeliveryState.HELD: DeliveryState.CANCELLED,
+        DeliveryState.QUEUED: DeliveryState.CANCELLED,
+        DeliveryState.WAITING: DeliveryState.DEAD,
+        DeliveryState.SENDING: DeliveryState.UNSURE,
+        DeliveryState.DEAD: DeliveryState.DEAD,
+        DeliveryState.UNSURE: DeliveryState.UNSURE,
+    }
+    assert after[DeliveryState.HELD].reason == (
+        "expired: nobody decided until the retention time of its case had passed"
+    )
+    assert after[DeliveryState.UNSURE].reason == "no answer"
+    event = next(one for one in store.events(cases.CASE_ID) if one.what == "expire")
+    assert (event.actor, event.reason.partition(":")[0]) == ("retention", "expired")
+    assert store.erase_expired(NOW + YEAR) == (cases.CASE_ID,)
+    assert {outbox.get(one).document for one in ids.values()} == {None}
+    with catalog.reading() as session:
+        assert "user-17" not in str(session.run("case_by_id", (cases.CASE_ID,)).fetchone())
+
+
+def test_what_a_worker_is_still_at_does_not_expire(catalog: RelationalCatalog) -> None:
+    store, outbox, ids = _expiring(catalog)
+    late = NOW + YEAR
+    outbox.change(ids[DeliveryState.QUEUED], DeliveryEvent.CANCEL, actor="anna", reason="", now=NOW)
+    outbox.change(ids[DeliveryState.DEAD], DeliveryEvent.RETRY, actor="anna", reason="", now=late)
+    expired = outbox.expire_undecided(late + dt.timedelta(days=6), dt.timedelta(days=7), "retention")
+    assert ids[DeliveryState.DEAD] not in {one.delivery_id for one in expired}
+    assert store.erase_expired(late + dt.timedelta(days=6)) == (), "it is on its way"
+    expired = outbox.expire_undecided(late + dt.timedelta(days=7), dt.timedelta(days=7), "retention")
+    assert [one.delivery_id for one in expired] == [ids[DeliveryState.DEAD]]
+
+
+def test_what_is_unsure_may_be_decided_after_its_case_was_erased(catalog: RelationalCatalog) -> None:
+    store, outbox, ids = _expiring(catalog)
+    outbox.expire_undecided(NOW + YEAR, dt.timedelta(days=7), "retention")
+    store.erase_expired(NOW + YEAR)
+    unsure, lost = ids[DeliveryState.UNSURE], ids[DeliveryState.SENDING]
+    with pytest.raises(CaseConflict, match="was erased when its retention time had passed"):
+        outbox.change(unsure, DeliveryEvent.RETRY, actor="ben", reason="", now=NOW + YEAR)
+    done = outbox.change(unsure, DeliveryEvent.CONFIRM, actor="ben", reason="NCMEC has it", now=NOW + YEAR)
+    assert done.state is DeliveryState.DELIVERED
+    done = outbox.change(lost, DeliveryEvent.CANCEL, actor="ben", reason="NCMEC has it not", now=NOW + YEAR)
+    assert (done.state, done.reason) == (DeliveryState.CANCELLED, "NCMEC has it not")
+
+
+def test_what_people_have_to_decide_is_known_ahead(catalog: RelationalCatalog) -> None:
+    _, outbox, ids = _expiring(catalog)
+    assert outbox.undecided(NOW + YEAR - dt.timedelta(seconds=1)) == {}
+    assert outbox.undecided(NOW + YEAR) == {
+        ids[DeliveryState.HELD]: NOW + YEAR,
+        ids[DeliveryState.UNSURE]: NOW + YEAR,
+    }
+
+
+def test_deliveries_for_an_outlet_that_is_gone_are_seen_and_taken_back(catalog: RelationalCatalog) -> None:
+    _, outbox, ids = _expiring(catalog)
+    assert outbox.unknown_outlets(["ncmec"]) == {}
+    assert outbox.unknown_outlets(["another"]) == {"ncmec": 4}
+    later = NOW + dt.timedelta(minutes=6)
+    for state in (DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.WAITING):
+        done = outbox.change(ids[state], DeliveryEvent.CANCEL, actor="ben", reason="the outlet is gone", now=later)
+        assert done.state is DeliveryState.CANCELLED
+    assert outbox.unknown_outlets([]) == {}

@@ -8,14 +8,20 @@ from typing import Any
 
 import pytest
 
+from hashmatch.cases.counters import CounterStore, count_up
 from hashmatch.cases.states import CaseEvent
 from hashmatch.cases.store import CaseStore, NewCase
 from hashmatch.catalog.relational import RelationalCatalog
+from hashmatch.catalog.session import Session
+from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.errors import CaseConflict, CaseNotFound
+from hashmatch.model import HarmDomain
 from hashmatch.model.cases import Environment
 from hashmatch.model.deliveries import DeliveryState
+from hashmatch.model.figures import Counted, Counter
+from hashmatch.outbox.rows import Delivery, Order
 from hashmatch.outbox.states import TABLE, DeliveryEvent, moved
-from hashmatch.outbox.store import DeliveryStore, Order, Settled
+from hashmatch.outbox.store import DeliveryStore, Settled
 from tests.support import cases
 from tests.support.cases import NOW
 
@@ -194,3 +200,102 @@ def test_what_a_receiver_says_is_bounded_and_printable(store: DeliveryStore) -> 
     (taken,) = store.take("ncmec", NOW, LEASE, 1)
     done = store.settle(taken, Settled(DeliveryEvent.GIVE_UP, NOW, "a\0b\n" + "x" * 5_000), "outbox", NOW)
     assert done.reason == "a b " + "x" * 1_996
+
+
+DAMAGED = {
+    "no JSON": ("document", "{", "document (JSONDecodeError)"),
+    "other JSON": ("document", '{"format": "cybertip"}', "document (KeyError)"),
+    "another document": ("document", None, "document (not what its SHA-256 is of)"),
+    "no base64": (
+        *("document", '{"format":"a","media_type":"b","file_name":"c","parts":[],"body":"*"}', "document (Error)"),
+    ),
+    "a number for a name": (
+        *("document", '{"format":7,"media_type":"b","file_name":"c","parts":[],"body":""}', "document (TypeError)"),
+    ),
+    "progress": ("progress", "[1]", "progress (TypeError)"),
+    "progress nested deeply": ("progress", "[" * 100_000, "progress (RecursionError)"),
+    "environment": ("environment", "staging", "environment (ValueError)"),
+    "time": ("created_at_us", 2**62, "created_at_us (OverflowError)"),
+}
+
+
+def damage(catalog: RelationalCatalog, delivery_id: str, column: str, value: object) -> None:
+    """Write what no hashmatch writes, past the checks of the table."""
+    update = "UPDATE delivery SET {} = {} WHERE delivery_id = {}".format  # columns of the table above
+    with catalog.changing() as session:
+        connection: Any = session.connection  # type: ignore[attr-defined]
+        if isinstance(catalog, SqliteCatalog):
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            connection.execute(update(column, "?", "?"), (value, delivery_id))
+            connection.execute("PRAGMA ignore_check_constraints = OFF")
+        else:
+            connection.execute("ALTER TABLE delivery DROP CONSTRAINT IF EXISTS delivery_environment_check")
+            connection.execute(update(column, "%s", "%s"), (value, delivery_id))
+
+
+@pytest.mark.parametrize("kind", sorted(DAMAGED))
+def test_a_damaged_delivery_is_dead_and_the_others_are_taken(
+    catalog: RelationalCatalog, store: DeliveryStore, kind: str
+) -> None:
+    column, value, defect = DAMAGED[kind]
+    bad = store.queue(order("bad"), NOW).delivery_id
+    good = store.queue(order("good", document=cases.document(b"another")), NOW).delivery_id
+    if value is None:
+        with catalog.reading() as session:
+            value = session.run("delivery_by_id", (good,)).fetchone()[12]
+    damage(catalog, bad, column, value)
+    taken = {one.delivery_id: one for one in store.take("ncmec", LATER, LEASE, 5)}
+    reason = f"damaged in the database, and so not sent: {defect}"
+    assert (taken[bad].state, taken[bad].reason) == (DeliveryState.DEAD, reason)
+    assert taken[good].state is DeliveryState.SENDING
+    assert {one.delivery_id for one in store.of_case(cases.CASE_ID)} == {bad, good}, "it is shown as well"
+    assert store.in_state(DeliveryState.DEAD) == (store.get(bad),)
+    last = CaseStore(catalog).events(cases.CASE_ID)[-1]
+    assert (last.actor, last.what, last.reason, last.delivery_id) == ("outbox", "give_up", reason, bad)
+    with pytest.raises(CaseConflict, match="damaged in the database, and so not sent"):
+        store.change(bad, DeliveryEvent.RETRY, actor="ben", reason="", now=LATER)
+
+
+def test_what_is_damaged_takes_no_file(catalog: RelationalCatalog, store: DeliveryStore) -> None:
+    queued = store.queue(order(with_file=True), NOW)
+    (taken,) = store.take("ncmec", NOW, LEASE, 5)
+    store.settle(taken, Settled(DeliveryEvent.AWAIT_FILE, LATER), "outbox", NOW)
+    damage(catalog, queued.delivery_id, "progress", "7")
+    with pytest.raises(CaseConflict, match=r"damaged in the database, and so not sent: progress \(TypeError\)"):
+        store.take_for_file(queued.delivery_id, NOW, LEASE)
+    assert store.expire("ncmec", LATER, "outbox") == (queued.delivery_id,)
+
+
+def test_what_arrives_is_counted_in_the_same_transaction(catalog: RelationalCatalog, store: DeliveryStore) -> None:
+    """A process may end at any moment: either both are there, or neither."""
+    counting = CounterStore(catalog)
+    row = Counted(NOW.date(), Counter.REPORTED, domain=HarmDomain.CSAM, outlet="ncmec")
+
+    def count(session: Session, delivery: Delivery, event: DeliveryEvent) -> None:
+        assert (delivery.state, event) == (DeliveryState.DELIVERED, DeliveryEvent.ARRIVE)
+        count_up(session, [row])
+        if fails:
+            raise ProcessLookupError
+
+    outbox = DeliveryStore(catalog, count)
+    outbox.queue(order(), NOW)
+    (taken,) = outbox.take("ncmec", NOW, LEASE, 5)
+    fails = True
+    with pytest.raises(ProcessLookupError):
+        outbox.settle(taken, Settled(DeliveryEvent.ARRIVE, NOW), "outbox", NOW)
+    assert store.get(taken.delivery_id).state is DeliveryState.SENDING
+    assert counting.between(NOW.date(), NOW.date()) == ()
+    fails = False
+    outbox.settle(taken, Settled(DeliveryEvent.ARRIVE, NOW), "outbox", NOW)
+    assert counting.between(NOW.date(), NOW.date()) == (row,)
+
+
+def test_what_a_person_found_to_have_arrived_is_noted(catalog: RelationalCatalog) -> None:
+    noted: list[tuple[DeliveryState, DeliveryEvent]] = []
+    CaseStore(catalog).add(NewCase(cases.case(), NOW + dt.timedelta(365), b"d" * 32), "anna")
+    outbox = DeliveryStore(catalog, lambda _, delivery, event: noted.append((delivery.state, event)))
+    outbox.queue(order(), NOW)
+    (taken,) = outbox.take("ncmec", NOW, LEASE, 5)
+    outbox.settle(taken, Settled(DeliveryEvent.DOUBT, NOW, "no answer"), "outbox", NOW)
+    outbox.change(taken.delivery_id, DeliveryEvent.CONFIRM, actor="ben", reason="seen there", now=LATER)
+    assert noted == [(DeliveryState.UNSURE, DeliveryEvent.DOUBT), (DeliveryState.DELIVERED, DeliveryEvent.CONFIRM)]

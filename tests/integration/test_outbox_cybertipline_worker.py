@@ -15,8 +15,9 @@ from hashmatch.model.cases import Environment
 from hashmatch.model.deliveries import DeliveryState
 from hashmatch.outbox.cybertipline import CyberTipline
 from hashmatch.outbox.parcels import FileOutlet, Relayed
+from hashmatch.outbox.rows import Order
 from hashmatch.outbox.states import DeliveryEvent
-from hashmatch.outbox.store import DeliveryStore, Order
+from hashmatch.outbox.store import DeliveryStore
 from hashmatch.outbox.worker import Line, Worker
 from hashmatch.projections import cybertip
 from hashmatch.sections import OutboxConfig, OutletConfig

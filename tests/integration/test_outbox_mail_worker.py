@@ -15,8 +15,9 @@ from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.config import OutboxConfig, OutletConfig
 from hashmatch.model.cases import Document, Environment
 from hashmatch.model.deliveries import DeliveryState
+from hashmatch.outbox.rows import Delivery, Order
 from hashmatch.outbox.states import DeliveryEvent
-from hashmatch.outbox.store import Delivery, DeliveryStore, Order
+from hashmatch.outbox.store import DeliveryStore
 from hashmatch.outbox.worker import Worker
 from hashmatch.service.outlets import lines
 from tests.support import cases

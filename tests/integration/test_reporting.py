@@ -24,7 +24,8 @@ from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.config import Config
 from hashmatch.model.cases import Environment
-from hashmatch.outbox.store import DeliveryStore, Order
+from hashmatch.outbox.rows import Order
+from hashmatch.outbox.store import DeliveryStore
 from hashmatch.v1 import detection_pb2, detection_pb2_grpc, report_pb2, report_pb2_grpc, types_pb2
 from tests.support import cases
 from tests.support.catalog import pdq

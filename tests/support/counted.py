@@ -22,7 +22,7 @@ _BY_SET = {
     *(Counter.MATCH, Counter.POSSIBLE, Counter.CONFIRMED, Counter.REJECTED, Counter.DISPUTED),
     *DISTANCES,
 }
-_BY_OUTLET = {Counter.REPORTED, Counter.REPORTED_URGENT, Counter.FILES, Counter.TIME_TO_REPORT}
+_BY_OUTLET = {Counter.REPORTED, Counter.REPORTED_URGENT, Counter.FILES, Counter.TIME_TO_REPORT, Counter.EXPIRED}
 _BY_NOTHING = {Counter.CHECKED, Counter.NOT_CHECKED}
 _LISTS = (
     ("known-pictures", "pdq", HarmDomain.CSAM),

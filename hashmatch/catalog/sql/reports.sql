@@ -43,12 +43,12 @@ UPDATE report_case SET subject = '' WHERE case_id = ?;
 UPDATE report_case SET state = 'erased', record = '', subject = '', idempotency_key = NULL WHERE case_id = ?;
 
 -- name: expired_cases
--- Cases whose time has come, none of them with a delivery under way or a hold that runs.
+-- Cases whose time has come, none of them with a delivery under way or a hold that runs. What is unsure holds nothing up.
 SELECT case_id
 FROM report_case AS c
 WHERE expires_at_us <= ? AND state <> 'erased'
   AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.case_id = c.case_id
-    AND d.state IN ('held', 'queued', 'sending', 'waiting', 'unsure'))
+    AND d.state IN ('held', 'queued', 'sending', 'waiting'))
   AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.case_id = c.case_id AND h.released_at_us IS NULL)
 ORDER BY expires_at_us
 LIMIT ?;
@@ -150,8 +150,33 @@ WHERE delivery_id = :delivery_id AND state = :before AND taken_by = :taken_by;
 UPDATE delivery SET document = '', recipient = '' WHERE case_id = ?;
 
 -- name: unsettled
--- Deliveries of a case that are not at their end.
-SELECT count(*) FROM delivery WHERE case_id = ? AND state IN ('held', 'queued', 'sending', 'waiting', 'unsure');
+-- Deliveries of a case that may yet be sent without anybody deciding anew.
+SELECT count(*) FROM delivery WHERE case_id = ? AND state IN ('held', 'queued', 'sending', 'waiting');
+
+-- name: undecided_deliveries
+-- Deliveries of cases whose time has come that nobody released, or that were due long ago and have no worker.
+SELECT d.delivery_id
+FROM delivery AS d JOIN report_case AS c ON c.case_id = d.case_id
+WHERE c.expires_at_us <= :now_us AND c.state <> 'erased'
+  AND (d.state = 'held' OR (d.state IN ('queued', 'sending', 'waiting') AND d.due_at_us <= :stranded_us))
+ORDER BY c.expires_at_us, d.delivery_id
+LIMIT :most;
+
+-- name: undecided_before
+-- Deliveries that wait for a person and whose cases are erased before a time, and when.
+SELECT d.delivery_id, c.expires_at_us
+FROM delivery AS d JOIN report_case AS c ON c.case_id = d.case_id
+WHERE c.expires_at_us <= ? AND c.state <> 'erased' AND d.state IN ('held', 'unsure')
+ORDER BY c.expires_at_us, d.delivery_id
+LIMIT ?;
+
+-- name: outlets_waited_for
+-- Outlets that deliveries wait for, and how many.
+SELECT outlet, count(*)
+FROM delivery
+WHERE state IN ('held', 'queued', 'sending', 'waiting')
+GROUP BY outlet
+ORDER BY outlet;
 
 -- name: untold
 -- What may still be reported of a case: deliveries that are not at their end, and whether there were any but holds.

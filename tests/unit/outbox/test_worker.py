@@ -28,9 +28,10 @@ from hashmatch.outbox.parcels import (
     Save,
     Unsure,
 )
+from hashmatch.outbox.rows import Delivery, Order
 from hashmatch.outbox.states import DeliveryEvent
-from hashmatch.outbox.store import Delivery, DeliveryStore, Order
-from hashmatch.outbox.worker import Line, Pace, Tried, Worker
+from hashmatch.outbox.store import DeliveryStore
+from hashmatch.outbox.worker import Line, Pace, Worker
 from hashmatch.sections import OutboxConfig, OutletConfig
 from tests.support import cases
 from tests.support.cases import NOW
@@ -79,7 +80,7 @@ class Bench:
         CaseStore(self.catalog).add(NewCase(cases.case(), NOW + dt.timedelta(365), b"d" * 32), "anna")
         self.store = DeliveryStore(self.catalog)
         self.now = NOW
-        self.tried: list[Tried] = []
+        self.settled: list[Delivery] = []
 
     def worker(self, outlet: Scripted, *, tries: int = 3, **given: Any) -> Worker:
         """Make a worker whose jitter is always at its bound."""
@@ -90,7 +91,7 @@ class Bench:
             self.store,
             config,
             {"hook": line},
-            on_tried=self.tried.append,
+            on_settled=self.settled.append,
             now=lambda: self.now,
             uniform=lambda low, high: high - low,
         )
@@ -117,7 +118,7 @@ async def test_delivered(bench: Bench) -> None:
     assert (done.state, done.external_id, done.reason) == (DeliveryState.DELIVERED, "17", "taken")
     (parcel,) = outlet.parcels
     assert (parcel.key, parcel.attempt, parcel.document) == ("key", 1, cases.document())
-    assert [one.outcome for one in bench.tried] == [Delivered("17", "taken")]
+    assert bench.settled == [done]
 
 
 async def test_waits_double_up_to_a_bound_and_then_it_is_dead(bench: Bench) -> None:

@@ -55,7 +55,7 @@ async def test_a_defect_of_an_outlet_is_unsure_and_stops_nobody(
     worker = bench.worker(Defective(b"poison", error), concurrency=2)
     with caplog.at_level(logging.ERROR):
         await worker.start()
-        await until(lambda: len(bench.tried) == len(others) + 1, 20)
+        await until(lambda: len(bench.settled) == len(others) + 1, 20)
         await worker.close()
     found = bench.store.get(poisoned)
     kind = type(error).__name__
@@ -102,7 +102,7 @@ async def test_a_rate_takes_nothing_that_it_cannot_begin(bench: Bench) -> None:
         bench.queue(f"key-{number}")
     worker = bench.worker(Scripted(*[Delivered()] * 5), rate_per_minute=2, concurrency=5)
     draining = asyncio.create_task(worker.drain())
-    await until(lambda: len(bench.tried) == 2, 20)
+    await until(lambda: len(bench.settled) == 2, 20)
     await asyncio.sleep(0.1)
     states = sorted(one.state.value for one in bench.store.of_case(cases.CASE_ID))
     draining.cancel()
@@ -141,3 +141,21 @@ def test_what_a_vanished_outlet_was_sending_can_be_taken_back(bench: Bench) -> N
     late = NOW + dt.timedelta(minutes=5)
     done = bench.store.change(delivery_id, DeliveryEvent.CANCEL, actor="anna", reason="no such outlet", now=late)
     assert (done.state, done.reason) == (DeliveryState.CANCELLED, "no such outlet")
+
+
+async def test_a_damaged_delivery_stops_nobody(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bad, good = bench.queue("bad"), bench.queue("good")
+    with bench.catalog.changing() as session:
+        session.connection.execute(  # type: ignore[attr-defined]  # SQLite's
+            "UPDATE delivery SET document = ? WHERE delivery_id = ?", ("{of a person", bad)
+        )
+    outlet = Scripted(Delivered())
+    worker = bench.worker(outlet, concurrency=1)
+    with caplog.at_level(logging.ERROR):
+        assert await worker.drain() == 2
+    reason = "damaged in the database, and so not sent: document (JSONDecodeError)"
+    assert (bench.store.get(bad).state, bench.store.get(bad).reason) == (DeliveryState.DEAD, reason)
+    assert bench.store.get(good).state is DeliveryState.DELIVERED
+    assert f"hook: {bad} is given up: {reason}" in caplog.text
+    assert "of a person" not in caplog.text
+    assert {one.delivery_id for one in bench.settled} == {bad, good}

@@ -16,7 +16,15 @@ from hashmatch.cases.receipt import issued
 from hashmatch.cases.states import CaseEvent
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig, SourceConfig, SyncConfig
-from hashmatch.errors import BadConfig, BadInput, BadReceipt, BadReport, CaseConflict, CaseNotFound, OutletForbidden
+from hashmatch.errors import (
+    BadConfig,
+    BadInput,
+    BadReceipt,
+    BadReport,
+    CaseConflict,
+    CaseNotFound,
+    OutletForbidden,
+)
 from hashmatch.model import Entry, HarmDomain, Hit, Verdict
 from hashmatch.model.cases import Case, CaseState, Decision, Environment, Keep, Subject, Visibility
 from hashmatch.model.deliveries import DeliveryState
@@ -206,7 +214,7 @@ def test_the_callers_store_is_told_to_keep_and_to_let_go(desk: Desk) -> None:
     assert desk.work.hold(case.case_id, "store://17", actor="anna") == hold
     assert hold.deadline == NOW + dt.timedelta(days=365)
     desk.now = hold.deadline
-    assert desk.work.sweep() == (), "the store has yet to be told"
+    assert desk.work.sweep().erased == (), "the store has yet to be told"
     kept = desk.work.outbox.of_case(case.case_id)
     assert [(item.format, b'"action": "keep"' in item.parcel.document.body) for item in kept] == [
         ("hold", True),
@@ -339,7 +347,7 @@ def test_a_dry_run_is_no_figure(desk: Desk) -> None:
     work.send(case.case_id, Sending(outlet="hook", environment=TEST, format="stix"), actor="anna")
     (taken,) = work.outbox.take("hook", NOW, dt.timedelta(minutes=5), 1)
     settled = Settled(DeliveryEvent.ARRIVE, NOW, "a dry run: nothing was sent")
-    work.arrived(work.outbox.settle(taken, settled, "outbox", NOW))
+    work.outbox.settle(taken, settled, "outbox", NOW)
     assert Counter.REPORTED not in {row.counter for row in work.counted(NOW.date(), NOW.date())}
 
 

@@ -253,11 +253,21 @@ SELECT case_id
 FROM report_case AS c
 WHERE expires_at_us <= ? AND state <> 'erased'
   AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.case_id = c.case_id
-    AND d.state IN ('held', 'queued', 'sending', 'waiting', 'unsure'))
+    AND d.state IN ('held', 'queued', 'sending', 'waiting'))
   AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.case_id = c.case_id AND h.released_at_us IS NULL)
 ORDER BY expires_at_us
 LIMIT ?
 FOR UPDATE SKIP LOCKED;
+
+-- name: undecided_deliveries
+-- Deliveries of cases whose time has come that nobody released, or that have no worker; locked, unless somebody is at one.
+SELECT d.delivery_id
+FROM delivery AS d JOIN report_case AS c ON c.case_id = d.case_id
+WHERE c.expires_at_us <= :now_us AND c.state <> 'erased'
+  AND (d.state = 'held' OR (d.state IN ('queued', 'sending', 'waiting') AND d.due_at_us <= :stranded_us))
+ORDER BY c.expires_at_us, d.delivery_id
+LIMIT :most
+FOR UPDATE OF d SKIP LOCKED;
 
 -- name: overdue_files
 -- Deliveries whose file did not come in time, and that nobody else is giving up on.
