@@ -3,24 +3,20 @@
 Theory of operation
 -------------------
 Each plot is a function of :class:`~hashmatch.model.figures.Counted` rows and returns the bytes of an SVG, the same
-from the same rows: no date is in it, and its ids are made from a constant. matplotlib comes with the extra
-``hashmatch[plots]`` and is loaded when something is drawn; its global state is left alone.
+from the same rows (``drawing``).
 
 What this module deliberately does not do: it computes no statistics and writes no file.
 """
 
 from __future__ import annotations
 
-import io
 from collections import Counter as Tally
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from hashmatch.cases.statistics_tables import totals, yearly
-from hashmatch.errors import BadConfig
+from hashmatch.drawing import canvas, saved
 from hashmatch.model.figures import Counted, Counter
-
-_SETTINGS: Final = {"svg.hashsalt": "hashmatch", "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif"}
 
 _TREND: Final = (
     (Counter.MATCH, "match", "#c1272d", "o-"),
@@ -52,7 +48,7 @@ def trend(rows: Iterable[Counted]) -> bytes:
 
     """
     table = yearly(rows)
-    figure, axes, save = _canvas(8, 5)
+    figure, axes, save = canvas(8, 5)
     years = [int(str(row[0])) for row in table.rows]
     for counter, name, colour, style in _TREND:
         place = table.columns.index(counter.value)
@@ -61,7 +57,7 @@ def trend(rows: Iterable[Counted]) -> bytes:
     axes.set_xlabel("year")
     axes.set_ylabel("count")
     axes.set_ylim(bottom=0)
-    return _saved(figure, axes, save, legend=True)
+    return saved(figure, axes, save, legend=True)
 
 
 def distances(rows: Iterable[Counted]) -> bytes:
@@ -74,7 +70,7 @@ def distances(rows: Iterable[Counted]) -> bytes:
 
     """
     kept = list(rows)
-    figure, axes, save = _canvas(8, 4)
+    figure, axes, save = canvas(8, 4)
     for counter, name, colour, shift in (
         (Counter.DISTANCE_CONFIRMED, "confirmed", "#2e8b57", -0.2),
         (Counter.DISTANCE_REJECTED, "rejected", "#888888", 0.2),
@@ -87,7 +83,7 @@ def distances(rows: Iterable[Counted]) -> bytes:
         axes.bar([bits + shift for bits in at], [found[bits] for bits in at], 0.4, color=colour, label=name)
     axes.set_xlabel("distance (bits)")
     axes.set_ylabel("matches")
-    return _saved(figure, axes, save, legend=True)
+    return saved(figure, axes, save, legend=True)
 
 
 def funnel(rows: Iterable[Counted]) -> bytes:
@@ -102,34 +98,11 @@ def funnel(rows: Iterable[Counted]) -> bytes:
     sums = totals(rows)
     names = [name for name, _ in _FUNNEL]
     values = [sum(sums[counter] for counter in counters) for _, counters in _FUNNEL]
-    figure, axes, save = _canvas(8, 3.5)
+    figure, axes, save = canvas(8, 3.5)
     drawn = axes.barh(names, values, color="#0071bc")
     axes.bar_label(drawn, [f" {value:,}" for value in values])
     axes.invert_yaxis()
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xlim(0, 10 * max(*values, 1))
     axes.set_xlabel("count")
-    return _saved(figure, axes, save, legend=False)
-
-
-def _canvas(width: float, height: float) -> tuple[Any, Any, Any]:
-    """Return a figure, its axes, and the settings to draw and save with."""
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise BadConfig("plots need matplotlib: pip install 'hashmatch[plots]'", field="plot") from None
-    context: Any = mpl.rc_context
-    with context(_SETTINGS):
-        figure = Figure(figsize=(width, height))
-        return figure, figure.subplots(), lambda: context(_SETTINGS)
-
-
-def _saved(figure: Any, axes: Any, settings: Any, *, legend: bool) -> bytes:
-    stream = io.BytesIO()
-    with settings():
-        axes.grid(visible=True, which="major", alpha=0.3)
-        if legend:
-            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
-        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
-    return stream.getvalue()
+    return saved(figure, axes, save, legend=False)

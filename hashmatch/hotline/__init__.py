@@ -16,7 +16,8 @@ to a confined process that may do neither and gives back addresses; images go to
     places.py      address to network, country, whom to tell (offline databases)
     check.py       the use case: a submission to items and a summary
     job.py         the job file: what was done, so that it is not done again
-    recheck.py     is it gone: states, schedule, time to takedown (pure)
+    recheck.py     is it gone: what looks say, states, schedule (pure)
+    survival.py    how long things last, the Kaplan-Meier estimate (pure); takedown.py time to takedown by host
     near.py        which hashes are near each other: groups and stars (pure)
     links.py       the same picture elsewhere (pure); links_export.py its table and its graph
     evidence.py    what is signed
