@@ -24,6 +24,7 @@ import click
 
 from hashmatch import config, errors, limits, model, sections
 from hashmatch.cli import (
+    access,
     author,
     bench,
     bench_distances,
@@ -101,6 +102,8 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     "bench robustness": (("Keys of the object that `--json` prints", bench.ROBUSTNESS_FIELDS),),
     "bench distances": (("Keys of the object that `--json` prints", bench_distances.FIELDS),),
     "bench import": (("Keys of each row that `--json` prints", bench_import.FIELDS),),
+    "keys create": (("Keys of the line that `--json` prints; the same for `keys rotate`", access.MADE_FIELDS),),
+    "keys list": (("Keys of a line of `--json`: one per caller; the same for `keys show`", access.CALLER_FIELDS),),
     "status": (("Keys of the line that `--json` prints", status.FIELDS),),
     "config show": (("Keys of a line of `--json`: one per setting", config_show.FIELDS),),
 }
@@ -164,11 +167,10 @@ def config_page() -> Iterator[str]:
     yield "range are refused. `hashmatch config show` prints what is in force, and where each value comes from."
     standard = config.Config()
     shown = {row.name: row for row in config.rows(standard, environ={})}
-    for section in dataclasses.fields(standard):
-        part = getattr(standard, section.name)
-        yield from ("", f"## {section.name}", "", first_line(type(part)), "")
+    for section, part in config.sections(standard):
+        yield from ("", f"##{'#' * section.count('.')} {section}", "", first_line(type(part)), "")
         declared = [item for item in dataclasses.fields(part) if "why" in item.metadata]
-        rows = ((item, shown[f"{section.name}.{item.name}"]) for item in declared)
+        rows = ((item, shown[f"{section}.{item.name}"]) for item in declared)
         yield from table(
             ("setting", "default", "range", "unit", "why"),
             ((f"`{row.name}`", value(row.default), span(item), row.unit, row.why) for item, row in rows),

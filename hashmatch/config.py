@@ -30,6 +30,7 @@ from hashmatch.errors import BadConfig
 from hashmatch.limits import AlgorithmPolicy, ViewPolicy, default_algorithm_policies, default_view_policies
 from hashmatch.model import Fidelity, SetMode, Views
 from hashmatch.sections import (
+    AccessConfig,
     CasesConfig,
     CatalogConfig,
     DecodeConfig,
@@ -39,14 +40,17 @@ from hashmatch.sections import (
     OutboxConfig,
     OutletConfig,
     PolicyConfig,
+    QuotaConfig,
     ReporterConfig,
     SandboxConfig,
     ServerConfig,
     SourceConfig,
     SyncConfig,
+    TlsConfig,
 )
 
 __all__ = [
+    "AccessConfig",
     "CasesConfig",
     "CatalogConfig",
     "Config",
@@ -57,18 +61,33 @@ __all__ = [
     "OutboxConfig",
     "OutletConfig",
     "PolicyConfig",
+    "QuotaConfig",
     "ReporterConfig",
     "SandboxConfig",
     "ServerConfig",
     "SettingRow",
     "SourceConfig",
     "SyncConfig",
+    "TlsConfig",
     "load",
     "rows",
+    "sections",
 ]
 
 ENV_PREFIX = "HASHMATCH_"
-ENV_NOT_SETTINGS = frozenset({"HASHMATCH_CONFIG", "HASHMATCH_DATA", "HASHMATCH_EXTRA_DATA"})
+ENV_NOT_SETTINGS = frozenset(
+    {
+        "HASHMATCH_CONFIG",
+        "HASHMATCH_DATA",
+        "HASHMATCH_EXTRA_DATA",
+        "HASHMATCH_API_KEY",
+        "HASHMATCH_API_KEY_FILE",
+        "HASHMATCH_TLS_CA",
+        "HASHMATCH_TLS_CERTIFICATE",
+        "HASHMATCH_TLS_KEY",
+    }
+)
+"""Variables for those who call a service, and for the tests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +138,13 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise BadConfig(f"{path} is not valid TOML: {error}") from error
     for dotted, text in _environment(environ):
-        section, _, name = dotted.partition(".")
-        table = tree.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise BadConfig(f"{section}: expected a table", field=section)
+        *above, name = dotted.split(".")
+        table = tree
+        for depth, section in enumerate(above, 1):
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                where = ".".join(above[:depth])
+                raise BadConfig(f"{where}: expected a table", field=where)
         table[name] = text
     config: Config = _build(Config, tree, "")
     _check_across(config)
@@ -133,14 +155,15 @@ def rows(config: Config, path: Path | None = None, environ: Mapping[str, str] = 
     """Every setting with its value, default, unit, reason and where the value came from."""
     from_env = {dotted for dotted, _ in _environment(environ)}
     from_file = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
-    for section in dataclasses.fields(Config):
-        part = getattr(config, section.name)
+    for where, part in sections(config):
+        table = from_file
+        for step in where.split("."):
+            table = table.get(step, {})
         for item in dataclasses.fields(part):
-            name = f"{section.name}.{item.name}"
+            name = f"{where}.{item.name}"
             if "why" not in item.metadata:
                 continue
-            in_file = item.name in from_file.get(section.name, {})
-            origin = "environment" if name in from_env else "file" if in_file else "default"
+            origin = "environment" if name in from_env else "file" if item.name in table else "default"
             yield SettingRow(
                 name, getattr(part, item.name), item.default, item.metadata["unit"], item.metadata["why"], origin
             )
@@ -152,6 +175,16 @@ def rows(config: Config, path: Path | None = None, environ: Mapping[str, str] = 
     none: Mapping[str, Any] = {}
     yield from _limit_rows("sync.sources", config.sync.sources, none, from_file.get("sync", {}))
     yield from _limit_rows("outbox.outlets", config.outbox.outlets, none, from_file.get("outbox", {}))
+
+
+def sections(part: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every section below ``part`` with its dotted name, each before those within it."""
+    for item in dataclasses.fields(part):
+        inner = getattr(part, item.name)
+        if dataclasses.is_dataclass(inner):
+            name = f"{above}{item.name}"
+            yield name, inner
+            yield from sections(inner, f"{name}.")
 
 
 def _limit_rows(
@@ -174,17 +207,18 @@ def _limit_rows(
 
 def _environment(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield ``(dotted name, text)`` for each HASHMATCH_SECTION_NAME variable."""
-    sections = {f.name.upper(): f.name for f in dataclasses.fields(Config)}
+    known = {f"{ENV_PREFIX}{name.upper().replace('.', '_')}_": name for name, _ in sections(Config())}
     for variable in sorted(environ):
         if not variable.startswith(ENV_PREFIX) or variable in ENV_NOT_SETTINGS:
             continue
-        head, _, tail = variable.removeprefix(ENV_PREFIX).partition("_")
-        if head not in sections or not tail:
+        head = max((prefix for prefix in known if variable.startswith(prefix)), key=len, default=variable)
+        tail = variable.removeprefix(head)
+        if not tail:
             raise BadConfig(
                 f"the environment variable {variable} names no setting; `hashmatch config show` lists them",
                 field=variable,
             )
-        yield f"{sections[head]}.{tail.lower()}", environ[variable]
+        yield f"{known[head]}.{tail.lower()}", environ[variable]
 
 
 def _build(cls: Any, tree: object, where: str) -> Any:
@@ -317,6 +351,7 @@ def _check_across(config: Config) -> None:
             f"({config.decode.max_bytes}), or the largest allowed image cannot be sent",
             field="server.max_message_bytes",
         )
+    _check_tls(config.server.tls)
     limits: dict[str, AlgorithmPolicy | ViewPolicy] = {
         **{f"policy.algorithms.{name}": policy for name, policy in config.policy.algorithms.items()},
         **{f"policy.view_limits.{kind}": policy for kind, policy in config.policy.view_limits.items()},
@@ -333,6 +368,15 @@ def _check_across(config: Config) -> None:
                 f"{name}.possible_distance_max: {policy.possible_distance_max} must be at least "
                 f"match_distance ({policy.match_distance}), or -1",
                 field=f"{name}.possible_distance_max",
+            )
+
+
+def _check_tls(tls: TlsConfig) -> None:
+    """Certificate and key belong together, and callers' certificates need both."""
+    for name, missing in (("certificate", not tls.certificate), ("key", not tls.key)):
+        if missing and (tls.certificate or tls.key or tls.client_ca):
+            raise BadConfig(
+                f"server.tls.{name}: is missing; TLS needs a certificate and its key", field=f"server.tls.{name}"
             )
 
 

@@ -26,6 +26,8 @@ class Status(enum.StrEnum):
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     NOT_FOUND = "NOT_FOUND"
     ALREADY_EXISTS = "ALREADY_EXISTS"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
     RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
     FAILED_PRECONDITION = "FAILED_PRECONDITION"
     INTERNAL = "INTERNAL"
@@ -154,6 +156,23 @@ class CaseConflict(HashmatchError):
     exit_code = ExitCode.BAD_INPUT
 
 
+# --- who may what ------------------------------------------------------------------------------------------------
+
+
+class Unauthenticated(HashmatchError):
+    """The service knows its callers, and this one showed no key or certificate that is valid."""
+
+    status = Status.UNAUTHENTICATED
+    exit_code = ExitCode.BAD_INPUT
+
+
+class PermissionDenied(HashmatchError):
+    """The caller is known and may not do this; the message names the role or the set that is missing."""
+
+    status = Status.PERMISSION_DENIED
+    exit_code = ExitCode.BAD_INPUT
+
+
 # --- load and life cycle -----------------------------------------------------------------------------------------
 
 
@@ -166,6 +185,10 @@ class Overloaded(HashmatchError):
         super().__init__(message, field=field)
         self.retry_after_s = retry_after_s
         """When trying again may succeed, in seconds from now."""
+
+
+class QuotaExceeded(Overloaded):
+    """The caller has used up its quota for now; try again after the hinted delay."""
 
 
 class DeadlineExceeded(HashmatchError):

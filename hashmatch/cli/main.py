@@ -42,6 +42,7 @@ COMMANDS = {
     "hashset": "hashmatch.cli.hashset:hashset",
     "report": "hashmatch.cli.report:report",
     "bench": "hashmatch.cli.bench:bench",
+    "keys": "hashmatch.cli.access:keys",
     "status": "hashmatch.cli.status:status",
     "config": "hashmatch.cli.config_show:config",
 }

@@ -81,8 +81,8 @@ def error_from_status(status: status_pb2.Status) -> HashmatchError:
             field = request.field_violations[0].field
         elif detail.Unpack(retry):
             retry_after_s = retry.retry_delay.ToNanoseconds() / 1e9
-    if cls is Overloaded and retry_after_s is not None:
-        return Overloaded(status.message, field=field, retry_after_s=retry_after_s)
+    if issubclass(cls, Overloaded) and retry_after_s is not None:
+        return cls(status.message, field=field, retry_after_s=retry_after_s)
     return cls(status.message, field=field)
 
 

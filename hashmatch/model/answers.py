@@ -117,6 +117,7 @@ class MatchReport:
     rescan. ``receipt`` proves to the service later that it made this report; only one that found something has it.
     ``rule`` names the policy rule that fired. ``reason`` is set exactly when the verdict is ``not_checked``, or when
     the picture could not be looked at and a digest matched all the same. ``elapsed_us`` maps stage to microseconds.
+    ``reduced`` says that the caller was to see the verdict and no more: what was met, and how near, was left out.
     """
 
     request_id: str
@@ -134,6 +135,7 @@ class MatchReport:
     elapsed_us: Mapping[str, int] = field(default_factory=dict)
     hashes: tuple[EntryHash, ...] = ()
     receipt: bytes = field(default=b"", repr=False)
+    reduced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,6 +308,7 @@ def report_to_proto(report: MatchReport) -> types_pb2.MatchReport:
         elapsed_us=dict(report.elapsed_us),
         hashes=[hash_to_proto(item) for item in report.hashes],
         receipt=report.receipt,
+        reduced=report.reduced,
     )
 
 
@@ -342,4 +343,5 @@ def report_from_proto(message: types_pb2.MatchReport) -> MatchReport:
         elapsed_us=dict(message.elapsed_us),
         hashes=tuple(hash_from_proto(item) for item in message.hashes),
         receipt=message.receipt,
+        reduced=message.reduced,
     )

@@ -9,6 +9,7 @@ for the number.
 What this package deliberately does not do: it reads no file; ``config`` does.
 """
 
+from hashmatch.sections.access import AccessConfig, QuotaConfig, TlsConfig
 from hashmatch.sections.exchanging import SourceConfig, SyncConfig
 from hashmatch.sections.hotline import HotlineConfig
 from hashmatch.sections.reporting import CasesConfig, OutboxConfig, OutletConfig, ReporterConfig
@@ -23,6 +24,7 @@ from hashmatch.sections.serving import (
 )
 
 __all__ = [
+    "AccessConfig",
     "CasesConfig",
     "CatalogConfig",
     "DecodeConfig",
@@ -32,9 +34,11 @@ __all__ = [
     "OutboxConfig",
     "OutletConfig",
     "PolicyConfig",
+    "QuotaConfig",
     "ReporterConfig",
     "SandboxConfig",
     "ServerConfig",
     "SourceConfig",
     "SyncConfig",
+    "TlsConfig",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from hashmatch.limits import AlgorithmPolicy, ViewPolicy, default_algorithm_policies, default_view_policies, setting
 from hashmatch.model import Fidelity, Views
+from hashmatch.sections.access import AccessConfig, QuotaConfig, TlsConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,12 +182,15 @@ class ServerConfig:
     )
     allow_insecure_remote: bool = setting(
         default=False,
-        why="there is no TLS and no authentication yet: beyond loopback, everybody on the network could search and "
-        "change the hash sets; for private networks whose proxy does both",
+        why="listen beyond this machine although callers are not known or the way is not encrypted; for private "
+        "networks behind a proxy that does both",
     )
     reflection: bool = setting(
         default=False, why="off: the service's shape is nobody's business until someone decides so"
     )
+    tls: TlsConfig = field(default_factory=TlsConfig)
+    access: AccessConfig = field(default_factory=AccessConfig)
+    quota: QuotaConfig = field(default_factory=QuotaConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

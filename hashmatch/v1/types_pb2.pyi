@@ -518,6 +518,7 @@ class MatchReport(_message.Message):
     ELAPSED_US_FIELD_NUMBER: _builtins.int
     HASHES_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    REDUCED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's request_id, or one made by the service."""
     verdict: Global___Verdict.ValueType
@@ -535,6 +536,10 @@ class MatchReport(_message.Message):
     """PDQ quality of the picture, 0..100; absent when no PDQ hash was made."""
     receipt: _builtins.bytes
     """Proves later that this service made this report: ReportService.CreateReport takes it. Only where something was found."""
+    reduced: _builtins.bool
+    """The caller has no role detail: entries, distances, rules and hashes were left out, and there is one hit per set that
+    led to the verdict. What is left out reads as zero or empty, a distance too.
+    """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -571,10 +576,11 @@ class MatchReport(_message.Message):
         elapsed_us: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         hashes: _abc.Iterable[Global___Hash] | None = ...,
         receipt: _builtins.bytes = ...,
+        reduced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "created_at", b"created_at", "digests", b"digests", "media", b"media", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "created_at", b"created_at", "detail", b"detail", "digests", b"digests", "elapsed_us", b"elapsed_us", "generation", b"generation", "hashes", b"hashes", "hits", b"hits", "media", b"media", "quality", b"quality", "reason", b"reason", "receipt", b"receipt", "request_id", b"request_id", "rule", b"rule", "truncated", b"truncated", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "created_at", b"created_at", "detail", b"detail", "digests", b"digests", "elapsed_us", b"elapsed_us", "generation", b"generation", "hashes", b"hashes", "hits", b"hits", "media", b"media", "quality", b"quality", "reason", b"reason", "receipt", b"receipt", "reduced", b"reduced", "request_id", b"request_id", "rule", b"rule", "truncated", b"truncated", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
     _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
