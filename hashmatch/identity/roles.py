@@ -73,6 +73,7 @@ METHODS: Final[Mapping[str, frozenset[Role]]] = types.MappingProxyType(
         ),
         **_service(_REPORTS, Role.REPORT, "RenderReport", and_also=Role.DETAIL),  # some formats say how near it was
         **_service("hashmatch.v1.StatusService", Role.OPERATE, "GetStatus"),
+        **_service("hashmatch.v1.HotlineService", Role.HOTLINE, "CheckUrls"),
         **_service("grpc.reflection.v1alpha.ServerReflection", Role.OPERATE, "ServerReflectionInfo"),
         # Orchestrators have no key, and learn no more than that something is or is not ready.
         f"/{_HEALTH}/Check": OPEN,
