@@ -220,7 +220,7 @@ def _chained(record: Record, line: Line, state: _State) -> tuple[Wrong, str] | N
 
 def _on_time(record: Record, line: Line, state: _State) -> tuple[Wrong, str] | None:
     del line
-    if record.at >= state.summary.at or record.kind == CLOCK:
+    if record.seq != state.summary.seq + 1 or record.at >= state.summary.at or record.kind == CLOCK:
         return None
     return Wrong.CLOCK_BACK, f"{record.at} is before {state.summary.at}, and no {CLOCK} record says why"
 

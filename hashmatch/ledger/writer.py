@@ -253,11 +253,12 @@ class Writer:
         with self._changed:
             self._check_open()
             ns = self._clock()  # under the lock: the order of times is that of entries
-            if len(self._queue) >= self._options.max_queued:
+            waiting = len(self._queue) + len(self._batch)
+            if waiting >= self._options.max_queued:
                 self._losses.append(ns)
                 self._lost += 1
                 raise LedgerUnavailable(
-                    f"{len(self._queue)} entries wait to be recorded, and there is no room for more"
+                    f"{waiting} entries wait to be recorded, and there is no room for more"
                     + (f": {self._trouble}" if self._trouble else "")
                 )
             self._queue.append(_Waiting(Entry(ns, kind, body), done))

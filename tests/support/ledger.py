@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import threading
@@ -17,8 +18,11 @@ from hashmatch.signatures import SigningKey, VerifyKey
 KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 OTHER_KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))))
 ABOUT = {"tool": "hashmatch", "version": "1.2.3"}
-SMALL = Options(rotate_bytes=1_100, head_every_records=1_000, head_every_s=3_600, fsync_ms=0, retry_ms=10, max_queued=8)
-"""Segments of four records, no head but at the end, and little room."""
+SMALL = Options(rotate_bytes=750, head_every_records=1_000, head_every_s=3_600, fsync_ms=0, retry_ms=10, max_queued=8)
+"""Segments of four records of :func:`write_ledger`, no head but at the end, and little room."""
+
+ROOMY = dataclasses.replace(SMALL, rotate_bytes=1 << 20)
+"""One segment."""
 
 START_NS = 1_795_852_800_000_000_000
 """28 November 2026, 08:00 UTC."""
@@ -37,13 +41,12 @@ class Ticks:
 
 
 class FailingFiles(Files):
-    """Files whose operations fail while ``failing`` names them; ``tried`` is set after each failure."""
+    """Files whose operations fail while ``failing`` names them; ``tried`` tells of each failure and each sync."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.failing: dict[str, int] = {}
-        self.half = False
-        self.failures = 0
+        self.failures = self.syncs = 0
         self.tried = threading.Condition()
 
     def write(self, descriptor: int, data: bytes, offset: int) -> None:
@@ -57,11 +60,21 @@ class FailingFiles(Files):
         """Sync, or fail."""
         self._fail("sync")
         super().sync(descriptor)
+        with self.tried:
+            self.syncs += 1
+            self.tried.notify_all()
 
     def wait_for_failures(self, count: int) -> None:
         """Return once so many operations have failed."""
         with self.tried:
             assert self.tried.wait_for(lambda: self.failures >= count, 30)
+
+    def mend(self) -> None:
+        """Fail no more, and return once something was synced again."""
+        with self.tried:
+            self.failing.clear()
+            before = self.syncs
+            assert self.tried.wait_for(lambda: self.syncs > before, 30)
 
     def _fail(self, operation: str) -> None:
         if (code := self.failing.get(operation)) is not None:
