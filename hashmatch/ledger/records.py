@@ -96,12 +96,15 @@ def canonical(document: object) -> bytes:
     Raises
     ------
     BadInput
-        It has no such text: another type, an integer beyond :data:`MAX_INTEGER`, a number that is not finite, or
-        text that is not Unicode.
+        It has no such text: another type, a whole number beyond :data:`MAX_INTEGER`, one that is not finite, or text
+        that is not Unicode.
 
     """
     try:
-        return _encode(document).encode() if _plain(document) else rfc8785.dumps(document)  # type: ignore[arg-type]
+        if _plain(document):
+            return _encode(document).encode()
+        text = rfc8785.dumps(document)  # type: ignore[arg-type]
+        return rfc8785.dumps(json.loads(text))  # the double 2**53 is written as an integer that may not be read
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise BadInput(f"a record cannot hold this: {error}", field="body") from error
 
