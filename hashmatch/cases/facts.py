@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
+import enum
+import json
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Final
 
 from hashmatch.errors import BadReceipt, BadReport
 from hashmatch.model import HarmDomain, Hit, MatchReport, Verdict
-from hashmatch.model.cases import Case, CaseHash, CaseMatch, CaseMedia, Facts, Keep, Problem
+from hashmatch.model.cases import Case, CaseHash, CaseMatch, CaseMedia, Facts, Keep, Problem, Subject
 from hashmatch.projections.basis import refuse, time_problems
+from hashmatch.report.plain import to_plain
 
 EARLIEST: Final = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 """Nothing that is reported here happened before there was a Web."""
 
-CLASSIFICATIONS: Final = frozenset({"", "A1", "A2", "B1", "B2"})
+CLASSIFICATIONS: Final = ("A1", "A2", "B1", "B2", "baseline")
+"""NCMEC's scheme, and INTERPOL's baseline, which XARF and hotlines know; a format that has it not refuses it."""
 MAX_TEXT: Final = 20_000
 """Characters of any one text; formats have narrower limits of their own."""
-MAX_URLS: Final = 1_000
+MAX_ITEMS: Final = 1_000
+"""Of any list, addresses among them: one picture on a thousand pages is the worst that hotlines report."""
+MAX_BYTES: Final = 512 << 10
+"""Of facts as JSON: every list at a length that was ever seen, and texts of pages; a case usually has 2 kB."""
+MAX_PORT: Final = 65_535
 
 MIME: Final[Mapping[str, str]] = types.MappingProxyType(
     {
@@ -89,20 +97,45 @@ def problems(facts: Facts, report: MatchReport, now: dt.datetime) -> Iterator[Pr
         yield Problem("viewed_by_human", "viewed", "whoever viewed the EXIF data viewed the file; set both")
     if not facts.locator.urls and not facts.locator.content_ref:
         yield Problem("locator", "locator", "give at least one URL, or a content_ref of your own")
-    if len(facts.locator.urls) > MAX_URLS:
-        yield Problem("locator.urls", "length", f"{len(facts.locator.urls)} are too many; at most {MAX_URLS}")
-    if facts.classification not in CLASSIFICATIONS:
-        yield Problem("classification", "scheme", f"{facts.classification[:20]!r} is none of A1, A2, B1, B2")
+    if facts.classification and facts.classification not in CLASSIFICATIONS:
+        told = f"{facts.classification[:20]!r} is none of {', '.join(CLASSIFICATIONS)}"
+        yield Problem("classification", "scheme", told)
     if facts.keep_subject is not Keep.CALL and facts.subject is None:
         yield Problem("keep_subject", "subject", "there is no subject to be kept")
     if report.digests is None and not report.hashes:
         yield Problem("receipt", "hashes", "the match report holds no hash of the file")
-    for name in _TEXTS:
-        if (length := len(getattr(facts, name))) > MAX_TEXT:
-            yield Problem(name, "length", f"{length} characters are too many; at most {MAX_TEXT}")
+    yield from size_problems(facts)
 
 
-_TEXTS: Final = ("platform", "service", "item_id", "file_name", "urgent", "note", "evidence_ref", "source_identity")
+def size_problems(said: Facts | Subject, where: str = "") -> Iterator[Problem]:
+    """Yield what is over a limit of what is kept, or empty though it must not be: the same however it came here."""
+    size = len(json.dumps(to_plain(said)))
+    if size > MAX_BYTES:
+        yield Problem(where or "facts", "size", f"{size} bytes of JSON are too many; at most {MAX_BYTES}")
+        return
+    yield from _part_problems(said, where)
+
+
+def _part_problems(value: object, where: str) -> Iterator[Problem]:
+    match value:
+        case enum.Enum():
+            return
+        case str() if len(value) > MAX_TEXT:
+            yield Problem(where, "length", f"{len(value)} characters are too many; at most {MAX_TEXT}")
+        case tuple() if len(value) > MAX_ITEMS:
+            yield Problem(where, "length", f"{len(value)} are too many; at most {MAX_ITEMS}")
+        case tuple():
+            for number, item in enumerate(value):
+                yield from _part_problems(item, f"{where}[{number}]")
+        case _ if is_dataclass(value):
+            for item in fields(value):
+                name = f"{where}.{item.name}" if where else item.name
+                inner = getattr(value, item.name)
+                if inner == "" and item.default is MISSING:
+                    yield Problem(name, "required", "is required, and must not be empty")
+                if item.name == "port" and inner is not None and not 0 < inner <= MAX_PORT:
+                    yield Problem(name, "port", f"{inner} is not within 1 and {MAX_PORT}")
+                yield from _part_problems(inner, name)
 
 
 def _time_problems(facts: Facts, now: dt.datetime) -> Iterator[Problem]:

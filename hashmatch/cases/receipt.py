@@ -15,6 +15,9 @@ offset   size    what
 76       ..      ``hashmatch.v1.MatchReport``
 ======== ======= ====================================================
 
+What can be issued can be opened: where a report would make a receipt of more than :data:`MAX_BYTES`, its receipt holds
+as many of the hits as fit, in their order, those that a case can rest on before others, and says ``truncated``.
+
 Several services that serve one catalog need one key, or a case can only be opened where the picture was sent.
 
 What this module deliberately does not do: it does not say how old a receipt may be; ``compose`` does.
@@ -39,7 +42,7 @@ from hashmatch.v1 import types_pb2
 
 PAYLOAD_TYPE: Final = "application/vnd.hashmatch.match-report.v1+protobuf"
 MAX_BYTES: Final = 1 << 20
-"""A report with a thousand hits has about 200 kB."""
+"""A report with a thousand hits has about 200 kB; one hit of an entry with everything that is allowed about as much."""
 
 KEY_FILE: Final = "receipts.key"
 """In the data directory, where the configuration names no other."""
@@ -48,6 +51,8 @@ _MAGIC: Final = b"HMR1"
 _KEY_ID: Final = slice(4, 12)
 _SIGNATURE: Final = slice(12, 76)
 _BEGIN: Final = 76
+_FRAMING: Final = 8
+"""Bytes of a field's number and length around a message, at most."""
 _RECEIPTED: Final = frozenset({Verdict.MATCH, Verdict.POSSIBLE_MATCH})
 
 
@@ -59,9 +64,11 @@ def receipted(report: MatchReport, key: SigningKey) -> MatchReport:
 
 
 def issued(report: MatchReport, key: SigningKey) -> bytes:
-    """Sign a report."""
-    bare = dataclasses.replace(report, elapsed_us={}, receipt=b"")
-    payload = report_to_proto(bare).SerializeToString(deterministic=True)
+    """Sign a report, as much of it as :func:`opened` takes."""
+    bare = report_to_proto(dataclasses.replace(report, elapsed_us={}, receipt=b""))
+    payload = bare.SerializeToString(deterministic=True)
+    if len(payload) > MAX_BYTES - _BEGIN:
+        payload = _trimmed(bare, report).SerializeToString(deterministic=True)
     return _MAGIC + _short_id(key.verify_key) + key.sign(PAYLOAD_TYPE, payload) + payload
 
 
@@ -110,6 +117,22 @@ def service_key(path: Path) -> SigningKey:
     if not path.exists():
         write_secret(path, SigningKey.generate().to_pem())
     return load_signing_key(path)
+
+
+def _trimmed(bare: types_pb2.MatchReport, report: MatchReport) -> types_pb2.MatchReport:
+    """Return a report that fits into a receipt, with fewer hits."""
+    hits = list(bare.hits)
+    del bare.hits[:]
+    bare.truncated = True
+    room = MAX_BYTES - _BEGIN - bare.ByteSize()
+    kept = []
+    for number in sorted(range(len(hits)), key=lambda number: report.hits[number].verdict not in _RECEIPTED):
+        room -= hits[number].ByteSize() + _FRAMING
+        if room < 0:
+            break
+        kept.append(number)
+    bare.hits.extend(hits[number] for number in sorted(kept))
+    return bare
 
 
 def _short_id(key: VerifyKey) -> bytes:

@@ -21,7 +21,7 @@ from typing import Final, TypeAlias
 
 from hashmatch.cases.counters import count_up
 from hashmatch.cases.states import CaseEvent, moved
-from hashmatch.catalog.casebook import ERASED, erased, keep, not_found, record
+from hashmatch.catalog.casebook import ERASED, erased, is_id, keep, not_found, record
 from hashmatch.catalog.rows import from_us, to_us
 from hashmatch.catalog.session import Session, Tables
 from hashmatch.errors import BadInput, CaseConflict, CatalogCorrupt
@@ -167,7 +167,8 @@ class CaseStore:
         a person may send again. What was sent holds the subject as well, and is forgotten with it.
         """
         with self._tables.changing() as session:
-            session.run("keep_case", (case_id,))
+            if is_id(case_id):
+                session.run("keep_case", (case_id,))
             row = _row(session, case_id)
             if row[7] != Keep.DELIVERED.value or not row[6]:
                 return
@@ -249,7 +250,7 @@ def _made_before(session: Session, new: NewCase) -> Case:
 
 
 def _row(session: Session, case_id: str) -> Sequence[object]:
-    row = session.run("case_by_id", (case_id,)).fetchone()
+    row = session.run("case_by_id", (case_id,)).fetchone() if is_id(case_id) else None
     if row is None:
         raise not_found(case_id)
     found: Sequence[object] = row

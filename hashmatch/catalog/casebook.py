@@ -23,6 +23,15 @@ def record(  # noqa: PLR0917  the columns of an event, in the table's order
     session.run("insert_case_event", (case_id, delivery_id, to_us(at), actor, what, reason))
 
 
+MAX_ID_LENGTH: Final = 64
+"""Characters of an id; a UUID has 36. What is no id of ours is not looked for: no database takes every text."""
+
+
+def is_id(text: str) -> bool:
+    """Whether a text may be the id of anything here."""
+    return 0 < len(text) <= MAX_ID_LENGTH and text.isascii() and text.isprintable()
+
+
 def keep(session: Session, case_id: str) -> None:
     """Make sure that a case is there and is not erased before the transaction ends.
 
@@ -32,7 +41,7 @@ def keep(session: Session, case_id: str) -> None:
         There is no such case, or it is erased.
 
     """
-    row = session.run("keep_case", (case_id,)).fetchone()
+    row = session.run("keep_case", (case_id,)).fetchone() if is_id(case_id) else None
     if row is None:
         raise not_found(case_id)
     if row[0] == ERASED:
@@ -41,7 +50,7 @@ def keep(session: Session, case_id: str) -> None:
 
 def not_found(case_id: str) -> CaseNotFound:
     """Return the error of a case that is not there."""
-    return CaseNotFound(f"case_id: there is no case {case_id!r}", field="case_id")
+    return CaseNotFound(f"case_id: there is no case {case_id[:MAX_ID_LENGTH]!r}", field="case_id")
 
 
 def erased(case_id: str) -> CaseConflict:

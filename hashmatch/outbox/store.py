@@ -30,7 +30,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from hashmatch.catalog.casebook import keep, record
+from hashmatch.catalog.casebook import MAX_ID_LENGTH, is_id, keep, record
 from hashmatch.catalog.rows import from_us, to_us
 from hashmatch.catalog.session import Session, Tables
 from hashmatch.errors import CaseConflict, CaseNotFound
@@ -333,7 +333,7 @@ def _update(session: Session, before: Delivery, after: Delivery, now: dt.datetim
 
 
 def _read(session: Session, delivery_id: str) -> Delivery:
-    row = session.run("delivery_by_id", (delivery_id,)).fetchone()
+    row = session.run("delivery_by_id", (delivery_id,)).fetchone() if is_id(delivery_id) else None
     if row is None:
-        raise CaseNotFound(f"delivery_id: there is no delivery {delivery_id!r}", field="delivery_id")
+        raise CaseNotFound(f"delivery_id: there is no delivery {delivery_id[:MAX_ID_LENGTH]!r}", field="delivery_id")
     return delivery_of(row)

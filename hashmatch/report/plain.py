@@ -21,11 +21,15 @@ import functools
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from hashmatch.errors import BadInput
 
 T = TypeVar("T")
+_N = TypeVar("_N", int, float)
+
+MAX_NUMBER: Final = (1 << 63) - 1
+"""Of any number in a record: what databases and protocol buffers have room for."""
 
 
 def to_plain(value: Any, *, defaults: bool = False) -> Any:  # noqa: PLR0911  one per kind
@@ -78,9 +82,10 @@ def from_plain(cls: type[T], raw: object, where: str = "", *, zeros: bool = Fals
     hints = _hints(cls)  # type: ignore[arg-type]  # a class is hashable
     for key in raw:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
+            name = _named(key)
+            near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
-            raise _wrong(_dotted(where, str(key)), f"no such field{hint}")
+            raise _wrong(_dotted(where, name), f"no such field{hint}")
     missing = [
         name
         for name, item in known.items()
@@ -119,7 +124,7 @@ def _value(hint: Any, raw: object, where: str, zeros: bool) -> object:  # noqa: 
             raise _wrong(where, "expected an object")
         of_key, of_item = typing.get_args(hint)
         return {
-            _value(of_key, key, where, zeros): _value(of_item, item, _dotted(where, str(key)), zeros)
+            _value(of_key, key, where, zeros): _value(of_item, item, _dotted(where, _named(key)), zeros)
             for key, item in raw.items()
         }
     if dataclasses.is_dataclass(hint):
@@ -132,7 +137,8 @@ def _value(hint: Any, raw: object, where: str, zeros: bool) -> object:  # noqa: 
 def _word(hint: type[enum.StrEnum], raw: object, where: str) -> enum.StrEnum:
     words = [item.value for item in hint]
     if raw not in words:
-        raise _wrong(where, f"expected one of {', '.join(words)}, got {raw!r}")
+        got = repr(raw[:40]) if isinstance(raw, str) else type(raw).__name__
+        raise _wrong(where, f"expected one of {', '.join(words)}, got {got}")
     return hint(raw)
 
 
@@ -140,14 +146,33 @@ def _scalar(hint: Any, raw: object, where: str) -> object:
     if hint is bool and isinstance(raw, bool):
         return raw
     if hint is int and isinstance(raw, int) and not isinstance(raw, bool):
-        return raw
+        return _bounded(raw, where)
     if hint is float and isinstance(raw, int | float) and not isinstance(raw, bool):
-        return float(raw)
+        return float(_bounded(raw, where))
     if hint is str and isinstance(raw, str):
-        return raw
+        return _text(raw, where)
     if isinstance(raw, str) and hint in _READERS:
         return _READERS[hint](raw, where)
     raise _wrong(where, f"expected {_KINDS[hint]}, got {type(raw).__name__}")
+
+
+def _bounded(raw: _N, where: str) -> _N:
+    if not -MAX_NUMBER <= raw <= MAX_NUMBER:  # neither is NaN
+        raise _wrong(where, f"expected a number within -{MAX_NUMBER} and {MAX_NUMBER}")
+    return raw
+
+
+def _text(raw: str, where: str) -> str:
+    try:
+        raw.encode()
+    except UnicodeEncodeError as error:
+        raise _wrong(where, f"half of a surrogate pair at character {error.start}; it is no text") from None
+    return raw
+
+
+def _named(key: object) -> str:
+    """Return a name that is no field, as a message takes it."""
+    return str(key)[:40].encode("ascii", "backslashreplace").decode()
 
 
 def _moment(raw: str, where: str) -> dt.datetime:
@@ -157,6 +182,10 @@ def _moment(raw: str, where: str) -> dt.datetime:
         raise _wrong(where, f"{raw[:40]!r} is no time; write 2026-11-28T09:30:00+01:00") from None
     if at.tzinfo is None:
         raise _wrong(where, f"{raw[:40]!r} has no zone; give an offset, such as Z or +01:00")
+    try:
+        at.astimezone(dt.UTC)
+    except OverflowError:
+        raise _wrong(where, f"{raw[:40]!r} is in UTC in no year from 1 to 9999") from None
     return at
 
 

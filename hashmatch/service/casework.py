@@ -30,7 +30,7 @@ from typing import Final
 
 from hashmatch.cases import counters, preservation
 from hashmatch.cases.counters import CounterStore
-from hashmatch.cases.facts import compose
+from hashmatch.cases.facts import compose, size_problems
 from hashmatch.cases.receipt import opened, receipt_id
 from hashmatch.cases.states import CaseEvent
 from hashmatch.cases.store import CaseStore, NewCase, case_in
@@ -46,9 +46,9 @@ from hashmatch.outbox.rows import Delivery, Order
 from hashmatch.outbox.states import DeliveryEvent
 from hashmatch.outbox.store import DeliveryStore
 from hashmatch.projections import cybertip_schema, formats
-from hashmatch.projections.basis import Context
+from hashmatch.projections.basis import Context, refuse
 from hashmatch.report.plain import to_plain
-from hashmatch.service.bounds import MAX_KEY_LENGTH, check_actor, check_reason, check_text
+from hashmatch.service.bounds import MAX_KEY_LENGTH, check_actor, check_reason, check_recipient, check_text
 from hashmatch.service.retention import Retention, Swept
 from hashmatch.signatures import SigningKey
 
@@ -167,6 +167,8 @@ class Casework:
             See ``projections.formats.render``.
 
         """
+        if subject is not None:
+            refuse(tuple(size_problems(subject, "subject")), "the case cannot be told")
         case = self._cases.get(case_id)
         return self._render(case if subject is None else replace(case, subject=subject), name, language, recipient)
 
@@ -377,6 +379,7 @@ class Casework:
         return self._checked(formats.render(case, name, self._context(case.case_id, name, language, recipient)), name)
 
     def _context(self, about: str, name: str, language: str, recipient: str) -> Context:
+        check_recipient(recipient)
         if language not in LANGUAGES:
             raise BadInput(f"language: {language[:20]!r} is none of {', '.join(LANGUAGES)}", field="language")
         report = formats.report_id(about, name)

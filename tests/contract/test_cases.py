@@ -358,3 +358,22 @@ def test_deliveries_for_an_outlet_that_is_gone_are_seen_and_taken_back(catalog: 
         done = outbox.change(ids[state], DeliveryEvent.CANCEL, actor="ben", reason="the outlet is gone", now=later)
         assert done.state is DeliveryState.CANCELLED
     assert outbox.unknown_outlets([]) == {}
+
+
+@pytest.mark.parametrize("name", ["", "\0", "\ud800", "x" * 65, "x" * 1_000_000, "\u00e9", "a\nb"])
+def test_what_is_no_id_is_not_there(catalog: RelationalCatalog, name: str) -> None:
+    store, outbox = CaseStore(catalog), DeliveryStore(catalog)
+    store.add(new(cases.case()), "anna")
+    for act in (
+        lambda: store.get(name),
+        lambda: store.events(name),
+        lambda: store.change(name, CaseEvent.CLOSE, actor="anna", reason="", now=NOW),
+        lambda: store.settle(name, NOW),
+        lambda: outbox.queue(replace(_order("key"), case_id=name), NOW),
+        lambda: outbox.get(name),
+        lambda: outbox.take_for_file(name, NOW, YEAR),
+        lambda: outbox.change(name, DeliveryEvent.CANCEL, actor="anna", reason="", now=NOW),
+    ):
+        with pytest.raises(CaseNotFound, match=r"there is no (case|delivery) ") as caught:
+            act()
+        assert len(caught.value.message.encode()) < 400

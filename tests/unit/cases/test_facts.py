@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import uuid
 from typing import Any
 
 import pytest
 
-from hashmatch.cases.facts import compose
+from hashmatch.cases.facts import CLASSIFICATIONS, compose
 from hashmatch.errors import BadInput, BadReceipt, BadReport
 from hashmatch.model import EntryStatus, HarmDomain, Verdict
 from hashmatch.model.cases import Case, Decision, Facts, Keep, Locator, NetworkEvent, Subject, Visibility
+from hashmatch.projections import formats, xarf
+from hashmatch.projections.basis import Context
 from hashmatch.report.plain import from_plain, to_plain
+from hashmatch.sections import ReporterConfig
 from tests.support import cases
 from tests.support.cases import NOW
 
@@ -61,7 +65,7 @@ def test_every_field_of_a_case_is_the_callers_or_the_services() -> None:
         ({"exif_viewed": True}, "viewed_by_human", "whoever viewed the EXIF data viewed the file; set both (viewed)"),
         ({"locator": Locator()}, "locator", "give at least one URL, or a content_ref of your own (locator)"),
         ({"locator": Locator(urls=("u",) * 1_001)}, "locator.urls", "1001 are too many; at most 1000 (length)"),
-        ({"classification": "C3"}, "classification", "'C3' is none of A1, A2, B1, B2 (scheme)"),
+        ({"classification": "C3"}, "classification", "'C3' is none of A1, A2, B1, B2, baseline (scheme)"),
         ({"keep_subject": Keep.CASE}, "keep_subject", "there is no subject to be kept (subject)"),
         ({"note": "x" * 20_001}, "note", "20001 characters are too many; at most 20000 (length)"),
     ],
@@ -142,3 +146,13 @@ def test_what_is_wrong_is_named(change: dict[str, Any], field: str, message: str
         from_plain(Facts, plain)
     assert caught.value.field == field
     assert message in caught.value.message
+
+
+def test_what_one_format_takes_and_another_does_not_is_a_fact() -> None:
+    """XARF and hotlines know INTERPOL's baseline; NCMEC does not, and a CyberTip says so by its own rule."""
+    assert cases.case(classification="baseline").classification == "baseline"
+    assert set(CLASSIFICATIONS) == set(xarf.CLASSIFICATIONS)
+    context = Context(ReporterConfig(email="desk@example.org"), NOW, uuid.UUID(int=1))
+    with pytest.raises(BadReport, match="'baseline' is none of A1, A2, B1, B2") as caught:
+        formats.render(cases.case(classification="baseline"), "cybertip", context)
+    assert caught.value.field == "classification"

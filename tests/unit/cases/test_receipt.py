@@ -9,7 +9,7 @@ import pytest
 
 from hashmatch.cases import receipt
 from hashmatch.errors import BadInput, BadReceipt
-from hashmatch.model import Verdict
+from hashmatch.model import Hit, Label, Verdict
 from hashmatch.signatures import SigningKey
 from tests.support import cases
 
@@ -75,3 +75,29 @@ def test_the_key_is_made_once_and_kept_to_its_owner(tmp_path: Path) -> None:
     path.chmod(0o644)
     with pytest.raises(BadInput, match="others may read the signing key"):
         receipt.service_key(path)
+
+
+def crowded(count: int, verdict: Verdict = Verdict.MATCH) -> list[Hit]:
+    """Return hits of entries that say as much as an entry may."""
+    labels = tuple(Label("s" * 256, "v" * 256, f"{number:0256}") for number in range(64))
+    hits = [cases.hit(verdict=verdict, entry_id=f"{verdict.value}-{number}") for number in range(count)]
+    return [dataclasses.replace(hit, entry=dataclasses.replace(hit.entry, labels=labels)) for hit in hits]
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 21, 200])
+def test_what_can_be_issued_can_be_opened(count: int) -> None:
+    report = cases.report(*crowded(count))
+    signed = receipt.issued(report, KEY)
+    assert len(signed) <= receipt.MAX_BYTES
+    opened = receipt.opened(signed, KEY.verify_key)
+    assert opened.hits == report.hits[: len(opened.hits)], "the nearest, in their order"
+    assert len(opened.hits) == min(count, 20)
+    assert opened.truncated == (count > 20)
+    assert dataclasses.replace(opened, hits=(), truncated=False) == dataclasses.replace(report, hits=(), elapsed_us={})
+
+
+def test_what_a_case_can_rest_on_is_kept_before_what_it_cannot() -> None:
+    shadows, matches = crowded(30, Verdict.NO_MATCH), crowded(2)
+    opened = receipt.opened(receipt.issued(cases.report(*shadows, *matches), KEY), KEY.verify_key)
+    assert opened.hits[-2:] == tuple(matches)
+    assert opened.hits[:-2] == tuple(shadows[:18])

@@ -52,7 +52,8 @@ DELIVERY = DeliveryStatus(
 
 def test_a_case_comes_through_with_what_is_zero_in_it() -> None:
     near = cases.hit(distance=0, entry_id="")
-    case = cases.case(near, prior_reports=(PriorReport("police.example", ""),), decision=Decision(also_illegal=False))
+    case = cases.case(near, decision=Decision(also_illegal=False))
+    case = replace(case, prior_reports=(PriorReport("police.example", ""),))
     message = report_pb2.Case.FromString(wire.case_to_proto(case).SerializeToString())
     assert wire.case_from_proto(message) == case
     assert wire.case_from_proto(message).matches[0].distance == 0

@@ -7,8 +7,9 @@ import datetime as dt
 import pytest
 
 from hashmatch.cases.states import CaseEvent
-from hashmatch.errors import BadInput, CatalogCorrupt, CatalogUnavailable
+from hashmatch.errors import BadInput, BadReport, CatalogCorrupt, CatalogUnavailable
 from hashmatch.model import HarmDomain
+from hashmatch.model.cases import NetworkEvent, Subject
 from hashmatch.model.deliveries import DeliveryState
 from hashmatch.model.figures import Counter
 from hashmatch.outbox.states import DeliveryEvent
@@ -122,3 +123,37 @@ def test_a_reason_is_a_line_of_text(desk: Desk, reason: str) -> None:
             act()
         assert caught.value.field == "reason"
     assert desk.work.get(case.case_id) == before
+
+
+@pytest.mark.parametrize(
+    ("recipient", "message"),
+    [
+        ("x" * 1_001, "recipient: 1001 characters are too many; at most 1000"),
+        ("a\0b", "recipient: printable characters were expected"),
+        ("\ud800", "recipient: printable characters were expected"),
+    ],
+)
+def test_a_recipient_is_some_lines_of_text(desk: Desk, recipient: str, message: str) -> None:
+    case = desk.open()
+    sending = Sending(outlet="hook", environment=TEST, format="stix", recipient=recipient)
+    for act in (
+        lambda: desk.work.send(case.case_id, sending, actor="anna"),
+        lambda: desk.work.render(case.case_id, "letter", recipient=recipient),
+    ):
+        with pytest.raises(BadInput) as caught:
+            act()
+        assert (caught.value.message, caught.value.field) == (message, "recipient")
+    assert desk.work.render(case.case_id, "letter", recipient="Police\nExample Street 1").format == "letter"
+
+
+def test_a_subject_of_one_rendering_is_held_to_the_same_limits(desk: Desk) -> None:
+    case = desk.open()
+    for subject, field in (
+        (Subject(note="x" * 20_001), "subject.note"),
+        (Subject(emails=("a@example.org",) * 1_001), "subject.emails"),
+        (Subject(phones=("x" * 1_000,) * 999), "subject"),
+        (Subject(network_events=(NetworkEvent("192.0.2.1", port=70_000),)), "subject.network_events[0].port"),
+    ):
+        with pytest.raises(BadReport) as caught:
+            desk.work.render(case.case_id, "stix", subject=subject)
+        assert caught.value.field == field
