@@ -20,7 +20,8 @@ to a confined process that may do neither and gives back addresses; images go to
     survival.py    how long things last, the Kaplan-Meier estimate (pure); takedown.py time to takedown by host
     near.py        which hashes are near each other: groups and stars (pure)
     links.py       the same picture elsewhere (pure); links_export.py its table and its graph
-    evidence.py    what is signed; evidence_store.py reads and verifies it, warc.py hands it to archives, clock.py dates it
+    evidence.py    what is signed, and clock.py how well it is dated
+    evidence_store.py  the same read and verified; warc.py hands it to web archives
 
 What this package deliberately does not do: it keeps no image, shows none, and tells nobody; ``projections`` and
 ``outbox`` tell.

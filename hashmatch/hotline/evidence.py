@@ -31,7 +31,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from hashmatch import __version__
 from hashmatch.hotline.clock import Trust, trust
 from hashmatch.ledger import Writer
 from hashmatch.ledger.records import MAX_LINE_BYTES, canonical
@@ -54,11 +53,12 @@ _ROOM_BYTES: Final = MAX_LINE_BYTES // 2
 class Context:
     """What all records of one run say alike.
 
-    ``config_sha256`` is :func:`config_digest`. ``route`` is how the network was reached: ``direct`` or ``socks5h``;
+    ``version`` is hashmatch's, ``config_sha256`` is :func:`config_digest`. ``route`` is how the network was reached: ``direct`` or ``socks5h``;
     ``vantage`` names from where.
     """
 
     job: str
+    version: str
     operator: str = ""
     legal_basis: str = ""
     purpose: str = "check"
@@ -110,7 +110,7 @@ class Evidence:
     @classmethod
     def open(cls, directory: Path, key: SigningKey, context: Context) -> Self:
         """Open the ledger in a directory, or begin it; raises LedgerUnavailable, LedgerCorrupt."""
-        about = {"tool": "hashmatch", "version": __version__, "format": FORMAT}
+        about = {"tool": "hashmatch", "version": context.version, "format": FORMAT}
         return cls(Writer.open(directory, key, about=about), context)
 
     def __enter__(self) -> Self:
@@ -173,7 +173,7 @@ def _record(
     report, fetched = item.report, item.fetched
     return {
         "format": FORMAT,
-        "tool": {"name": "hashmatch", "version": __version__, "config_sha256": context.config_sha256},
+        "tool": {"name": "hashmatch", "version": context.version, "config_sha256": context.config_sha256},
         "why": {
             "job": context.job,
             "operator": context.operator,

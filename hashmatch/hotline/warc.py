@@ -28,7 +28,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
-from hashmatch import __version__
 from hashmatch.hotline.evidence_store import Kept
 
 _PROFILE: Final = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest"
@@ -39,7 +38,7 @@ _IDS: Final = uuid.UUID("0d6e3a8e-2f53-5c0e-9d0b-6c3b7a5f1e10")
 _ADDRESS_CHARACTERS: Final = "!#$%&'()*+,/:;=?@[]~"
 
 
-def archive(kept: Iterable[Kept], *, filename: str) -> Iterator[bytes]:
+def archive(kept: Iterable[Kept], *, filename: str, version: str) -> Iterator[bytes]:
     """Yield the records of an archive.
 
     Parameters
@@ -48,19 +47,21 @@ def archive(kept: Iterable[Kept], *, filename: str) -> Iterator[bytes]:
         Evidence, verified or not.
     filename : str
         Name of the file that this becomes.
+    version : str
+        Of the hashmatch that makes it.
 
     """
     first = True
     for one in kept:
         if first:
-            yield _info(one, filename)
+            yield _info(one, filename, version)
             first = False
         yield from _records(one)
 
 
-def _info(first: Kept, filename: str) -> bytes:
+def _info(first: Kept, filename: str, version: str) -> bytes:
     fields = {
-        "software": f"hashmatch/{__version__}",
+        "software": f"hashmatch/{version}",
         "format": "WARC File Format 1.1",
         "description": "heads of answers, digests and match results; no payload is in this file",
     }

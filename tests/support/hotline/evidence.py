@@ -32,6 +32,7 @@ BODY = b"\xff\xd8\xff\xe0 a made-up picture"
 CLOCK = Trust(synchronised=True, max_error_us=1_500)
 CONTEXT = Context(
     job="monday",
+    version="1.2.3",
     operator="Example Hotline",
     legal_basis="Article 1 of an example",
     user_agent="hashmatch (https://hotline.example.org/)",

@@ -60,6 +60,7 @@ def test_what_a_record_says() -> None:
         "legal_basis": "Article 1 of an example",
         "purpose": "check",
     }
+    assert record["tool"] == {"name": "hashmatch", "version": "1.2.3", "config_sha256": "c" * 64}
     assert record["clock"] == {"source": "CLOCK_REALTIME", "synchronised": True, "max_error_us": 1_500}
     assert record["reported"] == {"number": 7, "url": "hxxps://Example[.]org/advert"}
     assert record["request"] == {

@@ -18,7 +18,7 @@ from tests.support.hotline import evidence as made
 
 def archived(directory: Path, items: tuple[Item, ...]) -> bytes:
     made.keep(directory, SigningKey.generate(), items)
-    return b"".join(warc.archive(evidence_store.read(directory), filename="evidence.warc"))
+    return b"".join(warc.archive(evidence_store.read(directory), filename="evidence.warc", version="1.2.3"))
 
 
 def parsed(data: bytes) -> list[tuple[Any, bytes]]:
@@ -79,9 +79,11 @@ def test_the_line_of_the_ledger_is_in_it_and_has_the_record_s_digest(tmp_path: P
 
 def test_the_same_evidence_is_the_same_file(tmp_path: Path) -> None:
     data = archived(tmp_path / "evidence", made.ITEMS)
-    again = b"".join(warc.archive(evidence_store.read(tmp_path / "evidence"), filename="evidence.warc"))
+    again = b"".join(
+        warc.archive(evidence_store.read(tmp_path / "evidence"), filename="evidence.warc", version="1.2.3")
+    )
     assert again == data
-    assert b"".join(warc.archive([], filename="x")) == b""
+    assert b"".join(warc.archive([], filename="x", version="1.2.3")) == b""
 
 
 @pytest.mark.parametrize("odd", ["a\r\nWARC-Type: response\r\n\r\nb", "\x85next\u2028line", "\u20ac"])
