@@ -54,7 +54,7 @@ _TABLES = 4
 """Of each kind that a file may have."""
 _SYMBOLS = 256
 _CODINGS_KEPT = 16
-"""Of 42 KiB each."""
+"""Of about 80 KiB each; the rows of tables that no file names are never touched."""
 _COEFFICIENTS = 16
 """Added to the number of a Huffman table that is for all but a block's first coefficient."""
 _BITS = 8
@@ -81,6 +81,7 @@ class Baseline:
     interval: int
     plan: npt.NDArray[np.int64] = field(repr=False)
     tables: npt.NDArray[np.int32] = field(repr=False)
+    pairs: npt.NDArray[np.int64] = field(repr=False)
     quantisers: npt.NDArray[np.int32] = field(repr=False)
 
     @property
@@ -118,11 +119,11 @@ def decode(data: bytes, size: tuple[int, int]) -> Pixels | None:
     if bits is None:
         return None
     width = 8 * int(found.plan[0, 0]) * found.units[0]
-    shape = (jpeg.COMPONENTS, jpeg.ROWS, 2 * jpeg.MARGIN + jpeg.PIXELS + width)
+    shape = (jpeg.COMPONENTS + 1, jpeg.ROWS, 2 * jpeg.MARGIN + jpeg.PIXELS + width)
     pixels = _array("pixels", found.height * found.width * 3).reshape(found.height, found.width, 3)
     whole = jpeg.decode(
-        bits, ends, found.interval, found.plan, found.tables, found.quantisers,
-        np.empty(jpeg.COMPONENTS, np.int64), np.zeros(jpeg.BLOCK, np.int32),
+        bits, ends, found.interval, found.plan, found.tables, found.pairs, found.quantisers,
+        np.empty(jpeg.COMPONENTS, np.int64), np.zeros(jpeg.PAIRS * jpeg.PAIR, np.int32), np.empty(jpeg.PAIRS, np.int64),
         _array("rows", shape[0] * shape[1] * shape[2]).reshape(shape), np.empty(3 * jpeg.PIXELS, np.uint8), pixels,
     )  # fmt: skip
     return pixels if whole else None
@@ -220,7 +221,7 @@ def _parsed(data: bytes) -> Baseline:
             raise _Unusual
     coding = _coding(frame[:1] + frame[5:], content, _YCBCR if jfif else adobe, tuple(definitions))  # the last one: SOS
     height, width = (int.from_bytes(frame[at : at + 2], "big") for at in (1, 3))
-    found = Baseline(width, height, begin, interval, coding.plan, coding.tables, coding.quantisers)
+    found = Baseline(width, height, begin, interval, coding.plan, coding.tables, coding.pairs, coding.quantisers)
     return found if interval else dataclasses.replace(found, interval=max(1, found.units[0] * found.units[1]))
 
 
@@ -229,6 +230,7 @@ class _Coding(NamedTuple):
 
     plan: npt.NDArray[np.int64]
     tables: npt.NDArray[np.int32]
+    pairs: npt.NDArray[np.int64]
     quantisers: npt.NDArray[np.int32]
 
 
@@ -257,13 +259,16 @@ def _coding(frame: bytes, scan: bytes, colours: int, definitions: tuple[tuple[in
     parts = _parts(frame, colours)
     if len(scan) != _SCAN_BYTES or scan[0] != jpeg.COMPONENTS or scan[-len(_WHOLE_SCAN) :] != _WHOLE_SCAN:
         raise _Unusual
-    plan = np.empty((jpeg.COMPONENTS, 5), np.int64)
+    plan = np.empty((jpeg.COMPONENTS, 4), np.int64)
     for n, (number, across, down, kind) in enumerate(parts):
         first, other = scan[2 + 2 * n] >> 4, scan[2 + 2 * n] & 15
         if scan[1 + 2 * n] != number or max(first, other) >= _TABLES or kind not in known:
             raise _Unusual
-        plan[n] = across, down, first, _TABLES + other, kind
-    return _Coding(plan, _tables(codes, plan), quantisers)
+        plan[n] = across, down, first, _TABLES + other
+    tables = _tables(codes, plan)
+    luma, blue, red = (quantisers[kind].reshape(8, 8) for *_, kind in parts)
+    paired = np.array([np.hstack(pair).ravel() for pair in ((luma, luma), (blue, red))])
+    return _Coding(plan, tables, _pairs(tables, plan), paired)
 
 
 def _parts(frame: bytes, colours: int) -> list[tuple[int, int, int, int]]:
@@ -286,7 +291,7 @@ def _quantised(content: bytes, quantisers: npt.NDArray[np.int32]) -> Iterator[in
         table = content[at : at + 1 + jpeg.BLOCK]
         if len(table) <= jpeg.BLOCK or table[0] >= _TABLES:  # the upper half of the byte: two bytes for each quantiser
             raise _Unusual
-        quantisers[table[0]] = np.frombuffer(table, np.uint8, offset=1)
+        quantisers[table[0], jpeg.NATURAL] = np.frombuffer(table, np.uint8, offset=1)
         yield table[0]
 
 
@@ -312,3 +317,11 @@ def _tables(codes: dict[int, tuple[bytes, bytes]], plan: npt.NDArray[np.int64]) 
         if not lengths or not jpeg.fill_table(np.frombuffer(lengths, np.uint8), padded, coefficients, tables[row]):
             raise _Unusual
     return tables
+
+
+def _pairs(tables: npt.NDArray[np.int32], plan: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the tables of pairs of codes, for all but a block's first coefficient, in the same rows."""
+    pairs = np.zeros((2 * _TABLES, 1 << jpeg.PAIR_LOOK), np.int64)
+    for row in np.unique(plan[:, 3]):
+        jpeg.fill_pairs(tables[row], pairs[row])
+    return pairs

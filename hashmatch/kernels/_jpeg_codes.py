@@ -1,20 +1,20 @@
-"""The entropy-coded data of a baseline JPEG: tables of its Huffman codes, and its blocks one after the other.
+"""The entropy-coded data of a baseline JPEG: its blocks one after the other.
 
 Theory of operation
 -------------------
 * :func:`unstuff` copies the data without the zeros that follow a byte of 255, and notes where restart intervals end.
   So the bits can be loaded eight bytes at a time without looking at any of them.
-* :func:`fill_table` makes a table of what the next ten bits mean: how many bits a code and its value take, how many
-  coefficients they stand for, and the value itself wherever it fits. Longer codes are looked for by their length.
-  :func:`fill_strides` makes a table of how far as many codes as possible go that begin in the next twelve bits.
-* :func:`read_block` reads a block by the first table, :func:`skip_block` all of it but its mean by both.
+* :func:`read_block` reads a block by the tables of ``_jpeg_tables``: two codes with their values at a time where they
+  fit, else one. :func:`skip_block` reads all of it but its mean by longer strides.
+* A block is read as it is coded. ``_jpeg_cosine`` multiplies by the quantisers, and says how large the
+  results are.
 
 *Objections*: a code that does not exist, a coefficient beyond the last, bits missing or left over, a marker that should
 not be there, coefficients of a size that no picture has. libjpeg warns of most of them and mends them in ways of its
 own; here they are only noticed.
 
 Memory safety, for these are strangers' bytes and nothing here checks an index: a table is looked up by as many bits as
-it has items; a coefficient's place is below 64 or the loop has ended; and a minimum coded unit takes at most
+it has items; a coefficient's place is below 64 or it is not written; and a minimum coded unit takes at most
 ``PADDING`` bytes, of which so many follow the data, and callers check after each unit that the data has not ended.
 
 What this module deliberately does not do: it parses no header, it allocates nothing, and it reads neither progressive
@@ -31,48 +31,51 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels._jit import boolean, group, int32, int64, kernel, readonly, uint8, uint16, uint64, void, writable
-from hashmatch.kernels._jpeg_lanes import MARK, PIXELS, SIDE, big_word, copied
+from hashmatch.kernels._jpeg_cosine import SIDE
+from hashmatch.kernels._jpeg_lanes import MARK, PIXELS, big_word, copied
+from hashmatch.kernels._jpeg_tables import (
+    AC_BITS,
+    BLOCK,
+    END_OF_BLOCK,
+    LENGTHS,
+    LIMITS,
+    LOOK,
+    OFFSETS,
+    PAIR_ENDS,
+    PAIR_LOOK,
+    PARTIAL,
+    STRIDE_ENDS,
+    STRIDE_LOOK,
+    SYMBOLS,
+    meaning,
+    signed,
+)
 
 Pixels = npt.NDArray[np.uint8]
 Whole = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 Strides = npt.NDArray[np.uint16]
 
-BLOCK: Final = SIDE * SIDE
-LOOK: Final = 10
-"""Bits that a table is looked up by."""
-STRIDE_LOOK: Final = 12
-"""Bits that a table of strides is looked up by."""
-LENGTHS: Final = 16
-"""Bits of the longest code."""
-LIMITS: Final = 1 << LOOK
-OFFSETS: Final = LIMITS + LENGTHS + 1
-SYMBOLS: Final = OFFSETS + LENGTHS + 1
-TABLE: Final = SYMBOLS + 256
-"""Items of a table: what ten bits mean; by length, the last code and where codes begin among the symbols; symbols."""
 LARGEST_SUM: Final = 5_800
-"""Of the magnitudes of a block's coefficients: then no sum in the transform exceeds 16 bits."""
+"""Of the magnitudes of a block's coefficients, multiplied: then no sum in the transform exceeds 16 bits."""
 LARGEST_MEAN: Final = 4_080
 """Of a block, eightfold: libjpeg folds what is above 511."""
 PADDING: Final = 4_096
 """Bytes behind the data: ten blocks of 64 coefficients of 27 bits, and what is loaded beyond."""
 _ZERO, _RESTART, _END = 0x00, 0xD0, 0xD9
-_DC_BITS, _AC_BITS = 11, 10
-"""Bits of the longest values that eight-bit pictures have."""
-_END_OF_BLOCK = 96
-"""How many coefficients the end of a block is worth: more than any run over the last one, which is 79 at most."""
-_LONGEST_RUN = 15
-"""Of zeros before a value; without one, sixteen zeros."""
-_PARTIAL, _ENDS = 1 << 15, 1 << 12
+_PAIRS_LOADED, _STRIDES_LOADED = 56 // PAIR_LOOK, 56 // (LOOK + AC_BITS)
+"""So many look-ups are within the bits that are loaded at once; a stride may be one code with a long value."""
 
 # fmt: off
 NATURAL: Final = np.array([
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
     47, 55, 62, 63,
-], np.int64)
+], np.uint8)
 # fmt: on
 """Place in a block, row by row, of each coefficient in the order of the data (T.81 figure A.6)."""
+_PLACES: Final = (NATURAL // SIDE * (2 * SIDE) + NATURAL % SIDE).astype(np.uint64)
+"""The same where two blocks lie side by side."""
 
 
 @kernel(int64, readonly(uint8), int64, writable(uint8), writable(int64), counted=False)
@@ -126,99 +129,17 @@ def unstuff(data: Pixels, begin: int, out: Pixels, ends: Longs) -> int:
     return -1
 
 
-@kernel(int64, int64, int64, counted=False, inlined=True)
-def _signed(bits: int, size: int) -> int:
-    """Value of ``size`` bits: those that begin with a zero are negative (T.81 table F.1)."""
-    return bits if bits >> (size - 1) else bits - (1 << size) + 1
+@kernel(group(int64, uint64, int64), readonly(uint8), int64, uint64, int64, counted=False, inlined=True)
+def _loaded(bits: Pixels, at: int, window: np.uint64, held: int) -> tuple[int, np.uint64, int]:
+    """Load as many bytes as there is room for: then at least 56 bits count."""
+    return at + ((63 - held) >> 3), window | big_word(bits, at) >> np.uint64(held), held | 56
 
 
-@kernel(int64, int64, int64, boolean, int64)
-def _meaning(symbol: int, length: int, coefficients: bool, rest: int) -> int:  # noqa: FBT001  (kernels take positions)
-    """Item of a table for a code of ``length`` bits that is followed by the bits ``rest``, ``LOOK - length`` of them.
-
-    Bits 0 to 7: how many bits are used up; 8 to 14: by how many coefficients to advance; 15: whether the value is still
-    to be read, with its size in the upper half; otherwise the value in the upper half. -1 if there is no such symbol.
-    """
-    size, run = (symbol & 15, symbol >> 4) if coefficients else (symbol, 0)
-    if size > (_AC_BITS if coefficients else _DC_BITS) or (size == 0 and 0 < run < _LONGEST_RUN):
-        return -1
-    advance = _END_OF_BLOCK if coefficients and symbol == 0 else run + 1
-    if size == 0:
-        return advance << 8 | length
-    left = LOOK - length - size
-    if left < 0:
-        return size << 16 | _PARTIAL | advance << 8 | length
-    return _signed(rest >> left, size) << 16 | advance << 8 | length + size
-
-
-@kernel(boolean, readonly(uint8), readonly(uint8), boolean, writable(int32))
-def fill_table(lengths: Pixels, symbols: Pixels, coefficients: bool, table: Whole) -> bool:  # noqa: FBT001  (same)
-    """Make the table of a Huffman code.
-
-    Parameters
-    ----------
-    lengths : uint8, shape (16,), read-only ok
-        How many codes of each length there are.
-    symbols : uint8, shape (256,), read-only ok
-        What they stand for; the first ``lengths.sum()``.
-    coefficients : bool
-        Whether they stand for runs and sizes of coefficients, not for sizes of differences.
-    table : int32, shape (TABLE,), all zero
-        The result.
-
-    Returns
-    -------
-    bool
-        Whether there is such a code, and each of its symbols exists.
-
-    """
-    code = at = 0
-    for length in range(1, LENGTHS + 1):
-        count = int(lengths[length - 1])
-        if code + count > 1 << length or at + count > symbols.shape[0]:
-            return False
-        table[OFFSETS + length] = at - code
-        for _ in range(count):
-            table[SYMBOLS + at] = symbols[at]
-            if _meaning(int(symbols[at]), LENGTHS, coefficients, 0) < 0:
-                return False
-            if length <= LOOK:
-                rests = 1 << LOOK - length
-                for rest in range(rests):
-                    table[code * rests + rest] = _meaning(int(symbols[at]), length, coefficients, rest)
-            code, at = code + 1, at + 1
-        table[LIMITS + length] = code
-        code <<= 1
-    return True
-
-
-@kernel(int64, readonly(int32), int64, counted=False)
-def _stride(table: Whole, bits: int) -> int:
-    """Item of a table of strides, for the next ``STRIDE_LOOK`` bits and a result of :func:`fill_table`.
-
-    Bits 0 to 5: how many bits are used up; 6 to 11: by how many coefficients to advance; 12: whether the end of the
-    block follows, which is then included. 0 if the first code is a long one.
-    """
-    used = advance = 0
-    while used < STRIDE_LOOK:
-        item = int(table[((bits << used) & ((1 << STRIDE_LOOK) - 1)) >> (STRIDE_LOOK - LOOK)])
-        size, step = item & 255, item >> 8 & 127
-        if item & _PARTIAL:
-            size += item >> 16
-        if item == 0 or (used and used + size > STRIDE_LOOK) or (step != _END_OF_BLOCK and advance + step >= BLOCK):
-            break
-        used += size
-        if step == _END_OF_BLOCK:
-            return _ENDS | advance << 6 | used
-        advance += step
-    return advance << 6 | used
-
-
-@kernel(void, readonly(int32), writable(uint16))
-def fill_strides(table: Whole, strides: Strides) -> None:
-    """Make the table of strides, uint16, shape (2 ** STRIDE_LOOK,), of a result of :func:`fill_table`."""
-    for bits in range(strides.shape[0]):
-        strides[bits] = _stride(table, bits)
+@kernel(void, int64, int64, writable(int32), uint64, counted=False, inlined=True)
+def _set_pair(item: int, k: int, coefficients: Whole, begin: np.uint64) -> None:
+    """Write the values of an item of a table of pairs, behind coefficient ``k``."""
+    coefficients[begin + _PLACES[k + (item >> 8) & 63]] = (item >> 32 & 0xFFFF ^ 0x8000) - 0x8000
+    coefficients[begin + _PLACES[k + (item >> 14) & 63]] = item >> 48
 
 
 @kernel(int64, readonly(int32, 2), int64, uint64, boolean, counted=False)
@@ -230,7 +151,7 @@ def _long_code(tables: Whole, row: int, window: np.uint64, coefficients: bool) -
     for length in range(LOOK + 1, LENGTHS + 1):
         code = int(np.int64(window >> np.uint64(64 - length)))
         if code < tables[row, LIMITS + length]:
-            return _meaning(int(tables[row, SYMBOLS + code + tables[row, OFFSETS + length]]), length, coefficients, 0)
+            return meaning(int(tables[row, SYMBOLS + code + tables[row, OFFSETS + length]]), length, coefficients, 0)
     return 0
 
 
@@ -274,18 +195,16 @@ def _next(
         ``at``, ``window``, ``held``; by how many coefficients to advance, 0 if there is no such code; the value.
 
     """
-    window |= big_word(bits, at) >> np.uint64(held)
-    at += (63 - held) >> 3
-    held |= 56
+    at, window, held = _loaded(bits, at, window, held)
     item = int(tables[row, np.int64(window >> np.uint64(64 - LOOK))])
     if item == 0:
         item = _long_code(tables, row, window, coefficients)
     used, value = item & 255, item >> 16
     window <<= np.uint64(used)
     held -= used
-    if item & _PARTIAL:
+    if item & PARTIAL:
         size = value
-        value = _signed(int(np.int64(window >> np.uint64(64 - size))), size)
+        value = signed(int(np.int64(window >> np.uint64(1) >> np.uint64(63 - size))), size)
         window <<= np.uint64(size)
         held -= size
     return at, window, held, item >> 8 & 127, value
@@ -293,14 +212,14 @@ def _next(
 
 @kernel(
     group(int64, uint64, int64, int64, int64),
-    *(readonly(uint8), int64, uint64, int64, readonly(int32, 2), int64, int64, readonly(int32, 2), int64),
-    *(int64, writable(int32)),
+    *(readonly(uint8), int64, uint64, int64, readonly(int32, 2), readonly(int64, 2), int64, int64, int64),
+    *(writable(int32), int64),
     counted=False,
     inlined=True,
 )
 def read_block(
-    bits: Pixels, at: int, window: np.uint64, held: int, tables: Whole, first: int, other: int,
-    quantisers: Whole, kind: int, before: int, coefficients: Whole,
+    bits: Pixels, at: int, window: np.uint64, held: int, tables: Whole, pairs: Longs, first: int, other: int,
+    before: int, coefficients: Whole, place: int,
 ) -> tuple[int, np.uint64, int, int, int]:  # fmt: skip
     """Read one block.
 
@@ -308,16 +227,14 @@ def read_block(
     ----------
     bits, at, window, held, tables
         As for :func:`_next`.
+    pairs : int64, shape (n, 2 ** PAIR_LOOK), read-only ok
+        Results of ``fill_pairs``; rows as of ``tables``.
     first, other : int
         Rows of the table of the first coefficient and of that of the others.
-    quantisers : int32, shape (n, 64), read-only ok
-        In the order of the data.
-    kind : int
-        Row of the quantisers.
     before : int
         The first coefficient of the block before.
-    coefficients : int32, shape (64,), all zero
-        The result, row by row.
+    coefficients, place : int32, shape (at least place + 120,), and int
+        The result, not multiplied, over zeros from there on: row by row eight, and eight of another block.
 
     Returns
     -------
@@ -329,21 +246,30 @@ def read_block(
     at, window, held, advance, value = _next(bits, at, window, held, tables, first, False)  # noqa: FBT003  (same)
     objection = advance == 0
     before += value
-    value = before * int(quantisers[kind, 0])
-    coefficients[0] = value
-    total, k, count = abs(value), 0, 1
+    begin, k, count = np.uint64(place), 0, 1
+    coefficients[begin] = before
     while k < BLOCK - 1 and not objection:
-        at, window, held, advance, value = _next(bits, at, window, held, tables, other, True)  # noqa: FBT003  (same)
-        k += advance
-        if k < BLOCK:
-            value *= int(quantisers[kind, k])
-            coefficients[NATURAL[k]] = value
-            total += abs(value)
-            count = k + 1
-        objection = advance == 0
-    if BLOCK <= k < _END_OF_BLOCK:
-        objection = True
-    return at, window, held, before, 0 if objection or total > LARGEST_SUM else count
+        at, window, held = _loaded(bits, at, window, held)
+        for _ in range(_PAIRS_LOADED):
+            item = int(pairs[other, np.int64(window >> np.uint64(64 - PAIR_LOOK))])
+            last = k + (item >> 20 & 63)
+            if last >= BLOCK - 1:  # a long code, or the last coefficient, behind which there is another block
+                at, window, held, advance, value = _next(bits, at, window, held, tables, other, True)  # noqa: FBT003  (same)
+                k += advance
+                if k < BLOCK:
+                    coefficients[begin + _PLACES[k & 63]] = value
+                    count = k + 1
+                objection = advance == 0
+                break
+            window <<= np.uint64(item & 63)
+            held -= item & 63
+            _set_pair(item, k, coefficients, begin)
+            k, count = last, last + 1
+            if item & PAIR_ENDS:
+                k = END_OF_BLOCK
+                break
+    objection = objection or BLOCK <= k < END_OF_BLOCK or abs(before) > LARGEST_SUM
+    return at, window, held, before, 0 if objection else count
 
 
 @kernel(
@@ -383,20 +309,22 @@ def skip_block(
     before += value
     k = 0
     while k < BLOCK - 1 and not objection:
-        window |= big_word(bits, at) >> np.uint64(held)
-        at += (63 - held) >> 3
-        held |= 56
-        item = int(strides[other, np.int64(window >> np.uint64(64 - STRIDE_LOOK))])
-        step = item >> 6 & 63
-        if item == 0 or k + step >= BLOCK - 1:  # what follows the last coefficient is another block
-            at, window, held, advance, value = _next(bits, at, window, held, tables, other, True)  # noqa: FBT003  (same)
-            objection = advance == 0
-            k += advance
-        else:
+        at, window, held = _loaded(bits, at, window, held)
+        for _ in range(_STRIDES_LOADED):
+            item = int(strides[other, np.int64(window >> np.uint64(64 - STRIDE_LOOK))])
+            step = item >> 6 & 63
+            if item == 0 or k + step >= BLOCK - 1:  # what follows the last coefficient is another block
+                at, window, held, advance, value = _next(bits, at, window, held, tables, other, True)  # noqa: FBT003  (same)
+                objection = advance == 0
+                k += advance
+                break
             window <<= np.uint64(item & 63)
             held -= item & 63
-            k = _END_OF_BLOCK if item & _ENDS else k + step
-    return at, window, held, before, objection or BLOCK <= k < _END_OF_BLOCK
+            k += step
+            if item & STRIDE_ENDS:
+                k = END_OF_BLOCK
+                break
+    return at, window, held, before, objection or BLOCK <= k < END_OF_BLOCK
 
 
 @kernel(boolean, int64, int64, int64, counted=False)

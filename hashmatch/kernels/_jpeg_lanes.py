@@ -7,14 +7,12 @@ where there is no compiler. Everything is whole numbers, so there is one right a
 
 * :func:`big_word` loads eight bytes, the first one highest, as a stream of bits is read.
 * :func:`copied` copies bytes and looks for markers among them.
-* :func:`inverse_cosine` turns 64 coefficients into 8 x 8 pixels: libjpeg's accurate integer transform (``islow``), all
-  columns side by side, then all rows.
 * :func:`colours` enlarges the two colour channels as libjpeg does ("fancy upsampling": three quarters of the nearer
   sample and one quarter of the farther one along each side that was halved) and turns 32 pixels into RGB.
 
 What this module deliberately does not do: it checks no bounds. Callers pad.
 
-Source: ITU-T T.81; ITU-T T.871 section 7; libjpeg 6b, ``jidctint.c``, ``jdsample.c``, ``jdcolor.c``.
+Source: ITU-T T.81; ITU-T T.871 section 7; libjpeg 6b, ``jdsample.c``, ``jdcolor.c``.
 """
 
 from __future__ import annotations
@@ -32,10 +30,7 @@ from numba.extending import intrinsic, overload
 from hashmatch.kernels._vectors import array_of, spread_to
 
 Pixels = npt.NDArray[np.uint8]
-Whole = npt.NDArray[np.int32]
 
-SIDE: Final = 8
-"""Pixels along a block."""
 PIXELS: Final = 32
 """Pixels of one call of :func:`colours`, and bytes of one of :func:`copied`."""
 NOT_HALVED: Final = 2
@@ -44,13 +39,10 @@ MARK: Final = 0xFF
 """The byte with which every marker begins."""
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
-_BYTES, _HALVES, _LINE = ir.VectorType(_I8, PIXELS), ir.VectorType(_I8, PIXELS // 2), ir.VectorType(_I32, SIDE)
-_CONST_BITS, _PASS_BITS = 13, 2
-_IN_A_CORNER = 10
-"""So many coefficients, the first in the order of the data, lie in the first four rows and columns."""
+_BYTES, _HALVES = ir.VectorType(_I8, PIXELS), ir.VectorType(_I8, PIXELS // 2)
 
 
-def _fixed(value: float, bits: int = _CONST_BITS) -> int:
+def fixed(value: float, bits: int) -> int:
     """Return a constant as libjpeg has it: a whole number of ``2 ** -bits``, rounded."""
     return int(value * (1 << bits) + 0.5)
 
@@ -75,28 +67,6 @@ def copied(data: Pixels, at: int, out: Pixels, to: int) -> int:
     out[to : to + PIXELS] = some
     found = np.flatnonzero(some == MARK)
     return int(found[0]) if found.size else PIXELS
-
-
-def inverse_cosine(coefficients: Whole, count: int, out: Pixels, row: int, column: int) -> None:
-    """Write the pixels of one block, and zeros over its coefficients.
-
-    Parameters
-    ----------
-    coefficients : int32, shape (64,), C order, changed
-        Row by row, multiplied by the quantisers; their magnitudes add up to at most 5,800.
-    count : int
-        How many of them, in the order of the data, may differ from zero.
-    out : uint8, shape (h, w), C order, written
-        Of which 8 x 8 are written.
-    row, column : int
-        Where the block begins.
-
-    """
-    del count
-    first = _steps(list(coefficients.reshape(SIDE, SIDE).astype(np.int64)), _NUMBERS, _CONST_BITS - _PASS_BITS)
-    second = _steps(list(np.array(first).T), _NUMBERS, _CONST_BITS + _PASS_BITS + 3)
-    out[row : row + SIDE, column : column + SIDE] = np.clip(np.array(second).T + 128, 0, 255)
-    coefficients[:] = 0
 
 
 def colours(
@@ -128,9 +98,9 @@ def colours(
     half = 1 << 15
     rgb = np.stack(
         [
-            y + ((_fixed(1.402, 16) * cr + half) >> 16),
-            y + ((-_fixed(0.34414, 16) * cb - _fixed(0.71414, 16) * cr + half) >> 16),
-            y + ((_fixed(1.772, 16) * cb + half) >> 16),
+            y + ((fixed(1.402, 16) * cr + half) >> 16),
+            y + ((-fixed(0.34414, 16) * cb - fixed(0.71414, 16) * cr + half) >> 16),
+            y + ((fixed(1.772, 16) * cb + half) >> 16),
         ],
         axis=1,
     )
@@ -155,94 +125,20 @@ _BIASES: Final = ((8, 7), (4, 8))
 """What is added before a sixteenth is taken, at even and odd pixels; where one side is halved, 1 and 2 quarters."""
 
 
-class _Numbers:
-    """Arithmetic of :func:`_steps` on NumPy's arrays."""
-
-    add = staticmethod(np.add)
-    sub = staticmethod(np.subtract)
-
-    @staticmethod
-    def times(value: Any, factor: int) -> Any:
-        return value * factor
-
-    @staticmethod
-    def rounded(value: Any, bits: int) -> Any:
-        return (value + (1 << bits - 1)) >> bits
-
-
-_NUMBERS = _Numbers()
-
-
-class _Lanes:
-    """The same on vectors of eight whole numbers of 32 bits."""
-
-    def __init__(self, builder: Any) -> None:
-        self.builder = builder
-        self.add, self.sub = builder.add, builder.sub
-
-    def times(self, value: Any, factor: int) -> Any:
-        return self.builder.mul(value, _all(value.type, factor))
-
-    def rounded(self, value: Any, bits: int) -> Any:
-        return self.builder.ashr(self.add(value, _all(value.type, 1 << bits - 1)), _all(value.type, bits))
-
-
-def _steps(line: list[Any], on: Any, bits: int) -> list[Any]:
-    """Transform eight values, or eight vectors of them, and divide by ``2 ** bits``.
-
-    Source: Loeffler, Ligtenberg, Moschytz, "Practical fast 1-D DCT algorithms with 11 multiplications", ICASSP 1989,
-    as ``jidctint.c`` has it.
-
-    """
-    add, sub, times = on.add, on.sub, on.times
-    z1 = times(add(line[2], line[6]), _fixed(0.541196100))
-    low = sub(z1, times(line[6], _fixed(1.847759065)))
-    high = add(z1, times(line[2], _fixed(0.765366865)))
-    plus, minus = (times(both, 1 << _CONST_BITS) for both in (add(line[0], line[4]), sub(line[0], line[4])))
-    even = [add(plus, high), add(minus, low), sub(minus, low), sub(plus, high)]
-    z3, z4 = add(line[7], line[3]), add(line[5], line[1])
-    z5 = times(add(z3, z4), _fixed(1.175875602))
-    z1, z2 = (
-        times(add(line[7], line[1]), -_fixed(0.899976223)),
-        times(add(line[5], line[3]), -_fixed(2.562915447)),
-    )
-    z3, z4 = add(times(z3, -_fixed(1.961570560)), z5), add(times(z4, -_fixed(0.390180644)), z5)
-    odd = [
-        add(times(line[1], _fixed(1.501321110)), add(z1, z4)),
-        add(times(line[3], _fixed(3.072711026)), add(z2, z3)),
-        add(times(line[5], _fixed(2.053119869)), add(z2, z4)),
-        add(times(line[7], _fixed(0.298631336)), add(z1, z3)),
-    ]
-    sums = [on.rounded(add(some, other), bits) for some, other in zip(even, odd, strict=True)]
-    differences = [on.rounded(sub(some, other), bits) for some, other in zip(even, odd, strict=True)]
-    return sums + differences[::-1]
-
-
-def _all(vector: Any, value: int) -> Any:
+def all_of(vector: Any, value: int) -> Any:
     """Vector of one constant."""
     return ir.Constant(vector, [value] * vector.count)
 
 
-def _mixed(builder: Any, left: Any, right: Any, lanes: list[int]) -> Any:
+def mixed(builder: Any, left: Any, right: Any, lanes: list[int]) -> Any:
     """Vector of the given lanes of two others."""
     return builder.shuffle_vector(left, right, ir.Constant(ir.VectorType(_I32, len(lanes)), lanes))
 
 
-def _turned(builder: Any, lines: list[Any]) -> list[Any]:
-    """Transpose eight vectors of eight: three times, exchange blocks of 1, 2 and 4."""
-    for side in (1, 2, 4):
-        upper = [lane if not lane & side else SIDE + lane - side for lane in range(SIDE)]
-        lower = [lane + side if not lane & side else SIDE + lane for lane in range(SIDE)]
-        for line in (line for line in range(SIDE) if not line & side):
-            pair = lines[line], lines[line + side]
-            lines[line], lines[line + side] = (_mixed(builder, *pair, lanes) for lanes in (upper, lower))
-    return lines
-
-
-def _clamped(builder: Any, value: Any) -> Any:
+def clamped(builder: Any, value: Any) -> Any:
     """Vector of bytes: what is below 0 is 0, what is above 255 is 255."""
     kind = value.type
-    nothing, white = _all(kind, 0), _all(kind, 255)
+    nothing, white = all_of(kind, 0), all_of(kind, 255)
     positive = builder.select(builder.icmp_signed(">", value, nothing), value, nothing)
     return builder.trunc(
         builder.select(builder.icmp_signed("<", positive, white), positive, white), ir.VectorType(_I8, kind.count)
@@ -277,47 +173,10 @@ def _copied(_typing: Any, data: Any, at: Any, out: Any, to: Any) -> Any:
         items = _load(builder, source, args[1], _BYTES)
         place = builder.bitcast(builder.gep(target.data, [args[3]]), _BYTES.as_pointer())
         builder.store(items, place).align = 1
-        marks = builder.zext(builder.bitcast(builder.icmp_unsigned("==", items, _all(_BYTES, MARK)), _I32), _I64)
+        marks = builder.zext(builder.bitcast(builder.icmp_unsigned("==", items, all_of(_BYTES, MARK)), _I32), _I64)
         return builder.cttz(builder.or_(marks, _I64(1 << PIXELS)), ir.Constant(ir.IntType(1), 1))
 
     return types.int64(data, types.int64, out, types.int64), codegen
-
-
-def _inverse_cosine(_typing: Any, coefficients: Any, count: Any, out: Any, row: Any, column: Any) -> Any:
-    """Build the instructions of :func:`inverse_cosine`: twice, as half of the work is with zeros in most blocks."""
-    del count, row, column
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source, target = (array_of(context, builder, signature, args, at) for at in (0, 2))
-        few = builder.icmp_signed("<=", args[1], _I64(_IN_A_CORNER))
-        with builder.if_else(few) as (then, otherwise):
-            with then:
-                _transform(builder, source, target, args[3:], SIDE // 2)
-            with otherwise:
-                _transform(builder, source, target, args[3:], SIDE)
-        return context.get_dummy_value()
-
-    return types.void(coefficients, types.int64, out, types.int64, types.int64), codegen
-
-
-def _transform(builder: Any, source: Any, target: Any, at: Any, count: int) -> None:
-    """Transform a block whose rows and columns are zero from number ``count`` on, and write it to row and column."""
-    places = [
-        builder.bitcast(builder.gep(source.data, [_I64(SIDE * line)]), _LINE.as_pointer()) for line in range(count)
-    ]
-    nothing, on = _all(_LINE, 0), _Lanes(builder)
-    lines = [builder.load(place) for place in places]
-    for item, place in zip(lines, places, strict=True):
-        item.align = 4
-        builder.store(nothing, place).align = 4
-    lines = _turned(builder, _steps(lines + [nothing] * (SIDE - count), on, _CONST_BITS - _PASS_BITS))
-    lines = _steps(lines[:count] + [nothing] * (SIDE - count), on, _CONST_BITS + _PASS_BITS + 3)
-    pitch = builder.extract_value(target.shape, 1)
-    start = builder.add(builder.mul(at[0], pitch), at[1])
-    for line, values in enumerate(_turned(builder, lines)):
-        place = builder.gep(target.data, [builder.add(start, builder.mul(pitch, _I64(line)))])
-        items = _clamped(builder, builder.add(values, _all(_LINE, 128)))
-        builder.store(items, builder.bitcast(place, items.type.as_pointer())).align = 1
 
 
 def _wide(builder: Any, value: Any, bits: Any = _I16) -> Any:
@@ -332,37 +191,37 @@ def _enlarge(builder: Any, channel: Any, places: tuple[Any, Any], biases: tuple[
         closer, other = (
             _wide(builder, _load(builder, channel, builder.add(at, _I64(shift)), _HALVES)) for at in places
         )
-        sums.append(builder.add(builder.mul(closer, _all(closer.type, 3)), other))
-    middle = builder.mul(sums[0], _all(sums[0].type, 3))
+        sums.append(builder.add(builder.mul(closer, all_of(closer.type, 3)), other))
+    middle = builder.mul(sums[0], all_of(sums[0].type, 3))
     pair = [
-        builder.lshr(builder.add(builder.add(middle, beside), bias), _all(middle.type, 4))
+        builder.lshr(builder.add(builder.add(middle, beside), bias), all_of(middle.type, 4))
         for beside, bias in zip(sums[1:], biases, strict=True)
     ]
     lanes = [lane // 2 + PIXELS // 2 * (lane % 2) for lane in range(PIXELS)]
-    return _mixed(builder, pair[0], pair[1], lanes)
+    return mixed(builder, pair[0], pair[1], lanes)
 
 
 def _scaled(builder: Any, value: Any, factor: int) -> Any:
     """``(value * factor + 2 ** 15) >> 16`` in 16 bits, for factors below ``2 ** 15``: doubled, multiplied, halved."""
     long = ir.VectorType(_I32, value.type.count)
     doubled = builder.sext(builder.add(value, value), long)
-    upper = builder.trunc(builder.ashr(builder.mul(doubled, _all(long, factor)), _all(long, 16)), value.type)
-    return builder.ashr(builder.add(upper, _all(value.type, 1)), _all(value.type, 1))
+    upper = builder.trunc(builder.ashr(builder.mul(doubled, all_of(long, factor)), all_of(long, 16)), value.type)
+    return builder.ashr(builder.add(upper, all_of(value.type, 1)), all_of(value.type, 1))
 
 
 def _rgb(builder: Any, luma: Any, blue: Any, red: Any) -> list[Any]:
     """Vectors of bytes: red, green and blue of 32 values (16 bits) of luma and of both colours less 128."""
     long = ir.VectorType(_I32, PIXELS)
     # 1.402 = 1 + 0.402; 1.772 = 2 - 0.228; 0.71414 = 1 - 0.28586: what is left fits 16 bits
-    to_red = builder.add(red, _scaled(builder, red, _fixed(1.402, 16) - (1 << 16)))
-    to_blue = builder.add(builder.add(blue, blue), _scaled(builder, blue, _fixed(1.772, 16) - (1 << 17)))
+    to_red = builder.add(red, _scaled(builder, red, fixed(1.402, 16) - (1 << 16)))
+    to_blue = builder.add(builder.add(blue, blue), _scaled(builder, blue, fixed(1.772, 16) - (1 << 17)))
     products = [
-        builder.mul(builder.sext(value, long), _all(long, factor))
-        for value, factor in ((blue, -_fixed(0.34414, 16)), (red, (1 << 16) - _fixed(0.71414, 16)))
+        builder.mul(builder.sext(value, long), all_of(long, factor))
+        for value, factor in ((blue, -fixed(0.34414, 16)), (red, (1 << 16) - fixed(0.71414, 16)))
     ]
-    mixed = builder.add(builder.add(*products), _all(long, 1 << 15))
-    to_green = builder.sub(builder.trunc(builder.ashr(mixed, _all(long, 16)), red.type), red)
-    return [_clamped(builder, builder.add(luma, some)) for some in (to_red, to_green, to_blue)]
+    mixed = builder.add(builder.add(*products), all_of(long, 1 << 15))
+    to_green = builder.sub(builder.trunc(builder.ashr(mixed, all_of(long, 16)), red.type), red)
+    return [clamped(builder, builder.add(luma, some)) for some in (to_red, to_green, to_blue)]
 
 
 def _colours(_typing: Any, luma: Any, blue: Any, red: Any, rows: Any, places: Any, fine: Any, out: Any, to: Any) -> Any:
@@ -392,12 +251,12 @@ def _colours(_typing: Any, luma: Any, blue: Any, red: Any, rows: Any, places: An
             with otherwise:
                 for channel, offset, keep in zip(channels[1:], offsets, kept, strict=True):
                     builder.store(_wide(builder, _load(builder, channel, offset[0], _BYTES)), keep)
-        cb, cr = (builder.sub(builder.load(keep), _all(y.type, 128)) for keep in kept)
+        cb, cr = (builder.sub(builder.load(keep), all_of(y.type, 128)) for keep in kept)
         r, g, b = _rgb(builder, y, cb, cr)
-        first = _mixed(builder, r, g, list(range(2 * PIXELS)))
-        second = _mixed(builder, b, b, list(range(2 * PIXELS)))
+        first = mixed(builder, r, g, list(range(2 * PIXELS)))
+        second = mixed(builder, b, b, list(range(2 * PIXELS)))
         lanes = [PIXELS * (lane % 3) + lane // 3 for lane in range(3 * PIXELS)]
-        items = _mixed(builder, first, second, lanes)
+        items = mixed(builder, first, second, lanes)
         builder.store(items, builder.bitcast(builder.gep(target.data, [args[7]]), items.type.as_pointer())).align = 1
         return context.get_dummy_value()
 
@@ -406,7 +265,6 @@ def _colours(_typing: Any, luma: Any, blue: Any, red: Any, rows: Any, places: An
 
 _big_word_lanes: Callable[..., np.uint64] = intrinsic(_big_word)
 _copied_lanes: Callable[..., int] = intrinsic(_copied)
-_inverse_cosine_lanes: Callable[..., None] = intrinsic(_inverse_cosine)
 _colour_lanes: Callable[..., None] = intrinsic(_colours)
 
 
@@ -422,13 +280,6 @@ def _compiled_copied(data: Any, at: Any, out: Any, to: Any) -> Callable[..., Any
     """Give kernels :func:`copied`."""
     del data, at, out, to
     return lambda data, at, out, to: _copied_lanes(data, at, out, to)  # noqa: PLW0108  (same)
-
-
-@overload(inverse_cosine, strict=False, inline="always")
-def _compiled_inverse_cosine(coefficients: Any, count: Any, out: Any, row: Any, column: Any) -> Callable[..., Any]:
-    """Give kernels :func:`inverse_cosine`."""
-    del coefficients, count, out, row, column
-    return lambda coefficients, count, out, row, column: _inverse_cosine_lanes(coefficients, count, out, row, column)  # noqa: PLW0108  (same)
 
 
 @overload(colours, strict=False, inline="always")

@@ -28,24 +28,31 @@ import numpy.typing as npt
 
 from hashmatch.kernels._jit import boolean, group, int32, int64, kernel, readonly, uint8, uint16, uint64, void, writable
 from hashmatch.kernels._jpeg_codes import (
-    BLOCK,
     LARGEST_MEAN,
-    LENGTHS,
+    LARGEST_SUM,
+    NATURAL,
     PADDING,
-    STRIDE_LOOK,
-    TABLE,
     at_end,
-    fill_strides,
-    fill_table,
     read_block,
     skip_block,
     unstuff,
 )
-from hashmatch.kernels._jpeg_lanes import NOT_HALVED, PIXELS, SIDE, colours, inverse_cosine
+from hashmatch.kernels._jpeg_cosine import PAIR, SIDE, inverse_cosines
+from hashmatch.kernels._jpeg_lanes import NOT_HALVED, PIXELS, colours
+from hashmatch.kernels._jpeg_tables import (
+    BLOCK,
+    LENGTHS,
+    PAIR_LOOK,
+    STRIDE_LOOK,
+    TABLE,
+    fill_pairs,
+    fill_strides,
+    fill_table,
+)
 
 __all__ = [
-    "BLOCK", "COMPONENTS", "LENGTHS", "MARGIN", "PADDING", "PIXELS", "ROWS", "STRIDE_LOOK", "TABLE",
-    "decode", "decode_means", "fill_strides", "fill_table", "unstuff",
+    "BLOCK", "COMPONENTS", "LENGTHS", "MARGIN", "NATURAL", "PADDING", "PAIR", "PAIRS", "PAIR_LOOK", "PIXELS", "ROWS",
+    "STRIDE_LOOK", "TABLE", "decode", "decode_means", "fill_pairs", "fill_strides", "fill_table", "unstuff",
 ]  # fmt: skip
 
 Pixels = npt.NDArray[np.uint8]
@@ -54,6 +61,8 @@ Longs = npt.NDArray[np.int64]
 Strides = npt.NDArray[np.uint16]
 
 COMPONENTS: Final = 3
+PAIRS: Final = 3
+"""Of blocks in a unit: two or one of luma, in which one block may be nothing, and that of the colours."""
 MARGIN: Final = 32
 """Bytes before each row of a channel; as many and the width of a call of ``colours`` behind it."""
 LAG: Final = 2
@@ -150,41 +159,64 @@ def _output(unit: int, units: int, fine: int, planes: Pixels, tail: Pixels, out:
 
 @kernel(
     group(int64, uint64, int64, boolean),
-    *(readonly(uint8), int64, uint64, int64, readonly(int64, 2), readonly(int32, 2), readonly(int32, 2)),
-    *(writable(int64), writable(int32), int64, writable(uint8, 3)),
+    *(readonly(uint8), int64, uint64, int64, readonly(int64, 2), readonly(int32, 2), readonly(int64, 2)),
+    *(writable(int64), writable(int32), writable(int64)),
     counted=False,
     inlined=True,
 )
-def _decode_unit(
-    bits: Pixels, at: int, window: np.uint64, held: int, plan: Longs, tables: Whole, quantisers: Whole,
-    befores: Longs, coefficients: Whole, place: int, planes: Pixels,
+def _read_unit(
+    bits: Pixels, at: int, window: np.uint64, held: int, plan: Longs, tables: Whole, pairs: Longs,
+    befores: Longs, coefficients: Whole, counts: Longs,
 ) -> tuple[int, np.uint64, int, bool]:  # fmt: skip
-    """Write the pixels of one minimum coded unit, the ``place``-th of its row, unless there is an objection."""
+    """Read the blocks of one minimum coded unit, and of each pair of blocks the larger number of coefficients."""
     fine = True
+    counts[:] = 0
     for component in range(COMPONENTS):
-        first, other, kind = int(plan[component, 2]), int(plan[component, 3]), int(plan[component, 4])
+        first, other = int(plan[component, 2]), int(plan[component, 3])
         before = int(befores[component])
-        channel = planes[component]
-        left_edge = MARGIN + SIDE * place * plan[component, 0]
-        for top in range(LAG, LAG + SIDE * plan[component, 1], SIDE):
-            for column in range(left_edge, left_edge + SIDE * plan[component, 0], SIDE):
-                at, window, held, before, count = read_block(
-                    bits, at, window, held, tables, first, other, quantisers, kind, before, coefficients
-                )
-                fine = fine and count > 0
-                inverse_cosine(coefficients, count, channel, top, column)
+        pair, half = (0, 0) if component == 0 else (int(plan[0, 1]), component - 1)
+        for _ in range(plan[component, 0] * plan[component, 1]):
+            at, window, held, before, count = read_block(
+                bits, at, window, held, tables, pairs, first, other, before, coefficients, PAIR * pair + SIDE * half
+            )
+            fine = fine and count > 0
+            counts[pair] = max(int(counts[pair]), count)
+            pair, half = pair + half, 1 - half
         befores[component] = before
     return at, window, held, fine
 
 
 @kernel(
-    *(boolean, readonly(uint8), readonly(int64), int64, readonly(int64, 2), readonly(int32, 2), readonly(int32, 2)),
-    *(writable(int64), writable(int32), writable(uint8, 3), writable(uint8), writable(uint8, 3)),
+    *(boolean, readonly(int64, 2), readonly(int32, 2), writable(int32), readonly(int64), int64, writable(uint8, 3)),
+    counted=False,
+    inlined=True,
+)
+def _draw_unit(plan: Longs, quantisers: Whole, coefficients: Whole, counts: Longs, place: int, planes: Pixels) -> bool:
+    """Write the pixels of the ``place``-th unit of its row; say whether they are sure to be those of libjpeg."""
+    across, down = int(plan[0, 0]), int(plan[0, 1])
+    pitch = planes.shape[2]
+    plane = planes.shape[1] * pitch
+    largest = 0
+    left = LAG * pitch + MARGIN + SIDE * place * across
+    for pair in range(down):
+        right = left + SIDE if across > 1 else COMPONENTS * plane  # where nobody looks
+        total = inverse_cosines(coefficients, PAIR * pair, quantisers, 0, counts[pair], planes, (left, right))
+        largest = max(largest, total)
+        left += SIDE * pitch
+    left = plane + LAG * pitch + MARGIN + SIDE * place
+    total = inverse_cosines(coefficients, PAIR * down, quantisers, 1, counts[down], planes, (left, left + plane))
+    return max(largest, total) <= LARGEST_SUM
+
+
+@kernel(
+    *(boolean, readonly(uint8), readonly(int64), int64, readonly(int64, 2), readonly(int32, 2), readonly(int64, 2)),
+    *(readonly(int32, 2), writable(int64), writable(int32), writable(int64)),
+    *(writable(uint8, 3), writable(uint8), writable(uint8, 3)),
     counted=False,
 )
 def decode(
-    bits: Pixels, ends: Longs, interval: int, plan: Longs, tables: Whole, quantisers: Whole,
-    befores: Longs, coefficients: Whole, planes: Pixels, tail: Pixels, out: Pixels,
+    bits: Pixels, ends: Longs, interval: int, plan: Longs, tables: Whole, pairs: Longs, quantisers: Whole,
+    befores: Longs, coefficients: Whole, counts: Longs, planes: Pixels, tail: Pixels, out: Pixels,
 ) -> bool:  # fmt: skip
     """Decode a picture; say whether there was no objection.
 
@@ -194,15 +226,19 @@ def decode(
         Results of :func:`unstuff`.
     interval : int
         Units in an interval; at least all of them where there is only one.
-    plan : int64, shape (3, 5), read-only ok
+    plan : int64, shape (3, 4), read-only ok
         Of each component: blocks of a unit along the rows and down the columns, rows of the tables of the first
-        coefficient and of the others, row of the quantisers. The colours have one block each.
-    tables, quantisers : int32, shapes (n, TABLE) and (n, 64), read-only ok
-        Results of :func:`fill_table`; factors in the order of the data.
-    befores, coefficients : int64, shape (3,), written, and int32, shape (64,), all zero
-        The first coefficients of the blocks before, and one block.
-    planes : uint8, shape (3, ROWS, MARGIN + width, rounded up to whole units, + MARGIN + PIXELS), written
-        Some rows of each channel.
+        coefficient and of the others. The colours have one block each.
+    tables, pairs : int32, shape (n, TABLE), and int64, shape (n, 2 ** PAIR_LOOK), read-only ok
+        Results of :func:`fill_table` and of :func:`fill_pairs`.
+    quantisers : int32, shape (2, 128), read-only ok
+        Factors of a pair of blocks of luma, and of both colours: row by row eight of the one, eight of the other.
+    befores : int64, shape (3,), written
+        The first coefficients of the blocks before.
+    coefficients, counts : int32, shape (PAIRS * 128,), all zero, and int64, shape (PAIRS,)
+        The blocks of a unit, two and two, and how many coefficients they have.
+    planes : uint8, shape (4, ROWS, MARGIN + width, rounded up to whole units, + MARGIN + PIXELS), written
+        Some rows of each channel, and room for blocks that do not count.
     tail : uint8, shape (3 * PIXELS,), written
         The end of the last row.
     out : uint8, shape (h, w, 3), written
@@ -224,9 +260,10 @@ def decode(
                 part += 1
                 befores[:] = 0
             left -= 1
-            at, window, held, good = _decode_unit(
-                bits, at, window, held, plan, tables, quantisers, befores, coefficients, place, planes
+            at, window, held, good = _read_unit(
+                bits, at, window, held, plan, tables, pairs, befores, coefficients, counts
             )
+            good = _draw_unit(plan, quantisers, coefficients, counts, place, planes) and good
             if not good or 8 * at - held > 8 * ends[part]:
                 return False
         _output(unit, units_y, fine, planes, tail, out)
@@ -282,7 +319,7 @@ def decode_means(
                     at, window, held, mean, objection = skip_block(
                         bits, at, window, held, tables, strides, plan[0, 2], plan[0, 3], mean
                     )
-                    fine = _set_mean(mean * quantisers[plan[0, 4], 0], row, column, out) and fine and not objection
+                    fine = _set_mean(mean * quantisers[0, 0], row, column, out) and fine and not objection
             for component in range(1, COMPONENTS):
                 at, window, held, _, objection = skip_block(
                     bits, at, window, held, tables, strides, plan[component, 2], plan[component, 3], 0

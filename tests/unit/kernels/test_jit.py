@@ -17,7 +17,7 @@ from numba.extending import is_jitted
 from hashmatch.hashing import baseline
 from hashmatch.hashing.patterns import picture
 from hashmatch.kernels import __main__ as warm_up
-from hashmatch.kernels import _jpeg_codes, _pdq_bits, _pdq_filter, _pdq_fused, jpeg
+from hashmatch.kernels import _jpeg_codes, _jpeg_tables, _pdq_bits, _pdq_filter, _pdq_fused, jpeg
 from hashmatch.kernels._jit import int64, kernel
 from hashmatch.kernels.pdq import pdq, pdq_nearest512
 
@@ -50,7 +50,7 @@ def decoded() -> str:
 def kernels() -> list[Any]:
     return [
         item
-        for module in (_pdq_filter, _pdq_fused, _pdq_bits, _jpeg_codes, jpeg)
+        for module in (_pdq_filter, _pdq_fused, _pdq_bits, _jpeg_codes, _jpeg_tables, jpeg)
         for item in vars(module).values()
         if is_jitted(item) and item.__module__ == module.__name__
     ]
