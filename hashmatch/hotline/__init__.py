@@ -14,8 +14,11 @@ to a confined process that may do neither and gives back addresses; images go to
     page.py        HTML and CSS to addresses (pure)
     reading.py     the same in a process of its own
     places.py      address to network, country, whom to tell (offline databases)
-    check.py       the use case: a submission to items and a summary
-    job.py         the job file: what was done, so that it is not done again
+    lists.py       lists of addresses from whoever wrote them
+    check.py       the use case: a submission to items and a summary; looking.py one file, visit.py one page
+    gravity.py     which outcome outweighs which
+    job.py         the job file: what was done, so that it is not done again; results.py reads it back
+    pipeline.py    a job from its first submission to its last
     recheck.py     is it gone: what looks say, states, schedule (pure)
     survival.py    how long things last, the Kaplan-Meier estimate (pure); takedown.py time to takedown by host
     near.py        which hashes are near each other: groups and stars (pure)
