@@ -11,7 +11,7 @@ from hashmatch.client.aio import DEFAULT_TIMEOUT_S, AsyncClient
 from hashmatch.client.retry import RetryPolicy
 from hashmatch.service import curation, detection, guard
 from hashmatch.service.health import ALWAYS, READINESS
-from hashmatch.v1 import detection_pb2, hashset_pb2, report_pb2, status_pb2
+from hashmatch.v1 import detection_pb2, hashset_pb2, hotline_pb2, report_pb2, status_pb2
 
 ROOT = Path(__file__).resolve().parents[3]
 GRPC = (ROOT / "docs/reference/grpc.md").read_text(encoding="utf-8")
@@ -20,7 +20,7 @@ CLIENT = (ROOT / "docs/guide/client.md").read_text(encoding="utf-8")
 
 def methods() -> dict[str, str]:
     """Return method and service of every RPC."""
-    files = (detection_pb2, hashset_pb2, report_pb2, status_pb2)
+    files = (detection_pb2, hashset_pb2, hotline_pb2, report_pb2, status_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     return {method.name: service.name for service in services for method in service.methods}
 
