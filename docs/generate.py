@@ -33,6 +33,7 @@ from hashmatch.cli import (
     cases,
     config_show,
     detect,
+    evidence,
     hash,  # noqa: A004
     hashset,
     list_formats,
@@ -97,6 +98,11 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     "report relay": (("Keys of the line that `--json` prints", report_relay.RELAY_FIELDS),),
     "report hold": (("Keys of the line that `--json` prints", report_find.HOLD_FIELDS),),
     "report stats": (("Tables", report_stats.TABLES),),
+    "evidence verify": (
+        ("Keys of a line of `--json` for something that is wrong", evidence.FINDING_FIELDS),
+        ("Keys of the last line of `--json`", evidence.SUMMARY_FIELDS),
+    ),
+    "evidence show": (("Keys of a line of `--json`: one per record", evidence.RECORD_FIELDS),),
     "bench hash": (("Keys of a line of `--json`: one per case and source", bench_hash.FIELDS),),
     "bench search": (("Keys of the object that `--json` prints", bench.SEARCH_FIELDS),),
     "bench robustness": (("Keys of the object that `--json` prints", bench.ROBUSTNESS_FIELDS),),

@@ -25,7 +25,7 @@ from hashmatch.hotline.job_states import Finished, Taken
 from hashmatch.hotline.looking import Looked, Looking, Ports, now
 from hashmatch.hotline.remembered import Remembered
 from hashmatch.hotline.visit import Parse, Visit
-from hashmatch.model.hotline import Fetched, Item, Outcome, Page, Summary, Via
+from hashmatch.model.hotline import Fetched, Item, Outcome, Page, Submission, Summary, Via
 from hashmatch.sections import HotlineConfig
 
 CHALLENGED = "the page wants proof of a person"
@@ -66,7 +66,7 @@ class Checker:
             own, detail = page_outcome(looked.fetched, visit.pages, any_items=bool(items))
         elif looked.report is not None or own is Outcome.NOT_CHECKED:
             items = (looked.item(number, url, Via.DIRECT, ""),)
-        items = tuple([await self._proved(item) for item in items])
+        items = tuple([await self._proved(item, taken.submission) for item in items])
         counts = Counter(item.outcome for item in items)
         outcome = gravest([*([] if own is None else [own]), *counts])
         return Finished(
@@ -83,8 +83,8 @@ class Checker:
             items,
         )
 
-    async def _proved(self, item: Item) -> Item:
-        return dataclasses.replace(item, evidence=await self._ports.proves.record(item))
+    async def _proved(self, item: Item, submission: Submission) -> Item:
+        return dataclasses.replace(item, evidence=await self._ports.proves.record(item, submission))
 
 
 def page_outcome(fetched: Fetched, pages: list[Page], *, any_items: bool) -> tuple[Outcome | None, str]:

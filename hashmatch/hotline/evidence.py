@@ -53,8 +53,8 @@ _ROOM_BYTES: Final = MAX_LINE_BYTES // 2
 class Context:
     """What all records of one run say alike.
 
-    ``version`` is hashmatch's, ``config_sha256`` is :func:`config_digest`. ``route`` is how the network was reached: ``direct`` or ``socks5h``;
-    ``vantage`` names from where.
+    ``version`` is hashmatch's, ``config_sha256`` from :func:`config_digest`. ``route`` is how the network was reached,
+    ``direct`` or ``socks5h``; ``vantage`` names from where.
     """
 
     job: str
@@ -75,14 +75,14 @@ def config_digest(hotline: HotlineConfig, policy: PolicyConfig) -> str:
     return hashlib.sha256(canonical(settings)).hexdigest()
 
 
-def record_of(item: Item, submission: Submission | None, context: Context, clock: Trust) -> dict[str, object]:
+def record_of(item: Item, submission: Submission, context: Context, clock: Trust) -> dict[str, object]:
     """Return the record of a row, as plain JSON.
 
     Parameters
     ----------
     item : Item
         The row, without a body in it.
-    submission : Submission or None
+    submission : Submission
         What was reported; of its columns only the address and its number are kept.
     context : Context
         Who looks, and why.
@@ -125,7 +125,7 @@ class Evidence:
         """Return one that says something else of its records, and shares the ledger with this one."""
         return Evidence(self._writer, context, clock=self._clock)
 
-    async def record(self, item: Item, submission: Submission | None = None) -> str:
+    async def record(self, item: Item, submission: Submission) -> str:
         """Keep the record of one row; return its digest, in hex, once it is on the disk.
 
         Raises
@@ -167,9 +167,7 @@ def evidence_key(path: Path) -> SigningKey:
 # --- the record ------------------------------------------------------------------------------------------------------
 
 
-def _record(
-    item: Item, submission: Submission | None, context: Context, clock: Trust, *, verbatim: bool
-) -> dict[str, object]:
+def _record(item: Item, submission: Submission, context: Context, clock: Trust, *, verbatim: bool) -> dict[str, object]:
     report, fetched = item.report, item.fetched
     return {
         "format": FORMAT,
@@ -181,7 +179,7 @@ def _record(
             "purpose": context.purpose,
         },
         "clock": {"source": "CLOCK_REALTIME", "synchronised": clock.synchronised, "max_error_us": clock.max_error_us},
-        "reported": {"number": item.number, "url": "" if submission is None else _text(submission.url)},
+        "reported": {"number": item.number, "url": _text(submission.url)},
         "request": {
             "method": "GET",
             "url": _text(item.url),

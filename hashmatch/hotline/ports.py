@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from hashmatch.model import MatchReport
-from hashmatch.model.hotline import Fetched, Item, Page, Place
+from hashmatch.model.hotline import Fetched, Item, Page, Place, Submission
 
 
 class Fetches(Protocol):
@@ -50,5 +50,5 @@ class Locates(Protocol):
 class Proves(Protocol):
     """Keeps evidence of what was found: ``evidence``, or nobody."""
 
-    async def record(self, item: Item) -> str:
-        """Keep the record of one item; return its digest in hex, empty where none is kept."""
+    async def record(self, item: Item, submission: Submission) -> str:
+        """Keep the record of one item of a submission; return its digest in hex, empty where none is kept."""

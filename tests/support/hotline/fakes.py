@@ -12,7 +12,7 @@ from hashmatch.errors import HashmatchError
 from hashmatch.hotline.job_states import Finished, Taken
 from hashmatch.hotline.looking import Ports
 from hashmatch.model import Digests, MatchReport, Verdict
-from hashmatch.model.hotline import Fetched, Hop, Item, Kind, Link, Outcome, Page, Place, Via
+from hashmatch.model.hotline import Fetched, Hop, Item, Kind, Link, Outcome, Page, Place, Submission, Via
 from hashmatch.projections.places import host_of
 
 AT = dt.datetime(2026, 11, 28, 9, 30, tzinfo=dt.UTC)
@@ -135,8 +135,9 @@ class FakeProves:
 
     recorded: list[Item] = field(default_factory=list)
 
-    async def record(self, item: Item) -> str:
+    async def record(self, item: Item, submission: Submission) -> str:
         """Return a digest that is a number."""
+        assert item.number == submission.number
         self.recorded.append(item)
         return f"{len(self.recorded):064x}"
 

@@ -147,6 +147,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         *("hashset formats", "hashset diff", "hashset keygen", "hashset manifest", "hashset sync"),
         *(f"hashset {name}" for name in ("create", "import", "author", "export", "list", "show", "mode")),
         *("keys", "keys create", "keys list", "keys show", "keys rotate", "keys revoke"),
+        *("evidence", "evidence verify", "evidence show", "evidence export"),
         *("report", "report list", "report show", "report create", "report render", "report formats", "report stats"),
         *(
             f"report {name}"
@@ -162,7 +163,7 @@ def test_the_commands_are_those_of_the_design() -> None:
     [
         pair
         for pair in commands(cli)
-        if pair not in {(group,) for group in ("config", "hashset", "report", "bench", "keys")}
+        if pair not in {(group,) for group in ("config", "hashset", "report", "evidence", "bench", "keys")}
     ],
 )
 def test_every_command_explains_itself_with_an_example(

@@ -108,7 +108,7 @@ def test_what_a_record_says() -> None:
 
 
 def test_what_was_not_looked_at_has_a_record_too() -> None:
-    record = evidence.record_of(made.TIMED_OUT, None, made.CONTEXT, Trust())
+    record = evidence.record_of(made.TIMED_OUT, made.SUBMISSION, made.CONTEXT, Trust())
     assert record["picture"] is record["decision"] is record["place"] is None
     assert record["body"] == {"size_bytes": 0}
     assert record["response"] == {
@@ -120,7 +120,7 @@ def test_what_was_not_looked_at_has_a_record_too() -> None:
         "ended_at": None,
     }
     refused = dataclasses.replace(made.MATCHED, report=made.report(Verdict.NOT_CHECKED))
-    decision = evidence.record_of(refused, None, made.CONTEXT, Trust())["decision"]
+    decision = evidence.record_of(refused, made.SUBMISSION, made.CONTEXT, Trust())["decision"]
     assert isinstance(decision, dict)
     assert (decision["verdict"], decision["reason"]) == ("not_checked", "corrupt")
 
