@@ -2,10 +2,10 @@
 
 Theory of operation
 -------------------
-Both ways offer the same thing, :class:`Detector`, so everything below it is written once: files are read here, a few
-are in flight at a time, reports are printed in the order in which the files were found. With ``--server`` every file is
-a call of its own rather than an item of one stream, so that neither the age limit of a connection nor one lost
-connection ends a long run.
+Both ways offer the same thing (``detecting``), so everything below it is written once: files are read here, a few are
+in flight at a time, reports are printed in the order in which the files were found. With ``--server`` every file is a
+call of its own rather than an item of one stream, so that neither the age limit of a connection nor one lost connection
+ends a long run.
 
 A file that was not read, and an answer that one file did not get, are results too: ``not_checked`` with a reason.
 :func:`exit_code` reads nothing but the tally of verdicts.
@@ -19,15 +19,16 @@ import asyncio
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import click
 
-from hashmatch.cli.flow import in_order, workers_of
+from hashmatch.cli.detecting import Detector, opening_of
+from hashmatch.cli.flow import in_order
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Cell, Output, Results, Styled
 from hashmatch.cli.paths import STDIN, Found, Skipped, check, read, read_stdin, walk
@@ -35,12 +36,7 @@ from hashmatch.errors import DeadlineExceeded, ExitCode, HashmatchError, Overloa
 from hashmatch.model import Hit, MatchReport, Verdict
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from hashmatch.client.aio import AsyncClient
-    from hashmatch.config import Config
     from hashmatch.progress import Progress
-    from hashmatch.service.runtime import Runtime
 
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -97,9 +93,6 @@ HIT_FIELDS: Mapping[str, str] = MappingProxyType(
 NOT_ANSWERED = (DeadlineExceeded, Overloaded)
 """Errors that concern one file; any other one ends the run, because the next file would fare no better."""
 
-CALLS_AT_ONCE = 8
-"""Files that are sent to a server at a time: enough to keep its workers busy, too few to fill its queue."""
-
 _COLUMNS = ("verdict", "path", "set/entry", "algorithm", "distance", "by chance", "transformation", "reason")
 _STYLES = MappingProxyType(
     {
@@ -111,16 +104,6 @@ _STYLES = MappingProxyType(
 )
 
 Record = dict[str, object]
-
-
-class Detector(Protocol):
-    """Answers for images."""
-
-    async def detect(self, image: bytes) -> MatchReport:
-        """Return the report of one image."""
-
-    async def entries(self) -> int:
-        """Return how many entries there are to be found, over all sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +135,12 @@ def detect(options: GlobalOptions, paths: tuple[str, ...], server: str | None, s
     Exit codes: 0 nothing matched, 1 something matched, surely or possibly (even if something else was skipped),
     3 nothing matched and something was not checked, 2 bad input, among it that no path exists, 4 service.
     """
-    from hashmatch.catalog.opening import open_catalog
-
     check(paths)
     config = options.load_config()
     searched = frozenset(sets) or None
     output = Output(options)
     with output.progress() as progress:
-        if server is None:
-            open_catalog(config.catalog, options.data_dir, make=False).close()
-            opening = _in_process(config, options.data_dir, searched, progress)
-            at_once = workers_of(config.sandbox)
-        else:
-            opening, at_once = _at_server(server, searched), CALLS_AT_ONCE
+        opening, at_once = opening_of(server, config, options.data_dir, searched, progress)
         max_bytes = config.decode.max_bytes
         job = Job(paths, max_bytes, at_once, read_stdin(paths, max_bytes))
         return asyncio.run(_run(job, opening, output, progress))
@@ -184,60 +160,6 @@ async def _run(
         progress.finish()
     output.remark(summary(tally))
     return exit_code(tally)
-
-
-@dataclass(frozen=True, slots=True)
-class _Local:
-    """The engine and the catalog of this process."""
-
-    runtime: Runtime
-    sets: frozenset[str] | None
-
-    async def detect(self, image: bytes) -> MatchReport:
-        """Ask the engine."""
-        from hashmatch.matching.engine import Submission
-
-        return await self.runtime.detector.detect(Submission(image, sets=self.sets))
-
-    async def entries(self) -> int:
-        """Ask the catalog."""
-        return (await self.runtime.status()).entries
-
-
-@asynccontextmanager
-async def _in_process(
-    config: Config, data_dir: Path, sets: frozenset[str] | None, progress: Progress
-) -> AsyncIterator[Detector]:
-    """Catalog, index and confined workers in this process, for as long as the command runs."""
-    from hashmatch.service.runtime import Runtime
-
-    async with Runtime(config, data_dir, progress=progress) as runtime:
-        yield _Local(runtime, sets)
-
-
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    """A server somewhere else."""
-
-    client: AsyncClient
-    sets: frozenset[str] | None
-
-    async def detect(self, image: bytes) -> MatchReport:
-        """Ask the server."""
-        return await self.client.detect(image, sets=self.sets)
-
-    async def entries(self) -> int:
-        """Ask the server."""
-        return (await self.client.status()).entries
-
-
-@asynccontextmanager
-async def _at_server(address: str, sets: frozenset[str] | None) -> AsyncIterator[Detector]:
-    """Connect to a server for as long as the command runs."""
-    from hashmatch.client.aio import AsyncClient
-
-    async with AsyncClient(address) as client:
-        yield _Remote(client, sets)
 
 
 @dataclass(frozen=True, slots=True)

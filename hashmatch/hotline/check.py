@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
+from hashmatch.hotline.abreast import abreast
 from hashmatch.hotline.gravity import GRAVITY, gravest
 from hashmatch.hotline.job_states import Finished, Taken
 from hashmatch.hotline.looking import Looked, Looking, Ports, now
@@ -66,7 +67,7 @@ class Checker:
             own, detail = page_outcome(looked.fetched, visit.pages, any_items=bool(items))
         elif looked.report is not None or own is Outcome.NOT_CHECKED:
             items = (looked.item(number, url, Via.DIRECT, ""),)
-        items = tuple([await self._proved(item, taken.submission) for item in items])
+        items = tuple(await abreast([self._proved(item, taken.submission) for item in items]))
         counts = Counter(item.outcome for item in items)
         outcome = gravest([*([] if own is None else [own]), *counts])
         return Finished(

@@ -32,7 +32,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 from hashmatch.errors import BadFile
 from hashmatch.exchange.lines import foreign_kind
@@ -114,16 +114,23 @@ class Listing:
     left_out: tuple[str, ...] = ()
 
 
+class Stream(Protocol):
+    """Where a list is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes; none at the end."""
+
+
 _Line = tuple[int, str | None]
 """Number from 1, and the text without its end; None where it is longer than :data:`MAX_LINE_CHARS`."""
 
 
-def read(stream: BinaryIO) -> Listing:
+def read(stream: Stream) -> Listing:
     """Recognise a list and begin to read it.
 
     Parameters
     ----------
-    stream : BinaryIO
+    stream : Stream
         Read once, in blocks, from where it stands.
 
     Raises
@@ -166,7 +173,7 @@ def folded(name: str) -> str:
 # --- lines -------------------------------------------------------------------------------------------------------
 
 
-def _lines(stream: BinaryIO) -> Iterator[_Line]:
+def _lines(stream: Stream) -> Iterator[_Line]:
     """Yield numbered lines; what is too long is dropped up to its end."""
     number, pending, dropping = 1, "", False
     for text in _decoded(stream):
@@ -181,7 +188,7 @@ def _lines(stream: BinaryIO) -> Iterator[_Line]:
         yield number, None if dropping or len(pending) > MAX_LINE_CHARS else pending
 
 
-def _decoded(stream: BinaryIO) -> Iterator[str]:
+def _decoded(stream: Stream) -> Iterator[str]:
     """Yield the text of a stream block by block; a carriage return is never the last sign of a block but the last."""
     block = stream.read(BLOCK_BYTES)
     encoding = _encoding(block)

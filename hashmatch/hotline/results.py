@@ -15,6 +15,7 @@ import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from hashmatch.catalog.rows import from_us
@@ -61,6 +62,11 @@ class Results:
 
     def __repr__(self) -> str:
         return f"Results({str(self._storage.path)!r})"
+
+    @property
+    def directory(self) -> Path:
+        """Where the job file lies."""
+        return self._storage.path.parent
 
     def states(self) -> Mapping[State, int]:
         """Return how many submissions stand where."""
