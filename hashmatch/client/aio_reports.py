@@ -325,6 +325,13 @@ class AsyncReports(AsyncCalls):
         request = report_pb2.ChangeReportRequest(case_id=case_id, actor=actor, reason=reason)
         return casework.case_from_proto(await self._once(self._services.reports.ReopenReport, request, timeout_s))
 
+    async def record_complaint(
+        self, case_id: str, *, upheld: bool, actor: str, reason: str, timeout_s: float | None = None
+    ) -> Case:
+        """Count a user's complaint about the decision, reversed where ``upheld``; raises as :meth:`confirm_match`."""
+        request = report_pb2.RecordComplaintRequest(case_id=case_id, actor=actor, reason=reason, upheld=upheld)
+        return casework.case_from_proto(await self._once(self._services.reports.RecordComplaint, request, timeout_s))
+
     async def hold_material(
         self, case_id: str, handle: str, *, actor: str, days: int = 0, timeout_s: float | None = None
     ) -> Hold:

@@ -115,9 +115,16 @@ def length_problems(texts: Iterable[tuple[str, str, int]]) -> Iterator[Problem]:
             yield Problem(name, "characters", "control characters are not allowed")
 
 
-def personal_problems(texts: Iterable[tuple[str, str]]) -> Iterator[Problem]:
-    """Yield texts that seem to hold personal data, given name and text; the data itself is not repeated."""
+PUBLISHED: Final = "this report is published"
+SHARED: Final = "this document is passed on, and its readers are not known"
+
+
+def personal_problems(texts: Iterable[tuple[str, str]], why: str) -> Iterator[Problem]:
+    """Yield texts that seem to hold personal data, given name and text; the data itself is not repeated.
+
+    ``why`` says what is done with the document, so that nothing of the kind has a place in it.
+    """
     for name, text in texts:
         for what, holds in _PERSONAL:
             if holds(text):
-                yield Problem(name, "personal data", f"seems to hold {what}; this report is published: leave it out")
+                yield Problem(name, "personal data", f"seems to hold {what}; {why}: leave it out")

@@ -156,7 +156,9 @@ def _problems(case: Case, reporter: ReporterConfig, now: dt.datetime) -> Iterato
     yield from dsa_classification.problems(case, case.decision)
     yield from basis.length_problems(_texts(case, case.decision))
     named = [("case_id", puid_of(case.case_id)), ("decision.reference_url", case.decision.reference_url)]
-    yield from basis.personal_problems([*named, *((name, text) for name, text, _ in _texts(case, case.decision))])
+    yield from basis.personal_problems(
+        [*named, *((name, text) for name, text, _ in _texts(case, case.decision))], basis.PUBLISHED
+    )
 
 
 def _whose(case: Case, reporter: ReporterConfig) -> Iterator[Problem]:

@@ -31,7 +31,6 @@ from __future__ import annotations
 import datetime as dt
 import textwrap
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 import jinja2
@@ -91,9 +90,8 @@ def problems(case: Case, reporter: ReporterConfig, now: dt.datetime) -> Iterator
         yield Problem("decision.legal_basis", "required", "the domain other has no law of its own; name it")
     yield from basis.length_problems((*_free_texts(case), ("note", case.note, 10_000)))
     if audience is not Audience.POLICE:
-        for problem in basis.personal_problems((name, text) for name, text, _ in _free_texts(case)):
-            seen = problem.message.partition(";")[0]
-            yield replace(problem, message=f"{seen}; only letters to the police hold personal data: leave it out")
+        said = ((name, text) for name, text, _ in _free_texts(case))
+        yield from basis.personal_problems(said, "only letters to the police hold personal data")
 
 
 def _reason_problems(case: Case, rule: str) -> Iterator[Problem]:

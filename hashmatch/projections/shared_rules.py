@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hashmatch.model.cases import Case, Problem
-from hashmatch.projections.basis import length_problems, personal_problems, time_problems, times_of
+from hashmatch.projections.basis import SHARED, length_problems, personal_problems, time_problems, times_of
 from hashmatch.sections import ReporterConfig
 
 MAX_TEXT_CHARS: Final = 255
@@ -32,7 +32,7 @@ def problems(case: Case, reporter: ReporterConfig, now: dt.datetime) -> Iterator
     yield from time_problems(times_of(case), now)
     said = (("platform", case.platform or reporter.platform), ("classification", case.classification))
     yield from length_problems((name, text, MAX_TEXT_CHARS) for name, text in (*said, *_of_others(case, reporter)))
-    yield from personal_problems(said)
+    yield from personal_problems(said, SHARED)
 
 
 def _of_others(case: Case, reporter: ReporterConfig) -> Iterator[tuple[str, str]]:

@@ -207,6 +207,21 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         """Open a case again."""
         return await self._change(request, CaseEvent.REOPEN)
 
+    async def RecordComplaint(  # noqa: N802  gRPC's name
+        self,
+        request: report_pb2.RecordComplaintRequest,
+        context: Any,  # noqa: ARG002  gRPC's signature
+    ) -> report_pb2.Case:
+        """Count a complaint."""
+        case = await asyncio.to_thread(
+            self._casework.complain,
+            request.case_id,
+            upheld=request.upheld,
+            actor=request.actor,
+            reason=request.reason,
+        )
+        return case_to_proto(case)
+
     async def HoldMaterial(  # noqa: N802  gRPC's name
         self,
         request: report_pb2.HoldMaterialRequest,

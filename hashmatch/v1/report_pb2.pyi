@@ -1618,6 +1618,36 @@ class SkippedMatch(_message.Message):
 Global___SkippedMatch: _TypeAlias = SkippedMatch  # noqa: Y015
 
 @_typing.final
+class RecordComplaintRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    UPHELD_FIELD_NUMBER: _builtins.int
+    case_id: _builtins.str
+    actor: _builtins.str
+    reason: _builtins.str
+    """What came of it; kept with the case. No personal data."""
+    upheld: _builtins.bool
+    """The decision was reversed."""
+    def __init__(
+        self,
+        *,
+        case_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        upheld: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "case_id", b"case_id", "reason", b"reason", "upheld", b"upheld"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordComplaintRequest: _TypeAlias = RecordComplaintRequest  # noqa: Y015
+
+@_typing.final
 class ChangeReportRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

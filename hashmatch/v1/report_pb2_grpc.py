@@ -89,6 +89,11 @@ class ReportServiceStub:
                 request_serializer=hashmatch_dot_v1_dot_report__pb2.ChangeReportRequest.SerializeToString,
                 response_deserializer=hashmatch_dot_v1_dot_report__pb2.Case.FromString,
                 _registered_method=True)
+        self.RecordComplaint = channel.unary_unary(
+                '/hashmatch.v1.ReportService/RecordComplaint',
+                request_serializer=hashmatch_dot_v1_dot_report__pb2.RecordComplaintRequest.SerializeToString,
+                response_deserializer=hashmatch_dot_v1_dot_report__pb2.Case.FromString,
+                _registered_method=True)
         self.HoldMaterial = channel.unary_unary(
                 '/hashmatch.v1.ReportService/HoldMaterial',
                 request_serializer=hashmatch_dot_v1_dot_report__pb2.HoldMaterialRequest.SerializeToString,
@@ -185,6 +190,13 @@ class ReportServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordComplaint(self, request, context):
+        """A user complained about the decision: a figure that yearly reports ask for, and a line in the history.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def HoldMaterial(self, request, context):
         """The caller's own store keeps the material until a deadline; never bytes.
         """
@@ -261,6 +273,11 @@ def add_ReportServiceServicer_to_server(servicer, server):
             'ReopenReport': grpc.unary_unary_rpc_method_handler(
                     servicer.ReopenReport,
                     request_deserializer=hashmatch_dot_v1_dot_report__pb2.ChangeReportRequest.FromString,
+                    response_serializer=hashmatch_dot_v1_dot_report__pb2.Case.SerializeToString,
+            ),
+            'RecordComplaint': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordComplaint,
+                    request_deserializer=hashmatch_dot_v1_dot_report__pb2.RecordComplaintRequest.FromString,
                     response_serializer=hashmatch_dot_v1_dot_report__pb2.Case.SerializeToString,
             ),
             'HoldMaterial': grpc.unary_unary_rpc_method_handler(
@@ -575,6 +592,33 @@ class ReportService:
             target,
             '/hashmatch.v1.ReportService/ReopenReport',
             hashmatch_dot_v1_dot_report__pb2.ChangeReportRequest.SerializeToString,
+            hashmatch_dot_v1_dot_report__pb2.Case.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordComplaint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashmatch.v1.ReportService/RecordComplaint',
+            hashmatch_dot_v1_dot_report__pb2.RecordComplaintRequest.SerializeToString,
             hashmatch_dot_v1_dot_report__pb2.Case.FromString,
             options,
             channel_credentials,

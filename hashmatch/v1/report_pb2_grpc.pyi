@@ -56,6 +56,8 @@ class ReportServiceStub:
     CloseReport: _grpc.UnaryUnaryMultiCallable[_report_pb2.ChangeReportRequest, _report_pb2.Case]
     """Close a case, or open it again."""
     ReopenReport: _grpc.UnaryUnaryMultiCallable[_report_pb2.ChangeReportRequest, _report_pb2.Case]
+    RecordComplaint: _grpc.UnaryUnaryMultiCallable[_report_pb2.RecordComplaintRequest, _report_pb2.Case]
+    """A user complained about the decision: a figure that yearly reports ask for, and a line in the history."""
     HoldMaterial: _grpc.UnaryUnaryMultiCallable[_report_pb2.HoldMaterialRequest, _report_pb2.Hold]
     """The caller's own store keeps the material until a deadline; never bytes."""
     ReleaseMaterial: _grpc.UnaryUnaryMultiCallable[_report_pb2.ReleaseMaterialRequest, _report_pb2.Hold]
@@ -86,6 +88,8 @@ class ReportServiceAsyncStub(ReportServiceStub):
     CloseReport: _aio.UnaryUnaryMultiCallable[_report_pb2.ChangeReportRequest, _report_pb2.Case]  # type: ignore[assignment]
     """Close a case, or open it again."""
     ReopenReport: _aio.UnaryUnaryMultiCallable[_report_pb2.ChangeReportRequest, _report_pb2.Case]  # type: ignore[assignment]
+    RecordComplaint: _aio.UnaryUnaryMultiCallable[_report_pb2.RecordComplaintRequest, _report_pb2.Case]  # type: ignore[assignment]
+    """A user complained about the decision: a figure that yearly reports ask for, and a line in the history."""
     HoldMaterial: _aio.UnaryUnaryMultiCallable[_report_pb2.HoldMaterialRequest, _report_pb2.Hold]  # type: ignore[assignment]
     """The caller's own store keeps the material until a deadline; never bytes."""
     ReleaseMaterial: _aio.UnaryUnaryMultiCallable[_report_pb2.ReleaseMaterialRequest, _report_pb2.Hold]  # type: ignore[assignment]
@@ -179,6 +183,14 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _report_pb2.ChangeReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_report_pb2.Case, _abc.Awaitable[_report_pb2.Case]]: ...
+
+    @_abc_1.abstractmethod
+    def RecordComplaint(
+        self,
+        request: _report_pb2.RecordComplaintRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_report_pb2.Case, _abc.Awaitable[_report_pb2.Case]]:
+        """A user complained about the decision: a figure that yearly reports ask for, and a line in the history."""
 
     @_abc_1.abstractmethod
     def HoldMaterial(

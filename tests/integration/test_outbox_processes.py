@@ -1,7 +1,7 @@
 """Processes that deliver from one PostgreSQL database: killed again and again, and two at a time.
 
-A webhook is taken by the key of its delivery, so a report that is sent twice is one to its receiver; tests count what it
-keeps, and where nobody dies also what was sent. Figures are written with what they count, so they are exact whoever dies.
+A webhook is taken by the key of its delivery, so a report that is sent twice is one to its receiver; tests count what
+it keeps, and where nobody dies also what was sent. Figures are written with what they count, so they are exact.
 """
 
 from __future__ import annotations

@@ -156,12 +156,18 @@ async def test_the_way_of_a_report(kind: Any, tmp_path: Path, monkeypatch: pytes
         assert (hold.deadline - hold.created_at, hold.released_at) == (dt.timedelta(days=30), None)
         ended = await client.release_material(case.case_id, hold.hold_id, actor="anna", reason="handed over")
         assert ended.released_at is not None
+        for upheld in (False, True):
+            told = await client.record_complaint(case.case_id, upheld=upheld, actor="anna", reason="looked at again")
+            assert told.case_id == case.case_id
+        counted = {row.counter: row.count for row in await client.statistics(present().date(), present().date())}
+        assert (counted[Counter.COMPLAINTS], counted[Counter.COMPLAINTS_UPHELD]) == (2, 1)
         closed = await client.close_report(case.case_id, actor="anna", reason="done")
         assert closed.state is CaseState.CLOSED
         assert (await client.reopen_report(case.case_id, actor="anna")).state is CaseState.OPEN
         file = await client.get_report(case.case_id)
         assert [event.what for event in file.events] == [
-            *("opened", "held", "release", "arrive", "confirm", "hold", "hold released", "close", "reopen"),
+            *("opened", "held", "release", "arrive", "confirm", "hold", "hold released"),
+            *("complaint", "complaint upheld", "close", "reopen"),
         ]
         assert file.events[2].actor == "ben"
         assert file.holds == (ended,)

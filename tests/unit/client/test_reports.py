@@ -64,6 +64,7 @@ ANSWERS = {
     "RejectMatch": report_pb2.FindingResponse(case=CASE),
     "CloseReport": CASE,
     "ReopenReport": CASE,
+    "RecordComplaint": CASE,
     "HoldMaterial": report_pb2.Hold(),
     "ReleaseMaterial": report_pb2.Hold(),
     "GetStatistics": report_pb2.GetStatisticsResponse(),
@@ -105,6 +106,7 @@ ONCE: dict[str, Call] = {
     "RejectMatch": lambda c: c.reject_match("c", actor="anna", reason="seen"),
     "CloseReport": lambda c: c.close_report("c", actor="anna"),
     "ReopenReport": lambda c: c.reopen_report("c", actor="anna"),
+    "RecordComplaint": lambda c: c.record_complaint("c", upheld=True, actor="anna", reason="another picture"),
     "HoldMaterial": lambda c: c.hold_material("c", "store://17", actor="anna"),
     "ReleaseMaterial": lambda c: c.release_material("c", "h", actor="anna", reason="done"),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hashmatch.projections.basis import personal_problems
+from hashmatch.projections.basis import PUBLISHED, personal_problems
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,10 @@ from hashmatch.projections.basis import personal_problems
     ],
 )
 def test_personal_data_is_found_and_not_repeated(text: str, what: str) -> None:
-    (problem,) = personal_problems([("decision.facts", text)])
+    why = "this document is passed on"
+    (problem,) = personal_problems([("decision.facts", text)], why)
     assert (problem.field, problem.rule) == ("decision.facts", "personal data")
-    assert problem.message == f"seems to hold {what}; this report is published: leave it out"
+    assert problem.message == f"seems to hold {what}; {why}: leave it out"
 
 
 @pytest.mark.parametrize(
@@ -61,12 +62,12 @@ def test_personal_data_is_found_and_not_repeated(text: str, what: str) -> None:
     ],
 )
 def test_what_only_looks_like_it_passes(text: str) -> None:
-    assert list(personal_problems([("decision.facts", text)])) == []
+    assert list(personal_problems([("decision.facts", text)], PUBLISHED)) == []
 
 
 def test_every_kind_is_told_once_per_text() -> None:
     texts = [("a", "@some_one wrote to x@example.org and y@example.org"), ("b", "nothing")]
-    assert [(problem.field, problem.message.split(";")[0]) for problem in personal_problems(texts)] == [
+    assert [(problem.field, problem.message.split(";")[0]) for problem in personal_problems(texts, PUBLISHED)] == [
         ("a", "seems to hold an e-mail address"),
         ("a", "seems to hold an account name"),
     ]

@@ -132,7 +132,7 @@ RULES: list[tuple[Case, ReporterConfig, Problem]] = [
         Problem(
             "classification",
             "personal data",
-            "seems to hold an e-mail address; this report is published: leave it out",
+            "seems to hold an e-mail address; this document is passed on, and its readers are not known: leave it out",
         ),
     ),
 ]  # fmt: skip
