@@ -53,7 +53,7 @@ def check_allowed(case: Case, name: str) -> None:
 
     """
     if name not in ALLOWED:
-        raise BadInput(f"format {name!r} is unknown; known are {', '.join(ALLOWED)}", field="format")
+        raise BadInput(f"format {name[:40]!r} is unknown; known are {', '.join(ALLOWED)}", field="format")
     allowed = ALLOWED[name]
     foreign = sorted({match.domain.value for match in case.matches if match.domain is not case.domain})
     if case.domain not in allowed:

@@ -219,7 +219,7 @@ class Casework:
         if name not in formats.FORMATS or kind not in formats.FORMATS[name].outlets:
             taken = ", ".join(key for key, row in formats.FORMATS.items() if kind in row.outlets)
             raise BadInput(
-                f"format: {name or 'nothing'!r} does not go to an outlet of kind {kind.value}; it takes {taken}",
+                f"format: {name[:40] or 'nothing'!r} does not go to an outlet of kind {kind.value}; it takes {taken}",
                 field="format",
             )
         if sending.with_file and kind is not OutletKind.CYBERTIPLINE:
