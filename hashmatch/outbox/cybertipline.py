@@ -176,8 +176,6 @@ class CyberTipline:
                 return Again(reason, after_s)
 
     def _unfit(self, parcel: Parcel) -> Refused | None:
-        if parcel.environment is not self._environment:
-            return Refused(f"made for {parcel.environment.value}, and this outlet is {self._environment.value}")
         if parcel.document.format != "cybertip" or "fileDetails" not in dict(parcel.document.parts):
             return Refused(f"a CyberTip is expected, not {parcel.document.format}")
         return None

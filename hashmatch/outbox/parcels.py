@@ -76,7 +76,10 @@ Outcome: TypeAlias = Delivered | Again | Refused | Unsure | AwaitingFile
 
 
 class Outlet(Protocol):
-    """One receiver. Raises nothing that is not a defect: whatever the network does is an outcome."""
+    """One receiver. Raises nothing that is not a defect: whatever the network does is an outcome.
+
+    It is made with an address of its environment; that a parcel is of the same one, the worker has made sure of.
+    """
 
     async def deliver(self, parcel: Parcel, save: Save) -> Outcome:
         """Go on with a delivery from ``parcel.progress``."""

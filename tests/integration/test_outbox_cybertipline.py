@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from hashmatch.errors import BadConfig
-from hashmatch.model.cases import Environment
 from hashmatch.outbox.cybertip_steps import ABANDONED, FILE_ID, FINISH_SENT, REPORT_ID
 from hashmatch.outbox.cybertipline import CyberTipline
 from hashmatch.outbox.parcels import Again, AwaitingFile, Delivered, Parcel, Refused, Relayed, Unsure
@@ -322,8 +321,6 @@ async def test_ncmecs_hosts_are_taken_in_their_environment(url: str, environment
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda parcel: replace(parcel, environment=Environment.PRODUCTION),
-         "made for production, and this outlet is test"),
         (lambda parcel: replace(parcel, document=replace(parcel.document, format="letter")),
          "a CyberTip is expected, not letter"),
     ],

@@ -197,12 +197,9 @@ async def test_stored_without_a_name_is_asked_for(database: dsa.Database, outlet
     assert await deliver(outlet) == Again("127.0.0.1: says stored and names no statement; asked again by its puid")
 
 
-async def test_other_formats_and_environments_are_not_sent(database: dsa.Database, outlet: DsaDatabase) -> None:
+async def test_other_formats_are_not_sent(database: dsa.Database, outlet: DsaDatabase) -> None:
     notice = dsa_notice.render(CSAM, CONTEXT)
     assert await deliver(outlet, notice) == Refused("the database takes dsa-sor and dsa-sor-batch, not dsa16")
-    assert await deliver(outlet, environment=Environment.PRODUCTION) == Refused(
-        "made for production, and this outlet is test"
-    )
     assert database.requests == []
 
 

@@ -315,7 +315,6 @@ async def test_addresses_beyond_ascii_need_smtputf8() -> None:
 @pytest.mark.parametrize(
     ("parcel", "reason"),
     [
-        (replace(PARCEL, environment=Environment.PRODUCTION), "made for production, and this outlet is test"),
         (
             replace(PARCEL, recipient="abuse@hoster.nl"),
             "a test goes to nobody: to example.org or a name that ends in .example, .test or .invalid, not hoster.nl",
