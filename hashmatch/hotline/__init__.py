@@ -20,6 +20,7 @@ to a confined process that may do neither and gives back addresses; images go to
     job.py         the job file: what was done, so that it is not done again; results.py reads it back
     pipeline.py    a job from its first submission to its last
     recheck.py     is it gone: what looks say, states, schedule (pure)
+    watches.py     what is watched, in the job file; watching.py looks again, rechecking.py when it is due
     survival.py    how long things last, the Kaplan-Meier estimate (pure); takedown.py time to takedown by host
     near.py        which hashes are near each other: groups and stars (pure)
     links.py       the same picture elsewhere (pure); links_export.py its table and its graph

@@ -29,6 +29,7 @@ from hashmatch.errors import JobCorrupt
 from hashmatch.hotline.job_states import MOVES, Event, Finished, Origin, Planned, State, Taken
 from hashmatch.hotline.job_storage import Storage, make, open_storage
 from hashmatch.hotline.results import Results
+from hashmatch.hotline.watches import Watches
 from hashmatch.model.hotline import Fetched, Item, Submission, Summary
 from hashmatch.projections.places import host_of
 from hashmatch.report.plain import to_plain
@@ -41,6 +42,8 @@ class JobFile:
         self.path = storage.path
         self.results = Results(storage)
         """What it found so far."""
+        self.watches = Watches(storage)
+        """What is looked at again."""
         self._storage = storage
         self._turn = 1 << 32  # beyond every host's first
 

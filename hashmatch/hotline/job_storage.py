@@ -99,7 +99,7 @@ def open_storage(path: Path) -> Storage:
 
 @functools.cache
 def _statements() -> Mapping[str, str]:
-    return statements_in(_FOLDER / "statements.sql")
+    return {**statements_in(_FOLDER / "statements.sql"), **statements_in(_FOLDER / "watch.sql")}
 
 
 @functools.cache

@@ -27,6 +27,7 @@ from typing import Final
 from lxml import etree
 
 from hashmatch.hotline.links import Linked, Links
+from hashmatch.projections.iccam import cell
 from hashmatch.projections.places import defanged
 
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -48,7 +49,6 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
 _NAMESPACE: Final = "http://graphml.graphdrawing.org/xmlns"
 _NODE_KEYS: Final = (("kind", "string"), ("label", "string"), ("known", "string"), ("pictures", "int"))
 _EDGE_KEYS: Final = (("relation", "string"), ("weight", "int"), ("distance", "int"))
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def rows(result: Links) -> Iterator[dict[str, object]]:
@@ -76,7 +76,9 @@ def as_csv(result: Links) -> bytes:
     writer.writerow(FIELDS)
     for row in rows(result):
         known = "|".join(map(str, row["known"])) if isinstance(row["known"], list) else ""
-        writer.writerow([_cell(value) for value in {**row, "known": known}.values()])
+        writer.writerow(
+            [cell(value) if isinstance(value, str) else value for value in {**row, "known": known}.values()]
+        )
     return stream.getvalue().encode()
 
 
@@ -161,7 +163,3 @@ def _xml(text: str) -> str:
 
 def _tag(name: str) -> str:
     return f"{{{_NAMESPACE}}}{name}"
-
-
-def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -41,7 +41,7 @@ from typing import Final
 
 from hashmatch.hotline.links import PDQ
 from hashmatch.model import MatchReport, Verdict
-from hashmatch.model.hotline import Fetched, Item, Outcome
+from hashmatch.model.hotline import Fetched, Item, Outcome, Submission
 from hashmatch.projections.places import host_of
 
 
@@ -379,3 +379,22 @@ def next_vantage(life: Life, rules: Rules) -> str:
     last = life.faint[-1].vantage if life.faint else rules.vantages[0]
     place = rules.vantages.index(last) if last in rules.vantages else -1
     return rules.vantages[(place + 1) % len(rules.vantages)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """A watched picture with everything that is kept of it. ``address`` is what is fetched of the submission."""
+
+    watched: Watched
+    submission: Submission
+    address: str
+    looks: tuple[Look, ...] = ()
+    notified_at: dt.datetime | None = None
+
+    def life(self, rules: Rules) -> Life:
+        """Fold all looks."""
+        return lived(self.looks, rules, self.watched)
+
+    def due_at(self, rules: Rules) -> dt.datetime | None:
+        """Return when to look next; None when the schedule is over."""
+        return next_look(self.life(rules), rules, self.watched, self.notified_at)

@@ -28,6 +28,7 @@ from typing import Any, Final
 
 from hashmatch.drawing import canvas, saved
 from hashmatch.hotline.survival import Lasted, Step, curve, quantile_s
+from hashmatch.projections.iccam import cell
 
 _HOUR_S: Final = 3_600.0
 _DIGITS: Final = 6
@@ -149,7 +150,8 @@ def as_csv(columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> byte
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, list(columns))
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({name: cell(value) if isinstance(value, str) else value for name, value in row.items()})
     return stream.getvalue().encode()
 
 

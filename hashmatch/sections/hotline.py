@@ -103,3 +103,27 @@ class HotlineConfig:
     country_database: str = setting("", "likewise, in which country an address is")
     abuse_database: str = setting("", "table of whom to tell, by network or autonomous system")
     cdn_database: str = setting("", "table of networks or autonomous systems that hide where something is hosted")
+    operator: str = setting("", "who checks, as evidence names it: an organisation, not a person")
+    legal_basis: str = setting("", "why that is allowed, as evidence quotes it")
+    placeholders: str = setting(
+        "", "file of SHA-256 digests, one a line, of pictures that hosts show in the place of removed ones; empty: none"
+    )
+    parking_hosts: str = setting("", "file of hosts, one a line, that sell or park names; empty: none")
+    recheck_first_h: tuple[int, ...] = setting(
+        (1, 6, 24), "hours after the check, and again after a notice and a return, at which is looked again: most of "
+        "what is taken down goes within a day", unit="h",
+    )  # fmt: skip
+    recheck_daily: int = setting(14, "daily looks after those", unit="looks", at_least=0, at_most=366)
+    recheck_weekly: int = setting(
+        8, "weekly looks after the daily ones; what was taken down comes back within weeks or not", unit="looks",
+        at_least=0, at_most=520,
+    )  # fmt: skip
+    recheck_tries: int = setting(
+        3, "silent looks in a row after which what cannot be reached counts as gone", unit="looks", at_least=1,
+        at_most=100,
+    )  # fmt: skip
+    recheck_doubt_h: int = setting(24, "over which these are spread: outages end within a day", unit="h", at_least=0)
+    recheck_vantages: tuple[str, ...] = setting(
+        (), "further points to look from, NAME=socks5h://host:port; with any, silence counts only when it was heard "
+        "from two: a host may have locked out one address",
+    )  # fmt: skip

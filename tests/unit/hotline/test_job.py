@@ -271,7 +271,7 @@ def test_other_databases_and_later_versions_are_refused(tmp_path: Path) -> None:
     with sqlite3.connect(later) as connection:
         connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(JobRefused, match="is a job file of version 9; this hashmatch knows versions up to 1: upgrade"):
+    with pytest.raises(JobRefused, match="is a job file of version 9; this hashmatch knows versions up to 2: upgrade"):
         JobFile.open(later)
 
 
