@@ -141,7 +141,7 @@ class Child:
         """
         await self._ready()
 
-    async def ask(self, header: Header, body: bytes = b"", *, timeout_s: float) -> Frame | Ended:
+    async def ask(self, header: Header, body: bytes = b"", *, timeout_s: float | None) -> Frame | Ended:
         """Have one piece of work done.
 
         Parameters
@@ -150,8 +150,8 @@ class Child:
             JSON.
         body : bytes, optional
             Handed on as it is.
-        timeout_s : float
-            From when the process was given the work; then it is killed.
+        timeout_s : float or None
+            From when the process was given the work; then it is killed. None: whoever asks watches it otherwise.
 
         Returns
         -------

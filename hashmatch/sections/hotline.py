@@ -46,6 +46,16 @@ class HotlineConfig:
         default=False,
         why="a check of one reported address is no crawl: what robots.txt says is recorded, and followed only if asked",
     )
+    ask_robots: bool = setting(
+        default=True, why="one more request per host and hour; false: nothing is asked, recorded or followed"
+    )
+    send_referer: bool = setting(
+        default=False,
+        why="some hosts show images only to visitors of their pages; true: they are told which page it was",
+    )
+    ca_bundle: str = setting(
+        "", "file of the certificates (PEM) that TLS trusts; empty: the system's, or certifi's where it has none"
+    )
     allow_invalid_tls: bool = setting(
         default=False,
         why="a certificate that does not verify is recorded and ends the fetch; true: it is recorded, and read on",
