@@ -25,6 +25,7 @@ import click
 from hashmatch import config, errors, limits, model, sections
 from hashmatch.cli import (
     access,
+    audit,
     author,
     bench,
     bench_distances,
@@ -110,6 +111,11 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     "bench import": (("Keys of each row that `--json` prints", bench_import.FIELDS),),
     "keys create": (("Keys of the line that `--json` prints; the same for `keys rotate`", access.MADE_FIELDS),),
     "keys list": (("Keys of a line of `--json`: one per caller; the same for `keys show`", access.CALLER_FIELDS),),
+    "audit verify": (
+        ("Keys of a line of `--json` for something that is wrong", audit.FINDING_FIELDS),
+        ("Keys of the line of `--json` that ends each log", audit.SUMMARY_FIELDS),
+    ),
+    "audit show": (("Keys of a line of `--json`: one per record", audit.SHOW_FIELDS),),
     "status": (("Keys of the line that `--json` prints", status.FIELDS),),
     "config show": (("Keys of a line of `--json`: one per setting", config_show.FIELDS),),
 }

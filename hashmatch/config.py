@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import hashlib
 import os
 import tomllib
 import types
@@ -31,6 +32,7 @@ from hashmatch.limits import AlgorithmPolicy, ViewPolicy, default_algorithm_poli
 from hashmatch.model import Fidelity, SetMode, Views
 from hashmatch.sections import (
     AccessConfig,
+    AuditConfig,
     CasesConfig,
     CatalogConfig,
     DecodeConfig,
@@ -51,6 +53,7 @@ from hashmatch.sections import (
 
 __all__ = [
     "AccessConfig",
+    "AuditConfig",
     "CasesConfig",
     "CatalogConfig",
     "Config",
@@ -105,6 +108,7 @@ class Config:
     reporter: ReporterConfig = field(default_factory=ReporterConfig)
     outbox: OutboxConfig = field(default_factory=OutboxConfig)
     cases: CasesConfig = field(default_factory=CasesConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
     hotline: HotlineConfig = field(default_factory=HotlineConfig)
 
 
@@ -185,6 +189,12 @@ def sections(part: Any, above: str = "") -> Iterator[tuple[str, Any]]:
             name = f"{above}{item.name}"
             yield name, inner
             yield from sections(inner, f"{name}.")
+
+
+def fingerprint(config: Config) -> str:
+    """Name a configuration by the SHA-256 of its settings, 64 hex digits; secrets are no settings."""
+    settings = sorted(f"{row.name}={row.value!r}" for row in rows(config, environ={}))
+    return hashlib.sha256("\n".join(settings).encode()).hexdigest()
 
 
 def _limit_rows(

@@ -259,6 +259,10 @@ class LedgerUnavailable(HashmatchError):
     status = Status.UNAVAILABLE
 
 
+class LedgerInUse(LedgerUnavailable):
+    """Another process writes this log; it has one writer."""
+
+
 class SandboxUnavailable(HashmatchError):
     """No confined worker could be started, and images are never decoded outside one."""
 

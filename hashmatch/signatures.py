@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,7 +172,7 @@ def load_signing_key(path: Path) -> SigningKey:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a new file that only its owner may read.
+    """Write a new file that only its owner may read; it is there whole, or not at all.
 
     Raises
     ------
@@ -179,18 +180,38 @@ def write_secret(path: Path, text: str) -> None:
         There is such a file already, or it cannot be written.
 
     """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(descriptor)
+            os.link(unfinished, path)  # which, unlike a rename, never replaces
+        finally:
+            unfinished.unlink()
     except FileExistsError as error:
         raise BadInput(f"{path} exists already, and a key is never overwritten; give another name", field="file") from (
             error
         )
     except OSError as error:
         raise BadInput(f"cannot write {path}: {error.strerror}", field="file") from error
-    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(descriptor)
+
+
+def read_secret(path: Path) -> str:
+    """Return the text of a file that only its owner may read.
+
+    Raises
+    ------
+    BadInput
+        It cannot be read, is too long for a key, or others may read it.
+
+    """
+    text = _read(path, "file")
+    if stat.S_IMODE(path.stat().st_mode) & _OTHERS:
+        raise BadInput(f"others may read {path}; `chmod 600 {path}` keeps it to yourself", field="file")
+    return text
 
 
 def _read(path: Path, field: str) -> str:

@@ -44,6 +44,7 @@ COMMANDS = {
     "evidence": "hashmatch.cli.evidence:evidence",
     "bench": "hashmatch.cli.bench:bench",
     "keys": "hashmatch.cli.access:keys",
+    "audit": "hashmatch.cli.audit:audit",
     "status": "hashmatch.cli.status:status",
     "config": "hashmatch.cli.config_show:config",
 }

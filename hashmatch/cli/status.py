@@ -45,6 +45,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "quarantined": "entries that the flood guard put into quarantine: `set`, `entry_id`, `at`, `reason`",
         "follower": "how far the server's index may lag: `behind` changes, `lag_ms` since it was known to hold all, "
         "whether changes are `announced`, and the `error` if it cannot follow; null without `--server`",
+        "audit": "the audit log that the server writes: its id, `seq` and `head_seq` of the last record and signed "
+        "head, `queued`, `lost`, and the `trouble` if it cannot be written; null without `--server` and where nothing "
+        "is recorded",
         "sandbox": "`confined`, and each of the `protections` with `active` and `detail`",
     }
 )
@@ -101,6 +104,7 @@ def of_server(server: str, said: ServiceStatus) -> Record:
         "index": {**index, "values": dict(said.index.values)},
         "quarantined": [_quarantined(item) for item in said.quarantined],
         "follower": dataclasses.asdict(said.follower),
+        "audit": None if said.audit is None else dataclasses.asdict(said.audit),
         "sandbox": {**workers, "protections": _protections(said.workers.protections)},
     }
 
@@ -125,6 +129,7 @@ def _look(options: GlobalOptions) -> tuple[Record, ExitCode]:
         "index": index,
         "quarantined": in_quarantine,
         "follower": None,
+        "audit": None,
         "sandbox": sandbox,
     }
     return record, max(catalog_code, index_code, sandbox_code)

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from hashmatch.errors import LedgerCorrupt, LedgerUnavailable
+from hashmatch.errors import LedgerCorrupt, LedgerInUse, LedgerUnavailable
 from hashmatch.ledger import heads as signed_heads
 from hashmatch.ledger.chain import SEGMENT
 from hashmatch.ledger.composing import End, Piece
@@ -285,13 +285,13 @@ def _last_head(path: Path) -> int:
 
 
 def _locked(directory: Path) -> BinaryIO:
-    """Hold the lock of a ledger. Raises LedgerUnavailable where somebody else does, OSError."""
+    """Hold the lock of a ledger. Raises LedgerInUse where somebody else does, OSError."""
     file = (directory / LOCK).open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise LedgerUnavailable(f"{directory}: another process writes this ledger") from None
+        raise LedgerInUse(f"{directory}: another process writes this ledger") from None
     except OSError:
         file.close()
         raise

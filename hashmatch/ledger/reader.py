@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hashmatch.errors import BadInput
+from hashmatch.ledger import heads as signed_heads
 from hashmatch.ledger.chain import Finding, Line, Summary, Wrong, verify
 from hashmatch.ledger.files import HEADS, LOCK, segments
 from hashmatch.ledger.heads import MAX_HEAD_BYTES
@@ -36,7 +37,7 @@ class _Part:
 
 
 def verified(
-    directory: Path, *, keys: Sequence[VerifyKey] = (), against: Sequence[Path] = ()
+    directory: Path, *, keys: Sequence[VerifyKey] = (), against: Sequence[Path] = (), mixed: bool = False
 ) -> tuple[Summary, Iterator[Finding]]:
     """Verify a ledger; the summary is complete when the findings have been taken.
 
@@ -48,6 +49,8 @@ def verified(
         Whose heads are believed; without any, those that the ledger names, which whoever could write it could choose.
     against : sequence of Path
         Files of heads that were kept elsewhere.
+    mixed : bool
+        Those files have heads of other ledgers too, which are passed over; see :func:`ledgers_in`.
 
     Raises
     ------
@@ -60,8 +63,42 @@ def verified(
     own = _parts(directory, [(directory / HEADS, -1)] if (directory / HEADS).exists() else [])
     kept = [_parts(path.parent, [(path, -1)]) for path in against]
     parts = _parts(directory, _segments(directory))
-    heads = [_lines(each, MAX_HEAD_BYTES, live=live and each is own) for each in (own, *kept)]
+    elsewhere = [_lines(each, MAX_HEAD_BYTES, live=False) for each in kept]
+    if mixed:
+        ours = ledger_id(directory)
+        elsewhere = [_of_ledger(lines, ours) for lines in elsewhere]
+    heads = [_lines(own, MAX_HEAD_BYTES, live=live), *elsewhere]
     return summary, verify(_lines(parts, MAX_LINE_BYTES, live=live), heads, summary, keys)
+
+
+def ledger_id(directory: Path) -> str:
+    """Return the id that a ledger begins with; empty where its first record cannot be read. Raises BadInput."""
+    for untrusted in read_records(directory):
+        return str(untrusted.body.get("ledger", "")) if isinstance(untrusted, Record) else ""
+    return ""
+
+
+def ledgers_in(heads: Path) -> set[str]:
+    """Return the ids of the ledgers that a file has heads of. Raises BadInput."""
+    lines = _lines(_parts(heads.parent, [(heads, -1)]), MAX_HEAD_BYTES, live=False)
+    return {head.head.ledger for line in lines if (head := signed_heads.read(line.data)) is not None}
+
+
+def _of_ledger(lines: Iterator[Line], ledger: str) -> Iterator[Line]:
+    """Pass over heads of other ledgers; what is no head is everybody's."""
+    for line in lines:
+        head = signed_heads.read(line.data)
+        if head is None or head.head.ledger == ledger:
+            yield line
+
+
+def last_head(directory: Path) -> bytes:
+    """Return the line of a ledger's last signed head; empty where there is none. Raises BadInput."""
+    path = directory / HEADS
+    last = b""
+    for line in _lines(_parts(directory, [(path, -1)] if path.exists() else []), MAX_HEAD_BYTES, live=True):
+        last = line.data
+    return last
 
 
 def read_records(directory: Path) -> Iterator[Record | Finding]:

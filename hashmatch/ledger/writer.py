@@ -129,8 +129,10 @@ class Writer:
 
         Raises
         ------
+        LedgerInUse
+            Another process writes it.
         LedgerUnavailable
-            Another process writes it, or the disk refuses.
+            The disk refuses.
         LedgerCorrupt
             It is damaged elsewhere than in a torn last line; nothing was written to it.
         BadInput
@@ -172,7 +174,8 @@ class Writer:
         kind : str
             What it is.
         body : mapping or callable
-            JSON; or what makes it, called later in the ledger's thread, which must neither fail nor block.
+            JSON; or what makes it, called in the ledger's thread whenever it is tried to write it: it must return the
+            same each time, and neither fail nor block.
 
         Raises
         ------
@@ -228,6 +231,11 @@ class Writer:
                 lost=self._lost,
                 trouble=self._trouble,
             )
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written, empty while it can."""
+        return self._trouble
 
     def close(self) -> None:
         """Write what waits, sign a head and give the ledger back. Safe to call twice.

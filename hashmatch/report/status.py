@@ -7,6 +7,7 @@ What this module deliberately does not do: it measures nothing and judges nothin
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,11 +77,27 @@ class FollowerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditStatus:
+    """The audit log that the service writes.
+
+    ``ledger`` is its id, ``seq`` the number of the last record on the disk, ``head_seq`` that of the last signed head;
+    ``queued`` records wait, ``lost`` ones found no room since the start; ``trouble`` says why nothing can be written.
+    """
+
+    ledger: str
+    seq: int
+    head_seq: int
+    queued: int = 0
+    lost: int = 0
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """Everything ``GetStatus`` answers.
 
     ``libraries`` are those whose version decides what a hash is. ``quarantined`` are entries that the flood guard put
-    into quarantine and nobody has reinstated.
+    into quarantine and nobody has reinstated. ``audit`` is None where nothing is recorded.
     """
 
     version: str
@@ -92,6 +109,7 @@ class ServiceStatus:
     entries: int = 0
     quarantined: tuple[QuarantinedEntry, ...] = ()
     follower: FollowerStatus = FollowerStatus()
+    audit: AuditStatus | None = None
 
 
 def status_to_proto(status: ServiceStatus) -> status_pb2.GetStatusResponse:
@@ -132,6 +150,7 @@ def status_to_proto(status: ServiceStatus) -> status_pb2.GetStatusResponse:
         follower=status_pb2.FollowerStatus(
             behind=follower.behind, lag_ms=follower.lag_ms, announced=follower.announced, error=follower.error
         ),
+        audit=None if status.audit is None else status_pb2.AuditStatus(**dataclasses.asdict(status.audit)),
     )
 
 
@@ -166,7 +185,12 @@ def status_from_proto(message: status_pb2.GetStatusResponse) -> ServiceStatus:
             for item in message.quarantined
         ),
         follower=FollowerStatus(follower.behind, follower.lag_ms, follower.announced, follower.error),
+        audit=_audit_from_proto(message.audit) if message.HasField("audit") else None,
     )
+
+
+def _audit_from_proto(audit: status_pb2.AuditStatus) -> AuditStatus:
+    return AuditStatus(audit.ledger, audit.seq, audit.head_seq, audit.queued, audit.lost, audit.trouble)
 
 
 def _stamp(moment: dt.datetime) -> Timestamp:

@@ -10,6 +10,7 @@ What this package deliberately does not do: it reads no file; ``config`` does.
 """
 
 from hashmatch.sections.access import AccessConfig, QuotaConfig, TlsConfig
+from hashmatch.sections.audit import AuditConfig
 from hashmatch.sections.exchanging import SourceConfig, SyncConfig
 from hashmatch.sections.hotline import HotlineConfig
 from hashmatch.sections.reporting import CasesConfig, OutboxConfig, OutletConfig, ReporterConfig
@@ -25,6 +26,7 @@ from hashmatch.sections.serving import (
 
 __all__ = [
     "AccessConfig",
+    "AuditConfig",
     "CasesConfig",
     "CatalogConfig",
     "DecodeConfig",

@@ -48,6 +48,7 @@ from hashmatch.outbox.store import DeliveryStore
 from hashmatch.projections import cybertip_schema, formats
 from hashmatch.projections.basis import Context, refuse
 from hashmatch.report.plain import to_plain
+from hashmatch.service.auditor import SILENT, Auditor
 from hashmatch.service.bounds import MAX_KEY_LENGTH, check_actor, check_reason, check_recipient, check_text
 from hashmatch.service.retention import Retention, Swept
 from hashmatch.signatures import SigningKey
@@ -88,7 +89,9 @@ class Casework:
         key: SigningKey,
         *,
         now: Callable[[], dt.datetime] = _now,
+        auditor: Auditor = SILENT,
     ) -> None:
+        self._auditor = auditor
         self._catalog = catalog
         self._config = config
         self._key = key
@@ -238,7 +241,10 @@ class Casework:
             recipient=recipient,
             with_file=sending.with_file,
         )
-        return self.outbox.queue(order, self._now())
+        delivery = self.outbox.queue(order, self._now())
+        about = {"case": case_id, "delivery": delivery.delivery_id, "outlet": sending.outlet, "format": name}
+        self._auditor.event("delivery.queued", {**about, "environment": sending.environment.value})
+        return delivery
 
     def decide(self, delivery_id: str, event: DeliveryEvent, *, actor: str, reason: str = "") -> Delivery:
         """Release, retry, cancel or confirm a delivery; raises CaseNotFound, CaseConflict, BadInput."""
@@ -246,6 +252,8 @@ class Casework:
         check_reason(reason)
         changed = self.outbox.change(delivery_id, event, actor=actor, reason=reason, now=self._now())
         self._cases.settle(changed.case_id, self._now())
+        about = {"case": changed.case_id, "delivery": changed.delivery_id, "decision": event.value}
+        self._auditor.event("delivery.decided", about)
         return changed
 
     def check_file(self, delivery_id: str, md5: bytes) -> None:
@@ -330,7 +338,10 @@ class Casework:
 
     def sweep(self) -> Swept:
         """End, expire and erase what is to be; see ``retention``."""
-        return self._retention.sweep()
+        swept = self._retention.sweep()
+        for case_id in swept.erased:
+            self._auditor.event("case.erased", {"case": case_id})
+        return swept
 
     def undecided(self) -> Mapping[str, dt.datetime]:
         """Return held and unsure deliveries whose cases are erased within ``cases.warn_days``, and when those are."""

@@ -10,6 +10,8 @@ puts batches into a bounded queue, the import's thread takes rows out of it. Wha
 went away, sent nonsense, or fell silent for ``idle_s``) is raised inside the thread's iterator, so the catalog rolls
 back by the same path as for any other error, and nothing was imported.
 
+What was changed is recorded by the ``auditor``, and where nothing can be recorded, and must be, nothing is changed.
+
 ``publish`` makes the change visible to searches. It is awaited before the result is returned: who has been told that an
 entry is withdrawn gets no hit from it any more.
 
@@ -42,6 +44,7 @@ from hashmatch.model import (
     SetChanges,
     SetMode,
 )
+from hashmatch.service.auditor import SILENT, Auditor
 from hashmatch.service.following import SetFeed
 
 EXPORT_BATCH: Final = 1_000
@@ -136,8 +139,11 @@ class Catalog(Protocol):
 class Curator:
     """Hash sets for many concurrent callers. Use as an async context manager: closing waits for the threads."""
 
-    def __init__(self, catalog: Catalog, publish: Callable[[], Awaitable[Any]], *, idle_s: float) -> None:
+    def __init__(
+        self, catalog: Catalog, publish: Callable[[], Awaitable[Any]], *, idle_s: float, auditor: Auditor = SILENT
+    ) -> None:
         self._catalog = catalog
+        self._auditor = auditor
         self._publish = publish
         self._idle_s = idle_s
         self._short = ThreadPoolExecutor(_SHORT_CALLS, "hashmatch-catalog")
@@ -172,7 +178,10 @@ class Curator:
             description=wanted.description,
             mode=wanted.mode,
         )
-        return await self._change(create)
+        created = await self._change(create)
+        about = {"set": created.name, "set_id": created.set_id, "domain": created.domain.value}
+        self._auditor.event("set.created", {**about, "mode": created.mode.value})
+        return created
 
     async def sets(self) -> Sequence[HashSet]:
         """Every set, in name order."""
@@ -184,19 +193,23 @@ class Curator:
 
     async def withdraw(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
         """Stop an entry from matching, before returning. Raises SetNotFound, EntryNotFound, BadInput."""
-        return await self._change(lambda: self._catalog.withdraw(name, entry_id, reason=reason, actor=actor))
+        decide = functools.partial(self._catalog.withdraw, name, entry_id, reason=reason, actor=actor)
+        return await self._decide("entry.withdrawn", entry_id, decide)
 
     async def dispute(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
         """Let an entry match for review only, before returning. Raises SetNotFound, EntryNotFound, BadInput."""
-        return await self._change(lambda: self._catalog.dispute(name, entry_id, reason=reason, actor=actor))
+        decide = functools.partial(self._catalog.dispute, name, entry_id, reason=reason, actor=actor)
+        return await self._decide("entry.disputed", entry_id, decide)
 
     async def reinstate(self, name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
         """Let an entry match again, before returning. Raises SetNotFound, EntryNotFound, BadInput."""
-        return await self._change(lambda: self._catalog.reinstate(name, entry_id, reason=reason, actor=actor))
+        decide = functools.partial(self._catalog.reinstate, name, entry_id, reason=reason, actor=actor)
+        return await self._decide("entry.reinstated", entry_id, decide)
 
     async def vote(self, name: str, entry_id: str, opinion: Opinion, *, actor: str) -> HashSet:
         """Record an opinion, in reports before returning. Raises SetNotFound, EntryNotFound, BadInput."""
-        return await self._change(lambda: self._catalog.vote(name, entry_id, opinion, actor=actor))
+        decide = functools.partial(self._catalog.vote, name, entry_id, opinion, actor=actor)
+        return await self._decide("entry.voted", entry_id, decide)
 
     async def entry(self, name: str, entry_id: str) -> Entry:
         """One entry. Raises SetNotFound, EntryNotFound."""
@@ -219,6 +232,7 @@ class Curator:
             Whatever ``batches`` raises. In all cases nothing was imported.
 
         """
+        self._auditor.admit()
         async with self._thread() as in_thread:
             feed = _Feed(asyncio.get_running_loop(), self._idle_s)
             feeding = asyncio.create_task(feed.fill(batches))
@@ -229,6 +243,10 @@ class Curator:
                 feeding.cancel()
                 await asyncio.gather(feeding, return_exceptions=True)
         await self._publish()
+        hash_set = result.hash_set
+        about = {"set": hash_set.name, "set_id": hash_set.set_id, "set_version": hash_set.version}
+        counts = {"added": result.added, "updated": result.updated, "rejected": result.rejected}
+        self._auditor.event("set.imported", {**about, **counts})
         return result
 
     async def export(self, name: str) -> AsyncGenerator[tuple[HashSet, Sequence[Entry]], None]:
@@ -279,8 +297,16 @@ class Curator:
                 return before, rows
             rows.close()
 
+    async def _decide(self, kind: str, entry_id: str, decide: Callable[[], HashSet]) -> HashSet:
+        """Run a call that changes an entry, make the change visible to searches, and record it."""
+        changed = await self._change(decide)
+        about = {"set": changed.name, "set_version": changed.version}
+        self._auditor.entry(kind, changed.set_id, entry_id, about)
+        return changed
+
     async def _change(self, decide: Callable[[], HashSet]) -> HashSet:
         """Run a call that changes the catalog, and make the change visible to searches."""
+        self._auditor.admit()
         changed = await self._call(decide)
         await self._publish()
         return changed

@@ -36,6 +36,7 @@ from hashmatch.matching.rescan import Rescan
 from hashmatch.model import Entry, EntryStatus, HashSet, MatchReport
 from hashmatch.report.json import moment_to_json
 from hashmatch.report.status import QuarantinedEntry
+from hashmatch.service.auditor import SILENT, Auditor
 
 ACTOR: Final = "flood-guard"
 """Who quarantines, in the history of an entry; also the kind of the bookmarks."""
@@ -80,7 +81,9 @@ class FloodGuard:
         config: FloodConfig,
         *,
         now_s: Callable[[], float] = time.time,
+        auditor: Auditor = SILENT,
     ) -> None:
+        self._auditor = auditor
         self._catalog = catalog
         self._publish = publish
         self._config = config
@@ -156,11 +159,13 @@ class FloodGuard:
         status = self._catalog.get_entry(*flood.key).status
         if status in {EntryStatus.QUARANTINED, EntryStatus.WITHDRAWN}:
             return False
-        self._catalog.quarantine(*flood.key, reason=flood.reason, actor=ACTOR)
+        changed = self._catalog.quarantine(*flood.key, reason=flood.reason, actor=ACTOR)
         at = dt.datetime.fromtimestamp(self._now_s(), dt.UTC)
         entry = QuarantinedEntry(flood.key.set_name, flood.key.entry_id, at, flood.reason)
         before = [item for item in _quarantined_from(self._catalog.bookmark(ACTOR, QUARANTINED)) if item != entry]
         self._catalog.set_bookmark(ACTOR, QUARANTINED, _quarantined_to([*before, entry][-MAX_REMEMBERED:]))
+        about = {"set": changed.name, "set_version": changed.version, "by": ACTOR}
+        self._auditor.entry("entry.quarantined", changed.set_id, flood.key.entry_id, about)
         return True
 
     async def _remember(self) -> None:

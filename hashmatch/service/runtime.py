@@ -8,6 +8,7 @@ in process. It owns the data directory, in which the catalog is the truth and th
     catalog.sqlite3    hash sets, entries, provenance, withdrawals (unless ``catalog.url`` names a shared catalog)
     segments/          verified snapshots of the index
     receipts.key       signs the receipts of match reports (unless ``cases.receipt_key`` names another)
+    audit/             who asked what and what changed, of a service (unless ``audit.directory`` names another)
 
 Starting brings up two slow things side by side, the confined workers and the index. While it runs, a follower asks the
 catalog whether its change feed has grown, whenever the catalog announces a change and every ``index.poll_ms`` in any
@@ -38,12 +39,13 @@ from hashmatch.catalog.opening import open_catalog
 from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.catalog.store import CatalogCounts, Watch
 from hashmatch.config import Config
-from hashmatch.errors import BadConfig, CatalogUnavailable, HashmatchError
+from hashmatch.errors import BadConfig, CatalogUnavailable, HashmatchError, RollbackRefused
 from hashmatch.index.live import LiveIndex
 from hashmatch.matching.engine import Engine
 from hashmatch.progress import SILENT, Progress
 from hashmatch.publish import Publisher
 from hashmatch.report.status import (
+    AuditStatus,
     FollowerStatus,
     IndexStatus,
     Protection,
@@ -52,6 +54,9 @@ from hashmatch.report.status import (
     WorkersStatus,
 )
 from hashmatch.sandbox.pool import WorkerPool
+from hashmatch.service.auditing import Audited, Recorder, begun, ended
+from hashmatch.service.auditor import SILENT as SILENT_AUDITOR
+from hashmatch.service.auditor import Auditor
 from hashmatch.service.casework import Casework
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
@@ -84,6 +89,9 @@ class Runtime:
         self._quarantined: tuple[QuarantinedEntry, ...] = ()
         self._watch: Watch
         self._trouble = ""
+        self._generation = ""
+        self._recorder: Recorder | None = None
+        self._auditor: Auditor = SILENT_AUDITOR
         self._wake = asyncio.Event()
         self._publisher: Publisher
         self._following: asyncio.Task[None]
@@ -96,7 +104,7 @@ class Runtime:
         )
         self.curator: Curator
         self.detector: Detector = self.engine
-        """The engine, with the flood guard and the witness around it once started."""
+        """The engine, with the flood guard, the witness and the audit around it once started."""
         self.desk: Desk
         """Cases and their deliveries, where the runtime was made to deliver, as in a service."""
 
@@ -132,27 +140,48 @@ class Runtime:
             self._publisher = Publisher(self._catalog, self._index, self._data_dir / SEGMENTS, self._config.index)
             opened.push_async_callback(asyncio.to_thread, self._publisher.close)
             opened.push_async_callback(self._pool.close)
-            await _both(self._pool.start(), asyncio.to_thread(self._publisher.start, self._progress))
+            failure = await _both(self._pool.start(), asyncio.to_thread(self._publisher.start, self._progress))
+            await self._begin_audit(opened, failure)
             self.curator = await opened.enter_async_context(
-                Curator(self._catalog, self.publish, idle_s=self._config.server.import_idle_s)
+                Curator(self._catalog, self.publish, idle_s=self._config.server.import_idle_s, auditor=self._auditor)
             )
             self._watch = self._catalog.watch(self._waker())
             opened.push_async_callback(asyncio.to_thread, self._watch.close)
             self._following = asyncio.create_task(self._follow())
             opened.push_async_callback(_ended, self._following)
             if self._config.flood.enabled:
-                guard = FloodGuard(self._catalog, self.publish, self._config.flood)
+                guard = FloodGuard(self._catalog, self.publish, self._config.flood, auditor=self._auditor)
                 await guard.start()
                 opened.push_async_callback(guard.close)
                 self.detector = Guarded(self.engine, guard)
             await self._report(opened)
+            if self._recorder is not None:
+                self.detector = Audited(self.detector, self._recorder)
             self._opened = opened.pop_all()
+
+    async def _begin_audit(self, opened: contextlib.AsyncExitStack, failure: BaseException | None) -> None:
+        """Open the audit log, where this is a service; record that it starts, or why it does not, and raise that."""
+        if self._deliver and self._config.audit.enabled:
+            try:
+                posture = self._pool.status().posture
+                self._recorder = await asyncio.to_thread(begun, self._config, self._data_dir, posture)
+            except HashmatchError as error:
+                raise failure or error from error
+            opened.push_async_callback(asyncio.to_thread, ended, self._recorder)
+            self._auditor = self._recorder
+        if failure is not None:
+            if isinstance(failure, HashmatchError):
+                self._auditor.event("service.refused", {"error": failure.reason()})
+            raise failure
+        libraries = {name: metadata.version(name) for name in LIBRARIES}
+        self._generation = self._index.status().generation
+        self._auditor.event("service.started", {"libraries": libraries, "generation": self._generation})
 
     async def _report(self, opened: contextlib.AsyncExitStack) -> None:
         """Sign and count what is answered; deliver reports, if that is what this process is for."""
         cases = self._config.cases
         key = await asyncio.to_thread(receipts_key, cases, self._data_dir)
-        casework = Casework(self._catalog, self._config, key)
+        casework = Casework(self._catalog, self._config, key, auditor=self._auditor)
         if self._deliver:
             self.desk = Desk(casework, self._config)
             await self.desk.start()
@@ -170,13 +199,20 @@ class Runtime:
         """Bring every committed change of the catalog into the index."""
         async with self._publishing:
             await asyncio.to_thread(self._publisher.sync)
+            status = self._index.status()
+            if status.generation != self._generation:
+                self._generation = status.generation
+                body = {"generation": status.generation, "sequence": status.sequence}
+                self._auditor.event("index.generation", body)
 
     def checks(self) -> Sequence[Check]:
         """Conditions of readiness."""
+        log = None if self._recorder is None else self._recorder.log
         return (
             Check("index", lambda: self._index.status().state != "empty"),
             Check("workers", lambda: self._pool.healthy),
             Check("follower", lambda: not self._following.done()),
+            *(() if log is None else (Check("audit", lambda: log.admits),)),
         )
 
     async def status(self) -> ServiceStatus:
@@ -212,7 +248,14 @@ class Runtime:
             entries=counts.entries,
             quarantined=self._quarantined,
             follower=FollowerStatus(lag.behind, round(lag.ms), self._watch.announced, self._trouble),
+            audit=self._audit_status(),
         )
+
+    def _audit_status(self) -> AuditStatus | None:
+        if self._recorder is None:
+            return None
+        state = self._recorder.log.state()
+        return AuditStatus(state.ledger, state.seq, state.head_seq, state.queued, state.lost, state.trouble)
 
     def _waker(self) -> Callable[[], None]:
         """Return what another thread may call to have the catalog asked at once."""
@@ -235,6 +278,8 @@ class Runtime:
             except HashmatchError as error:
                 if type(error).reason() != self._trouble:
                     self._trouble = type(error).reason()
+                    if isinstance(error, RollbackRefused):
+                        self._auditor.event("index.rollback_refused", {"generation": self._generation})
                     _log.error("the catalog's changes cannot be followed, the index stays as it is: %s", self._trouble)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._config.index.poll_ms / 1e3):
@@ -259,11 +304,10 @@ def prepare_directory(path: Path) -> None:
         raise BadConfig(f"data directory {path}: not writable for this user; {remedy}", field="data")
 
 
-async def _both(first: Awaitable[object], second: Awaitable[object]) -> None:
-    """Await both, even when one fails, so that nothing is closed while it still starts; raise the first failure."""
-    for outcome in await asyncio.gather(first, second, return_exceptions=True):
-        if isinstance(outcome, BaseException):
-            raise outcome
+async def _both(first: Awaitable[object], second: Awaitable[object]) -> BaseException | None:
+    """Await both, even when one fails, so that nothing is closed while it still starts; return the first failure."""
+    outcomes = await asyncio.gather(first, second, return_exceptions=True)
+    return next((outcome for outcome in outcomes if isinstance(outcome, BaseException)), None)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -231,6 +231,48 @@ class FollowerStatus(_message.Message):
 Global___FollowerStatus: _TypeAlias = FollowerStatus  # noqa: Y015
 
 @_typing.final
+class AuditStatus(_message.Message):
+    """The audit log that the service writes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEDGER_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    HEAD_SEQ_FIELD_NUMBER: _builtins.int
+    QUEUED_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    TROUBLE_FIELD_NUMBER: _builtins.int
+    ledger: _builtins.str
+    """Id of the log."""
+    seq: _builtins.int
+    """Number of the last record on the disk, -1 before the first."""
+    head_seq: _builtins.int
+    """Number of the record that the last signed head is of, -1 before the first."""
+    queued: _builtins.int
+    """Records that wait to be written."""
+    lost: _builtins.int
+    """Records that found no room since the service started; the log has their number."""
+    trouble: _builtins.str
+    """Why nothing can be written; empty while it can."""
+    def __init__(
+        self,
+        *,
+        ledger: _builtins.str = ...,
+        seq: _builtins.int = ...,
+        head_seq: _builtins.int = ...,
+        queued: _builtins.int = ...,
+        lost: _builtins.int = ...,
+        trouble: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head_seq", b"head_seq", "ledger", b"ledger", "lost", b"lost", "queued", b"queued", "seq", b"seq", "trouble", b"trouble"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditStatus: _TypeAlias = AuditStatus  # noqa: Y015
+
+@_typing.final
 class GetStatusResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -263,6 +305,7 @@ class GetStatusResponse(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     QUARANTINED_FIELD_NUMBER: _builtins.int
     FOLLOWER_FIELD_NUMBER: _builtins.int
+    AUDIT_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the hashmatch package."""
     hash_sets: _builtins.int
@@ -284,6 +327,10 @@ class GetStatusResponse(_message.Message):
 
     @_builtins.property
     def follower(self) -> Global___FollowerStatus: ...
+    @_builtins.property
+    def audit(self) -> Global___AuditStatus:
+        """Absent where nothing is recorded."""
+
     def __init__(
         self,
         *,
@@ -296,10 +343,11 @@ class GetStatusResponse(_message.Message):
         entries: _builtins.int = ...,
         quarantined: _abc.Iterable[Global___QuarantinedEntry] | None = ...,
         follower: Global___FollowerStatus | None = ...,
+        audit: Global___AuditStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["follower", b"follower", "index", b"index", "started_at", b"started_at", "workers", b"workers"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "follower", b"follower", "index", b"index", "started_at", b"started_at", "workers", b"workers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "follower", b"follower", "hash_sets", b"hash_sets", "index", b"index", "libraries", b"libraries", "quarantined", b"quarantined", "started_at", b"started_at", "version", b"version", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "entries", b"entries", "follower", b"follower", "hash_sets", b"hash_sets", "index", b"index", "libraries", b"libraries", "quarantined", b"quarantined", "started_at", b"started_at", "version", b"version", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

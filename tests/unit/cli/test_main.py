@@ -148,6 +148,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         *(f"hashset {name}" for name in ("create", "import", "author", "export", "list", "show", "mode")),
         *("keys", "keys create", "keys list", "keys show", "keys rotate", "keys revoke"),
         *("evidence", "evidence verify", "evidence show", "evidence export"),
+        *("audit", "audit verify", "audit head", "audit show"),
         *("report", "report list", "report show", "report create", "report render", "report formats", "report stats"),
         *(
             f"report {name}"
@@ -163,7 +164,7 @@ def test_the_commands_are_those_of_the_design() -> None:
     [
         pair
         for pair in commands(cli)
-        if pair not in {(group,) for group in ("config", "hashset", "report", "evidence", "bench", "keys")}
+        if pair not in {(group,) for group in ("config", "hashset", "report", "evidence", "bench", "keys", "audit")}
     ],
 )
 def test_every_command_explains_itself_with_an_example(

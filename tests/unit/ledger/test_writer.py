@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hashmatch.errors import BadInput, LedgerCorrupt, LedgerUnavailable
+from hashmatch.errors import BadInput, LedgerCorrupt, LedgerInUse, LedgerUnavailable
 from hashmatch.ledger import Options, Writer, read_records
 from hashmatch.ledger.records import MAX_BODY_BYTES, Record
 from tests.support.ledger import (
@@ -193,7 +193,7 @@ def test_a_ledger_that_ends_before_its_head_is_not_written_to(tmp_path: Path) ->
 
 
 def test_a_ledger_has_one_writer(tmp_path: Path) -> None:
-    with opened(tmp_path), pytest.raises(LedgerUnavailable, match=r": another process writes this ledger$"):
+    with opened(tmp_path), pytest.raises(LedgerInUse, match=r": another process writes this ledger$"):
         opened(tmp_path)
     opened(tmp_path).close()
 

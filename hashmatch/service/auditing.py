@@ -1,0 +1,172 @@
+"""What stands around everything else for the sake of the audit: a record of each call and of each change.
+
+Theory of operation
+-------------------
+:class:`Audited` is the outermost detector, so that what it records is what is answered. A call that cannot be recorded
+is refused before it is begun, where the audit is required. What is recorded is put together later, in the log's thread:
+here a function is bound to the answer and a few numbers, never over an image.
+
+:class:`Recorder` is the ``auditor`` that the rest of the service tells of changes.
+
+What this module deliberately does not do: it knows no gRPC and no disk, and it authenticates nobody; ``identity`` says
+who calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import hashmatch
+from hashmatch.audit import AuditLog, wording
+from hashmatch.audit.wording import Asked, Batch, Outcome
+from hashmatch.config import Config, fingerprint
+from hashmatch.errors import HashmatchError, LedgerUnavailable
+from hashmatch.identity import caller
+from hashmatch.matching.engine import Submission
+from hashmatch.matching.given import HashedItem
+from hashmatch.matching.rescan import Rescan
+from hashmatch.model import MatchReport
+from hashmatch.sandbox.posture import Posture
+from hashmatch.service.auditor import Body
+from hashmatch.service.flooding import Detector
+
+
+class Recorder:
+    """The auditor over a log. ``who`` names the caller of the call being served."""
+
+    def __init__(self, log: AuditLog, who: Callable[[], str] = lambda: caller().name) -> None:
+        self.log = log
+        self.who = who
+
+    def __repr__(self) -> str:
+        return f"<Recorder in {self.log!r}>"
+
+    def admit(self) -> None:
+        """Refuse what could not be recorded. Raises LedgerUnavailable, only where the audit is required."""
+        self.log.admit()
+
+    def event(self, kind: str, body: Body) -> None:
+        """Record a change. Raises LedgerUnavailable, only where the audit is required."""
+        self.log.post(kind, {"caller": self.who(), **body})
+
+    def entry(self, kind: str, set_id: str, entry_id: str, body: Body) -> None:
+        """Record a change to an entry. Raises as :meth:`event`."""
+        digest = self.log.pseudonyms.of_entry(set_id, entry_id)
+        self.event(kind, {**body, "set_id": set_id, "entry": digest})
+
+
+class Audited:
+    """A detector whose every call is recorded, whatever becomes of it."""
+
+    def __init__(self, detector: Detector, recorder: Recorder) -> None:
+        self._detector = detector
+        self._recorder = recorder
+        self._log = recorder.log
+
+    async def detect(self, submission: Submission) -> MatchReport:
+        """Answer for one image. Raises LedgerUnavailable besides, where the audit is required."""
+        self._log.admit()
+        call, size_bytes = _Call(self._recorder.who(), submission.sets), len(submission.image)
+        report: MatchReport | None = None
+        try:
+            with call.outcome():
+                report = await self._detector.detect(submission)
+        finally:
+            body = functools.partial(wording.of_image, call.asked(), size_bytes, report, self._log.pseudonyms)
+            self._log.post(wording.DETECT, body)
+        return report
+
+    async def detect_hashes(self, items: Sequence[HashedItem], sets: frozenset[str] | None = None) -> list[MatchReport]:
+        """Answer for hashes that the caller computed, in order. Raises as :meth:`detect`."""
+        self._log.admit()
+        call = _Call(self._recorder.who(), sets)
+        reports: list[MatchReport] = []
+        try:
+            with call.outcome():
+                reports = await self._detector.detect_hashes(items, sets)
+        finally:
+            batch = Batch([item.hashes for item in items], reports)
+            for part, numbers in enumerate(wording.divided(reports)):
+                body = functools.partial(wording.of_batch, call.asked(), batch, part, numbers, self._log.pseudonyms)
+                self._log.post(wording.DETECT_HASHES, body)
+        return reports
+
+    def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
+        """Begin to hold kept hashes against what is new. Raises as :meth:`detect`."""
+        self._log.admit()
+        rescan = self._detector.rescan(since, sets)
+        self._recorder.event(wording.RESCAN, {"all_sets": sets is None})
+        return rescan
+
+
+class _Call:
+    """One call, from its beginning to its outcome."""
+
+    def __init__(self, who: str, sets: frozenset[str] | None) -> None:
+        self._who = who
+        self._sets = sets
+        self._began_ns = time.perf_counter_ns()
+        self._outcome = wording.DEFECT
+
+    @contextmanager
+    def outcome(self) -> Iterator[None]:
+        """Note how the call ends, and let it end so."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._outcome = wording.CANCELLED
+            raise
+        except HashmatchError as error:
+            self._outcome = Outcome.of(error)
+            raise
+        self._outcome = Outcome()
+
+    def asked(self) -> Asked:
+        """Return what is known of the call now."""
+        return Asked(
+            caller=self._who,
+            sets=None if self._sets is None else tuple(self._sets),
+            elapsed_us=(time.perf_counter_ns() - self._began_ns) // 1_000,
+            outcome=self._outcome,
+        )
+
+
+def begun(config: Config, data_dir: Path, posture: Posture | None) -> Recorder:
+    """Open the audit log of this process; blocks.
+
+    Parameters
+    ----------
+    config : Config
+        All of it: its digest stands in the log.
+    data_dir : Path
+        Of the service.
+    posture : Posture or None
+        Of the workers; None where they did not start.
+
+    Raises
+    ------
+    BadInput, LedgerUnavailable
+        As ``AuditLog.open``.
+
+    """
+    protections = () if posture is None else posture.protections
+    about = {
+        "tool": "hashmatch",
+        "version": hashmatch.__version__,
+        "config": fingerprint(config),
+        "confined": posture is not None and posture.confined,
+        "protections": {item.name: item.active for item in protections},
+    }
+    return Recorder(AuditLog.open(config.audit, data_dir, about))
+
+
+def ended(recorder: Recorder) -> None:
+    """Record an orderly end and close the log; blocks."""
+    with suppress(LedgerUnavailable):  # closing says what is missing
+        recorder.event("service.stopped", {})
+    recorder.log.close()
