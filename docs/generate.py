@@ -37,6 +37,7 @@ from hashmatch.cli import (
     evidence,
     hash,  # noqa: A004
     hashset,
+    hotline,
     list_formats,
     main,
     paths,
@@ -50,6 +51,7 @@ from hashmatch.cli import (
     sync,
     transfer,
 )
+from hashmatch.hotline import links_export, takedown
 from hashmatch.matching import policy
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -99,6 +101,10 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     "report relay": (("Keys of the line that `--json` prints", report_relay.RELAY_FIELDS),),
     "report hold": (("Keys of the line that `--json` prints", report_find.HOLD_FIELDS),),
     "report stats": (("Tables", report_stats.TABLES),),
+    "hotline links": (("Keys of a line of `--json`: one per picture and page", links_export.FIELDS),),
+    "hotline notified": (("Keys of the line that `--json` prints", hotline.NOTIFIED_FIELDS),),
+    "hotline watched": (("Keys of a line of `--json`: one per picture", hotline.WATCHED_FIELDS),),
+    "hotline stats": (("Keys of a line of `--json`", takedown.FIELDS),),
     "evidence verify": (
         ("Keys of a line of `--json` for something that is wrong", evidence.FINDING_FIELDS),
         ("Keys of the last line of `--json`", evidence.SUMMARY_FIELDS),

@@ -41,6 +41,7 @@ COMMANDS = {
     "rescan": "hashmatch.cli.rescan:rescan",
     "hashset": "hashmatch.cli.hashset:hashset",
     "report": "hashmatch.cli.report:report",
+    "hotline": "hashmatch.cli.hotline:hotline",
     "evidence": "hashmatch.cli.evidence:evidence",
     "bench": "hashmatch.cli.bench:bench",
     "keys": "hashmatch.cli.access:keys",

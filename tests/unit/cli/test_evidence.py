@@ -9,11 +9,9 @@ from warcio.archiveiterator import ArchiveIterator
 
 from hashmatch.cli.main import main
 from hashmatch.errors import ExitCode
-from hashmatch.hotline.job import JobFile
-from hashmatch.hotline.job_states import Finished, Planned
-from hashmatch.model.hotline import Item, Summary
 from hashmatch.signatures import SigningKey
 from tests.support.hotline import evidence as made
+from tests.support.hotline.jobs import job_of
 
 Run = tuple[int, list[dict[str, object]], str]
 
@@ -34,17 +32,6 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> Run:
     code = main(["evidence", *arguments, "--json"])
     out, err = capsys.readouterr()
     return code, [json.loads(line) for line in out.splitlines()], err
-
-
-def job_of(path: Path, items: list[Item]) -> str:
-    with JobFile.create(path) as job:
-        job.load(
-            [Planned(made.SUBMISSION, "https://example.org/advert", "k", "example.org")], lambda: "", "", made.NOON
-        )
-        job.begin(1)
-        (taken,) = job.advance((), 1)
-        job.advance([Finished(Summary(taken.submission, items[0].outcome), tuple(items))], 0)
-    return str(path)
 
 
 def test_sound_evidence_is_clean(
@@ -103,11 +90,11 @@ def test_a_job_that_says_something_else(
 ) -> None:
     digests = made.keep(tmp_path / "e", key)
     items = [dataclasses.replace(item, evidence=digest) for item, digest in zip(made.ITEMS, digests, strict=True)]
-    sound = job_of(tmp_path / "sound.job", items)
+    sound = job_of(tmp_path / "sound.job", made.SUBMISSION, "https://example.org/advert", items)
     arguments = ("verify", str(tmp_path / "e"), "--key", public, "--job")
     assert run(capsys, *arguments, sound)[0] == ExitCode.CLEAN
     items[2] = dataclasses.replace(items[2], evidence="0" * 64)
-    changed = job_of(tmp_path / "changed.job", items)
+    changed = job_of(tmp_path / "changed.job", made.SUBMISSION, "https://example.org/advert", items)
     code, (finding, summary), _ = run(capsys, *arguments, changed)
     assert (code, summary["findings"]) == (ExitCode.INTEGRITY, 1)
     assert finding == {
