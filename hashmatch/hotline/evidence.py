@@ -31,6 +31,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from hashmatch.hotline.asking import headers_of
 from hashmatch.hotline.clock import Trust, trust
 from hashmatch.ledger import Writer
 from hashmatch.ledger.records import MAX_LINE_BYTES, canonical
@@ -64,6 +65,7 @@ class Context:
     purpose: str = "check"
     """``check`` or ``recheck``."""
     user_agent: str = ""
+    send_referer: bool = False
     route: str = "direct"
     vantage: str = "direct"
     config_sha256: str = ""
@@ -169,6 +171,7 @@ def evidence_key(path: Path) -> SigningKey:
 
 def _record(item: Item, submission: Submission, context: Context, clock: Trust, *, verbatim: bool) -> dict[str, object]:
     report, fetched = item.report, item.fetched
+    referer = _text(item.page_url) if context.send_referer else ""
     return {
         "format": FORMAT,
         "tool": {"name": "hashmatch", "version": context.version, "config_sha256": context.config_sha256},
@@ -185,7 +188,7 @@ def _record(item: Item, submission: Submission, context: Context, clock: Trust, 
             "url": _text(item.url),
             "found_via": item.via.value,
             "page_url": _text(item.page_url),
-            "user_agent": context.user_agent,
+            "headers": [list(pair) for pair in headers_of(context.user_agent, referer).items()],
             "route": context.route,
             "vantage": context.vantage,
         },

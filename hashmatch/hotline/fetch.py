@@ -39,6 +39,7 @@ import yarl
 from hashmatch.config import HotlineConfig
 from hashmatch.errors import BadConfig
 from hashmatch.hotline import addresses, answers, coding, resolve, tls, urls
+from hashmatch.hotline.asking import headers_of
 from hashmatch.hotline.connect import ATTEMPT, Attempt, Connector, Socks
 from hashmatch.hotline.pace import Pace
 from hashmatch.hotline.politeness import Politeness
@@ -48,7 +49,6 @@ from hashmatch.hotline.stops import Stopped
 from hashmatch.hotline.urls import Refused, Target
 from hashmatch.model.hotline import Fetched, Hop, Outcome
 
-_ACCEPT = "text/html,application/xhtml+xml,image/*,*/*;q=0.5"
 _MAX_HEADERS = 256
 _WINDOW_S = 10.0
 _ROBOTS_PATIENCE_S = 2.0
@@ -330,9 +330,7 @@ class _Journey:
     async def _request(self, attempt: Attempt) -> aiohttp.ClientResponse:
         loop = asyncio.get_running_loop()
         limit_s = self._config.first_byte_timeout_s
-        headers = {"User-Agent": self._kit.user_agent, "Accept": _ACCEPT, "Accept-Encoding": coding.ACCEPTED}
-        if self._errand.referer:
-            headers["Referer"] = self._errand.referer
+        headers = headers_of(self._kit.user_agent, self._errand.referer)
         try:
             async with asyncio.timeout(None) as clock:
                 attempt.connected = lambda: clock.reschedule(loop.time() + limit_s)

@@ -68,7 +68,11 @@ def test_what_a_record_says() -> None:
         "url": "https://example.org/a.jpg",
         "found_via": "img",
         "page_url": "https://example.org/advert",
-        "user_agent": "hashmatch (https://hotline.example.org/)",
+        "headers": [
+            ["User-Agent", "hashmatch (https://hotline.example.org/)"],
+            ["Accept", "text/html,application/xhtml+xml,image/*,*/*;q=0.5"],
+            ["Accept-Encoding", "gzip, deflate"],
+        ],
         "route": "direct",
         "vantage": "direct",
     }
@@ -105,6 +109,13 @@ def test_what_a_record_says() -> None:
         "request_id": "r1",
         "at": "2026-11-28T12:00:00.000000+00:00",
     }
+
+
+def test_a_referer_is_in_the_record_where_it_is_sent() -> None:
+    context = dataclasses.replace(made.CONTEXT, send_referer=True)
+    request = evidence.record_of(made.MATCHED, made.SUBMISSION, context, made.CLOCK)["request"]
+    assert isinstance(request, dict)
+    assert request["headers"][-1] == ["Referer", "https://example.org/advert"]
 
 
 def test_what_was_not_looked_at_has_a_record_too() -> None:
