@@ -203,6 +203,8 @@ class Link:
     data: bytes = field(default=b"", repr=False)
     refused: str = ""
     """Why it is not followed, e.g. that it is no URL; ``url`` is then the text as it stands, cut to 2,000."""
+    outcome: Outcome | None = None
+    """What a refused one ends as: ``REFUSED_URL``, ``UNSUPPORTED`` or ``TOO_LARGE``; None: it is not refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class HotlineConfig:
         "once; a row each, never bytes", unit="addresses", at_least=1, at_most=10_000_000,
     )  # fmt: skip
     page_timeout_s: float = setting(
-        10.0, "for reading one page in its confined process; 5 MB of hostile HTML takes less than a second", unit="s",
+        10.0, "for reading one page in its confined process; the worst 5 MB known take four seconds", unit="s",
         at_least=0.1,
     )  # fmt: skip
     concurrency: int = setting(32, "fetches at a time over all hosts", unit="fetches", at_least=1, at_most=4_096)
