@@ -11,8 +11,9 @@ to a confined process that may do neither and gives back addresses; images go to
     urls.py        text to a URL that may be fetched: repaired, canonical, ASCII (pure)
     fetch.py       one address fetched, redirects included, every limit enforced while reading
     fetching.py    the same in a process of its own
-    page.py        HTML and CSS to addresses (pure)
-    reading.py     the same in a process of its own
+    page.py        HTML and CSS to addresses (pure); tags, charset, css, srcset, elements, collecting are its parts
+    sniff.py       bytes to what they are (pure)
+    reading.py     page.py in processes of its own; page_worker is their inside, page_wire what they say
     places.py      address to network, country, whom to tell (offline databases)
     lists.py       lists of addresses from whoever wrote them
     check.py       the use case: a submission to items and a summary; looking.py one file, visit.py one page

@@ -64,7 +64,7 @@ def read(
         ``url`` is not one that can be fetched; whatever ``body`` holds is no reason.
 
     """
-    base = urls.parse(url, rules)
+    base = urls.read(url, rules)
     if isinstance(base, urls.Refused):
         raise BadInput(f"the address of a page: {base.reason}", field="url")
     encoding = charset.decide(body, content_type)

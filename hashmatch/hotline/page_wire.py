@@ -149,7 +149,7 @@ class _Rows:
         """Insist that an address is as ``urls`` writes it."""
         if not untrusted_url:
             return
-        parsed = urls.parse(untrusted_url, self.settings.rules)
+        parsed = urls.read(untrusted_url, self.settings.rules)
         if not isinstance(parsed, urls.Target) or parsed.url != untrusted_url:
             raise BadFrame("an address is not one that may be fetched, or not canonical")
 

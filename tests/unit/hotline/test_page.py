@@ -26,78 +26,78 @@ def found(html: str) -> list[tuple[str, str]]:
     return [(link.via.value, link.url.removeprefix("https://example.org/gallery/")) for link in read(html).images]
 
 
-@pytest.mark.parametrize(
-    ("html", "expected"),
-    [
-        ("<img src=a.jpg>", [("img", "a.jpg")]),
-        ("<IMG SRC='a.jpg' src=b.jpg>", [("img", "a.jpg")]),
-        ("<image src=a.jpg>", [("img", "a.jpg")]),
-        ("<img src=' a&#10;b.jpg\t'>", [("img", "ab.jpg")]),
-        ("<img src='a b.jpg'>", [("img", "a%20b.jpg")]),
-        ("<img src=a&amp;b.jpg?x=1&amp;y=2>", [("img", "a&b.jpg?x=1&y=2")]),
-        ("<img srcset='s.jpg 1x, l.jpg 2x, m.jpg 1.5x' src=s.jpg>", [("img", "s.jpg"), ("srcset", "l.jpg"), ("srcset", "m.jpg")]),
-        (
-            "<picture><source srcset='a.avif 400w, b.avif 800w' type=image/avif><img src=c.jpg></picture>",
-            [("picture", "b.avif"), ("picture", "a.avif"), ("img", "c.jpg")],
-        ),
-        ("<img src=data:, data-src=a.jpg>", [("inline-data", "data:"), ("lazy", "a.jpg")]),
-        ("<img data-srcset='a.jpg 1x, b.jpg 3x'>", [("lazy", "b.jpg"), ("lazy", "a.jpg")]),
-        ("<div data-original=a data-lazy-src=b data-bg='url(c)'></div>", [("lazy", "a"), ("lazy", "b"), ("css", "c")]),
-        ("<a data-full=a.jpg data-zoom=true>", [("lazy", "a.jpg")]),
-        ("<video poster=a.jpg></video>", [("poster", "a.jpg")]),
-        ("<input type=IMAGE src=a>", [("input", "a")]),
-        ("<input type=text src=a.jpg>", []),
-        ("<object data=a.png></object><embed src=b.gif>", [("object", "a.png"), ("object", "b.gif")]),
-        ("<object type=image/png data=a></object>", [("object", "a")]),
-        ("<object data=a.class></object>", []),
-        ("<link rel='shortcut ICON' href=a><link rel=image_src href=b>", [("link-icon", "a"), ("link-icon", "b")]),
-        ("<link rel=apple-touch-icon href=a.png>", [("link-icon", "a.png")]),
-        (
-            "<link rel=preload as=image href=a imagesrcset='b 1x'><link rel=preload as=font href=c>",
-            [("link-preload", "a"), ("link-preload", "b")],
-        ),
-        (
-            "<meta property=og:image content=a><meta property=og:image:secure_url content=b>"
-            "<meta name=twitter:image content=c><meta name=twitter:image:src content=d><meta itemprop=image content=e>",
-            [("og:image", "a"), ("og:image", "b"), ("twitter:image", "c"), ("twitter:image", "d"), ("itemprop", "e")],
-        ),
-        (
-            '<script type="application/ld+json">{"@graph":[{"image":["a",{"url":"b"}]},{"thumbnailUrl":"c","name":"d"},'
-            '{"@type":"VideoObject","contentUrl":"e.jpg"}]}</script>',
-            [("json-ld", "a"), ("json-ld", "b"), ("json-ld", "c"), ("json-ld", "e.jpg")],
-        ),
-        ("<script>var a = '<img src=a.jpg>'</script>", []),
-        ("<p style='background: URL( \"a.png\" ) no-repeat, url(b.png)'>", [("css", "a.png"), ("css", "b.png")]),
-        (
-            "<style>a{background:image-set('a.png' 1x, url(b.png) 2x, 'c.avif' type('image/avif'))}</style>",
-            [("css", "a.png"), ("css", "b.png"), ("css", "c.avif")],
-        ),
-        ("<style>/* url(a.png) */ a{content:'url(b.png)'} b{background:\\75rl(c.png)}</style>", [("css", "c.png")]),
-        ("<style>@font-face{src:url(a.woff2)} a{mask:url(#b)}</style>", []),
-        ("<style>@namespace url(http://www.w3.org/1999/xhtml); a{background:url(b)}</style>", [("css", "b")]),
-        ("<body background=a.gif>", [("css", "a.gif")]),
-        ("<noscript><img src=a.jpg></noscript>", [("img", "a.jpg")]),
-        ("<head><noscript><img src=a.jpg></noscript></head>", [("img", "a.jpg")]),
-        ("<img src=1><template><img src=2><template><img src=3></template></template><img src=4>", [("img", n) for n in "1234"]),
-        ("<!-- <img src=a.jpg> --><textarea><img src=b.jpg></textarea><title><img src=c></title>", []),
-        ("<a href=a.JPG>x</a><area href='b.webp?s=1#f'><a href=c.html>y</a>", [("anchor", "a.JPG"), ("anchor", "b.webp?s=1")]),
-        ("<a class='x fileThumb' href=/show/1>x</a>", [("anchor", "https://example.org/show/1")]),
-        (
-            "<svg><image href=a.png /><image xlink:href=b.png /><feImage href=c.png /></svg>",
-            [("svg-image", "a.png"), ("svg-image", "b.png"), ("svg-image", "c.png")],
-        ),
-        ("<svg><![CDATA[<img src=a.jpg>]]></svg>", []),
-        ("<svg><title><img src=a.jpg></title></svg>", [("img", "a.jpg")]),
-        ("<iframe srcdoc='<img src=a.jpg>'></iframe>", [("img", "a.jpg")]),
-        ("<img src=a.jpg><img src=./a.jpg><img src=a.jpg#x>", [("img", "a.jpg")]),
-        ("<base href=/other/><base href=/third/><img src=a.jpg>", [("img", "https://example.org/other/a.jpg")]),
-        ("<img src=a.jpg><base href=//cdn.example.net>", [("img", "https://cdn.example.net/a.jpg")]),
-        ("<base href='javascript:x'><img src=a.jpg>", [("img", "a.jpg")]),
-        ("<img src=\\\\cdn.example.net\\a.jpg>", [("img", "https://cdn.example.net/a.jpg")]),
-        ("<img src=''><img src=#top><img src=about:blank><img src=javascript:x>", []),
-        ("<amp-img src=a.jpg srcset='b.jpg 2x'></amp-img>", [("img", "a.jpg"), ("srcset", "b.jpg")]),
-    ],
-)  # fmt: skip
+WHERE_IT_STANDS = [
+    ("<img src=a.jpg>", [("img", "a.jpg")]),
+    ("<IMG SRC='a.jpg' src=b.jpg>", [("img", "a.jpg")]),
+    ("<image src=a.jpg>", [("img", "a.jpg")]),
+    ("<img src=' a&#10;b.jpg\t'>", [("img", "ab.jpg")]),
+    ("<img src='a b.jpg'>", [("img", "a%20b.jpg")]),
+    ("<img src=a&amp;b.jpg?x=1&amp;y=2>", [("img", "a&b.jpg?x=1&y=2")]),
+    ("<img srcset='s.jpg 1x, l.jpg 2x, m.jpg 1.5x' src=s.jpg>", [("img", "s.jpg"), ("srcset", "l.jpg"), ("srcset", "m.jpg")]),
+    (
+        "<picture><source srcset='a.avif 400w, b.avif 800w' type=image/avif><img src=c.jpg></picture>",
+        [("picture", "b.avif"), ("picture", "a.avif"), ("img", "c.jpg")],
+    ),
+    ("<img src=data:, data-src=a.jpg>", [("inline-data", "data:"), ("lazy", "a.jpg")]),
+    ("<img data-srcset='a.jpg 1x, b.jpg 3x'>", [("lazy", "b.jpg"), ("lazy", "a.jpg")]),
+    ("<div data-original=a data-lazy-src=b data-bg='url(c)'></div>", [("lazy", "a"), ("lazy", "b"), ("css", "c")]),
+    ("<a data-full=a.jpg data-zoom=true>", [("lazy", "a.jpg")]),
+    ("<video poster=a.jpg></video>", [("poster", "a.jpg")]),
+    ("<input type=IMAGE src=a>", [("input", "a")]),
+    ("<input type=text src=a.jpg>", []),
+    ("<object data=a.png></object><embed src=b.gif>", [("object", "a.png"), ("object", "b.gif")]),
+    ("<object type=image/png data=a></object>", [("object", "a")]),
+    ("<object data=a.class></object>", []),
+    ("<link rel='shortcut ICON' href=a><link rel=image_src href=b>", [("link-icon", "a"), ("link-icon", "b")]),
+    ("<link rel=apple-touch-icon href=a.png>", [("link-icon", "a.png")]),
+    (
+        "<link rel=preload as=image href=a imagesrcset='b 1x'><link rel=preload as=font href=c>",
+        [("link-preload", "a"), ("link-preload", "b")],
+    ),
+    (
+        "<meta property=og:image content=a><meta property=og:image:secure_url content=b>"
+        "<meta name=twitter:image content=c><meta name=twitter:image:src content=d><meta itemprop=image content=e>",
+        [("og:image", "a"), ("og:image", "b"), ("twitter:image", "c"), ("twitter:image", "d"), ("itemprop", "e")],
+    ),
+    (
+        '<script type="application/ld+json">{"@graph":[{"image":["a",{"url":"b"}]},{"thumbnailUrl":"c","name":"d"},'
+        '{"@type":"VideoObject","contentUrl":"e.jpg"}]}</script>',
+        [("json-ld", "a"), ("json-ld", "b"), ("json-ld", "c"), ("json-ld", "e.jpg")],
+    ),
+    ("<script>var a = '<img src=a.jpg>'</script>", []),
+    ("<p style='background: URL( \"a.png\" ) no-repeat, url(b.png)'>", [("css", "a.png"), ("css", "b.png")]),
+    (
+        "<style>a{background:image-set('a.png' 1x, url(b.png) 2x, 'c.avif' type('image/avif'))}</style>",
+        [("css", "a.png"), ("css", "b.png"), ("css", "c.avif")],
+    ),
+    ("<style>/* url(a.png) */ a{content:'url(b.png)'} b{background:\\75rl(c.png)}</style>", [("css", "c.png")]),
+    ("<style>@font-face{src:url(a.woff2)} a{mask:url(#b)}</style>", []),
+    ("<style>@namespace url(http://www.w3.org/1999/xhtml); a{background:url(b)}</style>", [("css", "b")]),
+    ("<body background=a.gif>", [("css", "a.gif")]),
+    ("<noscript><img src=a.jpg></noscript>", [("img", "a.jpg")]),
+    ("<head><noscript><img src=a.jpg></noscript></head>", [("img", "a.jpg")]),
+    ("<img src=1><template><img src=2><template><img src=3></template></template><img src=4>", [("img", n) for n in "1234"]),
+    ("<!-- <img src=a.jpg> --><textarea><img src=b.jpg></textarea><title><img src=c></title>", []),
+    ("<a href=a.JPG>x</a><area href='b.webp?s=1#f'><a href=c.html>y</a>", [("anchor", "a.JPG"), ("anchor", "b.webp?s=1")]),
+    ("<a class='x fileThumb' href=/show/1>x</a>", [("anchor", "https://example.org/show/1")]),
+    (
+        "<svg><image href=a.png /><image xlink:href=b.png /><feImage href=c.png /></svg>",
+        [("svg-image", "a.png"), ("svg-image", "b.png"), ("svg-image", "c.png")],
+    ),
+    ("<svg><![CDATA[<img src=a.jpg>]]></svg>", []),
+    ("<svg><title><img src=a.jpg></title></svg>", [("img", "a.jpg")]),
+    ("<iframe srcdoc='<img src=a.jpg>'></iframe>", [("img", "a.jpg")]),
+    ("<img src=a.jpg><img src=./a.jpg><img src=a.jpg#x>", [("img", "a.jpg")]),
+    ("<base href=/other/><base href=/third/><img src=a.jpg>", [("img", "https://example.org/other/a.jpg")]),
+    ("<img src=a.jpg><base href=//cdn.example.net>", [("img", "https://cdn.example.net/a.jpg")]),
+    ("<base href='javascript:x'><img src=a.jpg>", [("img", "a.jpg")]),
+    ("<img src=\\\\cdn.example.net\\a.jpg>", [("img", "https://cdn.example.net/a.jpg")]),
+    ("<img src=''><img src=#top><img src=about:blank><img src=javascript:x>", []),
+    ("<amp-img src=a.jpg srcset='b.jpg 2x'></amp-img>", [("img", "a.jpg"), ("srcset", "b.jpg")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("html", "expected"), WHERE_IT_STANDS)
 def test_an_address_is_found_where_it_stands(html: str, expected: list[tuple[str, str]]) -> None:
     assert found(html) == expected
 
