@@ -58,6 +58,7 @@ class Decoder:
         self._max_bytes = max_bytes
         self._head = b""
         self._stream = zlib.decompressobj(_GZIP) if name == "gzip" else None
+        self._begun = False
         self._ended = False
 
     def __repr__(self) -> str:
@@ -72,6 +73,7 @@ class Decoder:
             The body is longer than it may be, or damaged.
 
         """
+        self._begun = self._begun or bool(untrusted_piece)
         if not self._name:
             return self._taken(untrusted_piece)
         if self._stream is None:
@@ -91,7 +93,7 @@ class Decoder:
             The stream had not ended.
 
         """
-        if self._name and not self._ended and (self._stream is not None or self._head):
+        if self._name and self._begun and not self._ended:
             raise Stopped(Outcome.BAD_ANSWER, "the compressed body breaks off")
 
     def _inflated(self, stream: zlib._Decompress, untrusted_piece: bytes) -> bytes:

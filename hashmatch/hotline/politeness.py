@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 
@@ -28,10 +28,18 @@ class _Host:
 class Politeness:
     """Slots over all hosts and of each host."""
 
-    def __init__(self, at_once: int, at_once_per_host: int, delay_s: float) -> None:
+    def __init__(
+        self,
+        at_once: int,
+        at_once_per_host: int,
+        delay_s: float,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._all = asyncio.Semaphore(at_once)
         self._at_once_per_host = at_once_per_host
         self._delay_s = delay_s
+        self._sleep = sleep
         self._hosts: dict[str, _Host] = {}
 
     def __repr__(self) -> str:
@@ -56,7 +64,7 @@ class Politeness:
             return
         loop = asyncio.get_running_loop()
         async with host.turn:
-            await asyncio.sleep(host.next_start - loop.time())
+            await self._sleep(max(0.0, host.next_start - loop.time()))
             host.next_start = loop.time() + self._delay_s
 
     def _forget_later(self, name: str, host: _Host) -> None:

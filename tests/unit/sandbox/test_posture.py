@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hashmatch.errors import BadFrame
 from hashmatch.sandbox import posture
 from hashmatch.sandbox.confine import Outcome, Step
 from hashmatch.sandbox.posture import Posture, Protection, assess
@@ -83,3 +84,35 @@ def test_swap_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert posture.swap_devices() == ("/dev/sda2", "/swap")
     swaps.write_text("Filename\tType\tSize\tUsed\tPriority\n")
     assert posture.swap_devices() == ()
+
+
+def hello(**changes: object) -> dict[str, object]:
+    return {"errnos": [0] * len(Step), "landlock_abi": 7, "networked": True, "breaches": []} | changes
+
+
+def test_a_child_that_holds_is_confined() -> None:
+    made = posture.of_child(hello())
+    assert made.confined
+    details = {protection.name: protection.detail for protection in made.protections}
+    assert details["landlock"] == "no file, no TCP but to its ports, no signal to other processes (ABI 7)"
+    assert details["self-test"] == "nothing that is forbidden could be done"
+    plain = {p.name: p.detail for p in posture.of_child(hello(networked=False)).protections}
+    assert plain["landlock"] == "no file, no TCP, no signal to other processes (ABI 7)"
+
+
+def test_a_child_that_could_do_something_is_not() -> None:
+    made = posture.of_child(hello(breaches=["listen", "bind"]))
+    assert made.missing() == (Protection("self-test", active=False, detail="the process could listen, bind"),)
+
+
+def test_a_child_that_left_the_lockdown_out_is_not() -> None:
+    assert not posture.of_child(hello(errnos=[-1] * len(Step), networked=False)).confined
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{}, hello(errnos=[0]), hello(errnos="all"), hello(errnos=None), hello(landlock_abi="x"), hello(breaches=None)],
+)
+def test_a_child_that_does_not_say_is_refused(broken: dict[str, object]) -> None:
+    with pytest.raises(BadFrame):
+        posture.of_child(broken)
