@@ -26,7 +26,7 @@ import enum
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -55,6 +55,7 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_AS_THEY_ARE: Final = frozenset({str, bool, type(None)})
 _encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -200,14 +201,21 @@ def _record(document: object) -> Record | None:
 
 
 def _plain(value: object) -> bool:
-    """Whether the standard encoder gives the canonical text of a value."""
-    if value is None or isinstance(value, str | bool):
+    """Whether the standard encoder gives the canonical text of a value; asked of every value of every record."""
+    if type(value) in _AS_THEY_ARE:
         return True
     if isinstance(value, int):
         return -MAX_INTEGER <= value <= MAX_INTEGER
     if isinstance(value, dict):
-        return all(isinstance(key, str) and key.isascii() and _plain(item) for key, item in value.items())
-    return isinstance(value, list | tuple) and all(map(_plain, value))
+        return _all_plain(value.values()) and all(type(key) is str and key.isascii() for key in value)
+    return isinstance(value, list | tuple) and _all_plain(value)
+
+
+def _all_plain(values: Iterable[object]) -> bool:
+    for value in values:  # noqa: SIM110  a third of the time of all() over a generator
+        if type(value) is not str and not _plain(value):
+            return False
+    return True
 
 
 def _is(pattern: re.Pattern[str], value: object) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hashmatch.errors import BadInput
-from hashmatch.ledger import Writer, read_records
+from hashmatch.ledger import Options, Writer, read_records, verified
 from hashmatch.ledger.heads import Head, read, signed
 from hashmatch.ledger.records import MAX_LINE_BYTES, digest
 from tests.support.ledger import (
@@ -232,3 +233,19 @@ def test_records_are_read_and_what_is_none_is_said(tmp_path: Path) -> None:
         "Finding(wrong=<Wrong.MALFORMED: 'malformed'>, where='00000000000000000000.jsonl', line=3, seq=-1, "
         "detail='the line is no record: malformed')"
     )
+
+
+def test_memory_does_not_grow_with_the_ledger(tmp_path: Path) -> None:
+    peaks = []
+    for name, count in (("small", 500), ("large", 10_000)):
+        options = Options(rotate_bytes=100_000, head_every_records=50, fsync_ms=0, max_queued=count + 1)
+        with Writer.open(tmp_path / name, KEY, about=ABOUT, options=options) as ledger:
+            for number in range(count):
+                ledger.post("note", {"number": number})
+        tracemalloc.start()
+        summary, findings = verified(tmp_path / name, keys=[KEY.verify_key], against=[tmp_path / name / "heads.jsonl"])
+        assert list(findings) == []
+        assert summary.seq >= count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 200_000, "the larger one has 3 MB of lines"
