@@ -33,7 +33,7 @@ bench-search: $(VENV)/.installed  ## measure the search beside its peers: native
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	OMP_NUM_THREADS=1 $(BIN)/python native_bench/run.py $(ARGS)
 
-bench-hash: $(VENV)/.installed  ## measure hashing beside its peers: native_bench/HASHING.md (five minutes)
+bench-hash: $(VENV)/.installed  ## measure hashing beside its peers: native_bench/HASHING.md (ten minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps threatexchange==1.2.17  # its PDQ needs no more
 	OMP_NUM_THREADS=1 $(BIN)/python native_bench/hashing.py $(ARGS)

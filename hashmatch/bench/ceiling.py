@@ -211,9 +211,10 @@ def _library() -> Any:
     library.ceiling_build.argtypes = [address, number, address, number, *[address] * 5]
     library.ceiling_build.restype = None
     library.ceiling_stream.argtypes = [address, number]
+    library.ceiling_tents.argtypes = [address, number, number, number]
     library.ceiling_lines.argtypes = [address, number, number, number, ctypes.c_uint64]
     library.ceiling_chase.argtypes = [address, number, number, ctypes.c_uint64]
-    for function in (library.ceiling_stream, library.ceiling_lines, library.ceiling_chase):
+    for function in (library.ceiling_stream, library.ceiling_tents, library.ceiling_lines, library.ceiling_chase):
         function.restype = ctypes.c_uint64
     library.ceiling_pdq_floats.argtypes, library.ceiling_pdq_floats.restype = [number, number], number
     library.ceiling_pdq.argtypes = [address, number, number, number, address, address]

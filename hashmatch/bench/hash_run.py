@@ -71,6 +71,7 @@ def goal_row(checked: Checked) -> Row:
         "goal": checked.goal.text(),
         "measured": checked.measured,
         "met": checked.met,
+        "beside": dict(checked.beside),
     }
 
 

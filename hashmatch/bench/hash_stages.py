@@ -6,6 +6,9 @@ From bytes: the gates, Pillow reading the header, the pixels, the hash; what is 
 and bookkeeping. From pixels: the fused kernel as a whole, and the exact one in its parts: luma and box filters down to
 64 x 64 samples, the cosine transform, the bits of eight hashes, the quality. The last three are the same in both.
 
+Beside them stand *ceilings*, which do nothing but what nobody gets around: read every pixel once, from memory to
+registers, in C in order and in the order of the fused kernel, and in NumPy; and for files libjpeg-turbo alone.
+
 What this module deliberately does not do: it is no second implementation; it calls the kernels that ``pdq`` calls.
 """
 
@@ -16,9 +19,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import simplejpeg
 
+from hashmatch.bench import ceiling
 from hashmatch.bench.hash_pictures import Pixels, Sample
 from hashmatch.bench.hash_systems import Source
+from hashmatch.bench.systems import Skipped
 from hashmatch.bench.timing import Way
 from hashmatch.config import DecodeConfig
 from hashmatch.hashing import gates, image, turbo
@@ -30,19 +36,22 @@ from hashmatch.model import HashOptions
 
 Floats = npt.NDArray[np.float32]
 
+READING = "ceiling: read only, C"
+DECODING = "ceiling: libjpeg-turbo alone"
+
 
 def stages(samples: Sequence[Sample], source: Source) -> list[Way]:
     """Parts of our own way from ``source``, for ``timing.measure``; names begin with ``stage``."""
-    parts = _from_jpeg(samples) if source is Source.JPEG else _from_pixels(samples)
-    return [_way(name, part) for name, part in parts.items()]
+    parts = _from_jpeg(samples) if source is Source.JPEG else _from_pixels(samples) | _reading(samples)
+    return [_way(name, part, len(samples)) for name, part in parts.items()]
 
 
-def _way(name: str, part: Callable[[int], object]) -> Way:
+def _way(name: str, part: Callable[[int], object], pictures: int) -> Way:
     def run(begin: int, end: int) -> None:
         for number in range(begin, end):
             part(number)
 
-    return Way(f"stage {name}", run)
+    return Way(f"stage {name}", run, pictures)
 
 
 def _from_jpeg(samples: Sequence[Sample]) -> dict[str, Callable[[int], object]]:
@@ -54,6 +63,27 @@ def _from_jpeg(samples: Sequence[Sample]) -> dict[str, Callable[[int], object]]:
         "decode by Pillow instead": lambda n: np.asarray(opener(io.BytesIO(samples[n].jpeg))),
         "hash": lambda n: pdq(samples[n].pixels),
         "decode for screening": lambda n: _scaled(samples[n], config),
+        DECODING: lambda n: simplejpeg.decode_jpeg(samples[n].jpeg, "RGB", strict=True),
+    }
+
+
+def _reading(samples: Sequence[Sample]) -> dict[str, Callable[[int], object]]:
+    """Read all pixels and do nothing with them; in C only where there is a compiler."""
+    flat = [sample.pixels.reshape(-1) for sample in samples]
+    words = [bytes_[: len(bytes_) // 8 * 8].view(np.uint64) for bytes_ in flat]
+    parts: dict[str, Callable[[int], object]] = {"ceiling: read only, NumPy": lambda n: np.bitwise_xor.reduce(words[n])}
+    try:
+        library = ceiling.load()
+    except Skipped:
+        return parts
+
+    def as_we_do(n: int) -> object:
+        height, width, channels = samples[n].pixels.shape
+        return library.ceiling_tents(flat[n].ctypes.data, height, width * channels, box.window_of(height))
+
+    return parts | {
+        READING: lambda n: library.ceiling_stream(words[n].ctypes.data, len(words[n])),
+        f"{READING}, in our order": as_we_do,
     }
 
 

@@ -9,7 +9,8 @@ what is reported is the median of the samples and an interval for it from order 
 how times are distributed (and they are skewed: a machine only ever disturbs in one direction).
 
 Beside the wall clock each round reads the thread's CPU clock. On a quiet machine they agree; :attr:`Timing.cpu_share`
-says by how much they did not.
+says by how much they did not. Ways that run on one thread may be timed by the CPU clock (:attr:`Effort.by_cpu`), which
+stands still while somebody else has the core.
 
 What this module deliberately does not do: it discards no sample, and it prints nothing.
 """
@@ -32,10 +33,14 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to measure; the defaults take about a second per way and give an interval of ranks 8 to 18 of 25."""
+    """How long to measure; the defaults take about a second per way and give an interval of ranks 8 to 18 of 25.
+
+    ``by_cpu`` says that times are those of the thread, not of the wall.
+    """
 
     rounds: int = 25
     round_s: float = 0.02
+    by_cpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ def measure(
                 samples[way.name].append(_timed(way, begin, size))
             progress.advance(1)
     progress.finish()
-    return {way.name: _timing(samples[way.name], slices[way.name]) for way in ways}
+    return {way.name: _timing(samples[way.name], slices[way.name], by_cpu=effort.by_cpu) for way in ways}
 
 
 def _slice(way: Way, pool: int, round_s: float) -> int:
@@ -141,8 +146,8 @@ def _timed(way: Way, begin: int, size: int) -> tuple[float, float]:
     return wall / 1e3 / size, min(1.0, cpu / wall)
 
 
-def _timing(samples: Sequence[tuple[float, float]], size: int) -> Timing:
-    low, middle, high = median_interval([sample[0] for sample in samples])
+def _timing(samples: Sequence[tuple[float, float]], size: int, *, by_cpu: bool) -> Timing:
+    low, middle, high = median_interval([took * share if by_cpu else took for took, share in samples])
     return Timing(middle, low, high, len(samples), size, statistics.median(sample[1] for sample in samples))
 
 

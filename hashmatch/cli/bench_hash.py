@@ -96,7 +96,7 @@ def hash_(  # noqa: PLR0917 - click passes options by name
     wanted = parse_sizes(sizes)
     families = None if systems is None else [name.strip() for name in systems.split(",")]
     with output.progress() as progress:
-        rows = hash_run.run(cases(wanted, photos, seed), families, Effort(rounds=rounds), progress)
+        rows = hash_run.run(cases(wanted, photos, seed), families, Effort(rounds=rounds, by_cpu=True), progress)
     if plot is not None:
         hash_plots.draw(rows, plot)
     _print(output, rows)

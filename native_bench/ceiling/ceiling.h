@@ -43,6 +43,7 @@ void ceiling_scan(const uint64_t *codes, int64_t n, const uint64_t *queries, int
 void ceiling_build(const uint64_t *codes, int64_t n, const int64_t *order, int64_t key_bits, uint16_t *columns,
                    uint64_t *packed, uint32_t *offsets, uint16_t *filters, uint32_t *rows);
 uint64_t ceiling_stream(const uint64_t *words, int64_t count);
+uint64_t ceiling_tents(const uint8_t *rows, int64_t height, int64_t length, int64_t window);
 uint64_t ceiling_lines(const uint64_t *words, int64_t lines, int64_t reads, int64_t batch, uint64_t seed);
 uint64_t ceiling_chase(const uint64_t *words, int64_t lines, int64_t reads, uint64_t seed);
 int64_t ceiling_pdq_floats(int64_t height, int64_t width);

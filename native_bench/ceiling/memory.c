@@ -1,4 +1,7 @@
-/* What the memory allows: reading in order, reading cache lines anywhere, and following one pointer after the other. */
+/* What the memory allows: reading in order, reading a picture as PDQ's fused kernel does, reading cache lines anywhere,
+ * and following one pointer after the other. */
+#include <string.h>
+
 #include "ceiling.h"
 
 #define LINE_WORDS 8
@@ -12,6 +15,28 @@ uint64_t ceiling_stream(const uint64_t *words, int64_t count)
             lanes[lane] ^= words[i + lane];
     uint64_t all = 0;
     for (int lane = 0; lane < 32; lane++)
+        all ^= lanes[lane];
+    return all;
+}
+
+/* Read the rows of a picture once, in the order of hashmatch/kernels/_pdq_fused.py: below each other the lines of 64 bytes
+ * under one tent, asking for those under the next one. The bound for hashing pixels. */
+uint64_t ceiling_tents(const uint8_t *rows, int64_t height, int64_t length, int64_t window)
+{
+    uint64_t lanes[LINE_WORDS] = {0}, all = 0;
+    for (int64_t i = 0; i < 64; i++) {
+        int64_t top = (2 * i + 1) * height / 128 - 2 * ((window - 1) / 2), count = 2 * window - 1;
+        int64_t end = top + count < height ? top + count : height;
+        for (int64_t x = 0; x + 64 <= length; x += 64)
+            for (int64_t y = top; y < end; y++) {
+                uint64_t line[LINE_WORDS];
+                memcpy(line, rows + y * length + x, sizeof line);
+                __builtin_prefetch(rows + (y + count) * length + x);
+                for (int lane = 0; lane < LINE_WORDS; lane++)
+                    lanes[lane] ^= line[lane];
+            }
+    }
+    for (int lane = 0; lane < LINE_WORDS; lane++)
         all ^= lanes[lane];
     return all;
 }

@@ -199,9 +199,37 @@ def test_goals_are_held_against_the_row_of_their_size() -> None:
         "goal": f"≤ 1.15{TIMES}",
         "measured": 1.25,
         "met": False,
+        "beside": {},
     }
     alone = goals.check({}, hash_goals.GOALS["4000x3000 jpeg"])
     assert [(goal.measured, goal.met) for goal in alone] == [(None, None)] * 2
+
+
+def test_a_goal_stands_beside_what_the_machine_allows() -> None:
+    """100 times as fast as 1,000 µs are 10 µs: reading alone takes 4 or 15 of them."""
+    for reading, said in (
+        (4.0, "**missed**"),
+        (15.0, "**missed**: out of reach of this machine: reading the pixels takes 150 %"),
+    ):
+        row = outcome("4000x3000", Source.PIXELS, ours=20, pdqhash_dihedral=1000)
+        row = replace(row, stages={hash_stages.READING: Timing(reading, reading, reading, 3, 1, 1.0)})
+        guarded = goals.check({row.name: row.as_json()}, hash_goals.GOALS["4000x3000 pixels"])[0]
+        assert (guarded.measured, guarded.met) == (50, False)
+        assert guarded.beside == {hash_goals.READ: 10 * reading, hash_goals.OF_OURS: 5 * reading}
+        assert hash_report._state(goal_row(guarded)).startswith(said)
+    assert hash_report._state({"met": True, "beside": {hash_goals.READ: 150.0}}) == "met"
+
+
+def test_what_nobody_gets_around_is_timed_beside(samples: list[Sample]) -> None:
+    ceilings = {way.name: way for way in hash_stages.stages(samples, Source.PIXELS) if "ceiling" in way.name}
+    for way in ceilings.values():
+        assert way.step == len(samples)
+        way.run(0, len(samples))
+    c_exact()
+    assert f"stage {hash_stages.READING}" in ceilings
+    flat = np.ascontiguousarray(samples[0].pixels).reshape(-1)
+    everything = np.bitwise_xor.reduce(flat.view(np.uint64))
+    assert ceiling.load().ceiling_stream(flat.ctypes.data, len(flat) // 8) == everything
 
 
 def test_screening_is_held_against_a_peer_and_not_against_ours() -> None:

@@ -107,6 +107,12 @@ def test_cpu_share_tells_working_from_waiting(clock: Clock) -> None:
     ]
     shares = {name: timing.cpu_share for name, timing in measure(ways, 4, TINY).items()}
     assert shares == {"work": 1.0, "wait": 0.25, "clocks disagree": 1.0}
+    by_cpu = measure(ways, 4, Effort(rounds=5, round_s=0.0005, by_cpu=True))
+    assert {name: timing.median_us * timing.queries for name, timing in by_cpu.items()} == {
+        "work": 300,
+        "wait": 500,
+        "clocks disagree": 300,
+    }
 
 
 def test_the_real_clocks_are_read() -> None:
