@@ -37,6 +37,9 @@ BLANK_WEIGHT: Final = 3.0
 """A rectangle of which one part in this many is blank rows or columns of the page is a page with a picture on it."""
 LEAST_FILLED: Final = 0.2
 """Share of its strength that a page keeps: a night sky between black bars looks like one."""
+LEAST_BETWEEN_BARS: Final = 0.7
+"""The same between bars of one width whose edges were both seen, with no line beyond them, as a telephone has: then
+what looks like them is the picture's."""
 BESIDE_PX: Final = 2
 """From where on it is looked beyond a side: the step across it is no part of what lies there."""
 MARGIN_PX: Final = 6
@@ -49,9 +52,10 @@ BALANCED_PX: Final = 2.0
 """By how much they may differ."""
 MOST_FACTOR: Final = (1 + CALM_WEIGHT) * (1 + BALANCED_WEIGHT)
 """How much any rectangle gains at most."""
-FILLED, CALM, SEEN, EVEN = range(4)
+FILLED, CALM, SEEN, EVEN, BARRED = range(5)
 """What is known of two opposite sides: how little between them is page; how calm it is beyond them, in sum, and beyond
-how many of them there is anything; the factor for their being as far from either edge."""
+how many of them there is anything; the factor for their being as far from either edge; how little is page if what
+is beyond them are bars."""
 WIDE, TALL, OTHER, CAPTIONED = range(4)
 """Kinds of rectangles: as wide as the picture, as tall, others, and those of which one side alone is not its own."""
 SHARES: Final = (1, 1, 3, 1)
@@ -147,34 +151,60 @@ def _calm(pages: Floats, begin: np.float32, end: np.float32) -> tuple[np.float32
     return total, count
 
 
-@kernel(void, readonly(float32, 2), *[float32] * 2, *[int64] * 2, writable(float32))
-def _weigh(pages: Floats, begin: np.float32, end: np.float32, first: int, last: int, weights: Floats) -> None:
+@kernel(group(int64, int64), readonly(int64))
+def _outermost(lines: Longs) -> tuple[int, int]:
+    """Numbers of the first and the last line that was seen, :data:`OWN` if there is none."""
+    first, last = OWN, OWN
+    for n in range(lines.shape[0]):
+        if lines[n] >= 0:
+            first, last = lines[n] if first == OWN else first, lines[n]
+    return first, last
+
+
+@kernel(
+    *(void, readonly(float32, 2), float32, float32, group(int64, int64), group(int64, int64), writable(float32)),
+)
+def _weigh(
+    pages: Floats,
+    begin: np.float32,
+    end: np.float32,
+    lines: tuple[int, int],
+    outermost: tuple[int, int],
+    weights: Floats,
+) -> None:
     """Say what is known of a rectangle from what lies between two columns (or rows), and beyond them.
 
     Parameters
     ----------
-    pages, begin, end, first, last
+    pages, begin, end, lines
         As for :func:`_filled`.
-    weights : float32, shape (4,), written
+    outermost : tuple of int
+        Result of :func:`_outermost`.
+    weights : float32, shape (5,), written
         See :data:`FILLED` and what follows it.
 
     """
     one = np.float32(1)
     even = abs(begin + end - np.float32(pages.shape[1] - 1)) <= np.float32(BALANCED_PX)
-    weights[FILLED] = _filled(pages, begin, end, first, last)
+    weights[FILLED] = _filled(pages, begin, end, lines[0], lines[1])
     weights[CALM], weights[SEEN] = _calm(pages, begin, end)
     weights[EVEN] = one + np.float32(BALANCED_WEIGHT) if even else one
+    weights[BARRED] = weights[FILLED]
+    if even and lines[0] >= 0 and lines[0] == outermost[0] and lines[1] == outermost[1]:
+        weights[BARRED] = max(weights[FILLED], np.float32(LEAST_BETWEEN_BARS))
 
 
 @kernel(float32, int64, *[readonly(float32)] * 2)
 def _factor(kind: int, across: Floats, down: Floats) -> np.float32:
-    """Weigh a rectangle of a kind; both float32, shape (4,), from :func:`_weigh`."""
+    """Weigh a rectangle of a kind; both float32, shape (5,), from :func:`_weigh`."""
     calm = (across[CALM] + down[CALM]) / max(across[SEEN] + down[SEEN], np.float32(1))
-    factor: np.float32 = min(across[FILLED], down[FILLED]) * (np.float32(1) + np.float32(CALM_WEIGHT) * calm)
+    factor: np.float32 = np.float32(1) + np.float32(CALM_WEIGHT) * calm
     if kind == TALL:
-        factor *= across[EVEN]
+        factor *= min(across[BARRED], down[FILLED]) * across[EVEN]
     elif kind == WIDE:
-        factor *= down[EVEN]
+        factor *= min(across[FILLED], down[BARRED]) * down[EVEN]
+    else:
+        factor *= min(across[FILLED], down[FILLED])
     return factor
 
 
@@ -193,15 +223,16 @@ def _between(
         As for :func:`_rectangles`.
     upright : float32, shape (n, n, n), written
         Strengths of the stretches of upright lines, by line, top and bottom.
-    weights : float32, shape (n, n, 4), written
-        From :func:`_weigh`; 0 in place of the first if the two are too near.
+    weights : float32, shape (n, n, 5), written
+        From :func:`_weigh`; 0 in place of the first and the last if the two are too near.
 
     """
+    outermost = _outermost(rows)
     for c in range(ys.shape[0]):
         for d in range(c + 1, ys.shape[0]):
-            _weigh(row_pages, ys[c], ys[d], rows[c], rows[d], weights[c, d])
+            _weigh(row_pages, ys[c], ys[d], (rows[c], rows[d]), outermost, weights[c, d])
             if ys[d] - ys[c] < np.float32(LEAST_SHARE) * np.float32(down.shape[1] - 1):
-                weights[c, d, FILLED] = np.float32(0)
+                weights[c, d, FILLED] = weights[c, d, BARRED] = np.float32(0)
             for a in range(columns.shape[0]):
                 upright[a, c, d] = _side(down[a], columns[a], ys[c], ys[d])
 
@@ -246,7 +277,7 @@ def _rectangles(
         Where they are; ascending.
     column_pages, row_pages : float32, shapes (3, w + 1) and (3, h + 1), read-only ok
         From :func:`views_edges.sides`.
-    upright, level, weights : float32, shapes (n, n, n), (n,) and (n, n, 4)
+    upright, level, weights : float32, shapes (n, n, n), (n,) and (n, n, 5)
         Scratch: from :func:`_between`; strengths of level sides by line.
     found : float32, shape (4, m, 5), all zero
         By kind: ``left, top, right, bottom, strength``, strongest first, then zeros.
@@ -254,13 +285,13 @@ def _rectangles(
     """
     width, height = np.float32(across.shape[1] - 1), np.float32(down.shape[1] - 1)
     _between(down, columns, rows, ys, row_pages, upright, weights)
-    here = np.empty(weights.shape[2], np.float32)
+    here, outermost = np.empty(weights.shape[2], np.float32), _outermost(columns)
     for a in range(xs.shape[0]):
         for b in range(a + 1, xs.shape[0]):
             if xs[b] - xs[a] < np.float32(LEAST_SHARE) * width:
                 continue
             whole = xs[b] - xs[a] > np.float32(MOST_SHARE) * width
-            _weigh(column_pages, xs[a], xs[b], columns[a], columns[b], here)
+            _weigh(column_pages, xs[a], xs[b], (columns[a], columns[b]), outermost, here)
             for c in range(ys.shape[0]):
                 level[c] = _side(across[c], rows[c], xs[a], xs[b])
             for c in range(ys.shape[0]):
@@ -268,7 +299,7 @@ def _rectangles(
                     four = (upright[a, c, d], upright[b, c, d], level[c], level[d])
                     strength = four[0] + four[1] + four[2] + four[3] + min(four)
                     kind = _kind(columns[a], rows[c], columns[b], rows[d])
-                    hopeless = strength * weights[c, d, FILLED] * np.float32(MOST_FACTOR) <= found[kind, -1, 4]
+                    hopeless = strength * weights[c, d, BARRED] * np.float32(MOST_FACTOR) <= found[kind, -1, 4]
                     if hopeless or (whole and ys[d] - ys[c] > np.float32(MOST_SHARE) * height):
                         continue
                     strength *= _factor(kind, here, weights[c, d])
@@ -300,7 +331,7 @@ def _balanced(
 
     """
     width, edge, nothing = np.float32(pages.shape[1] - 1), np.float32(EDGE), np.float32(0)
-    here = np.empty(EVEN + 1, np.float32)
+    here = np.empty(BARRED + 1, np.float32)
     for n in range(lines.shape[0]):
         opposite = width - positions[n]
         low, high = min(positions[n], opposite), max(positions[n], opposite)
@@ -309,7 +340,7 @@ def _balanced(
             alone = alone and abs(positions[k] - opposite) > np.float32(APART_PX)
         if alone:
             side = _side(profile[n], lines[n], nothing, length)
-            _weigh(pages, low, high, BLANK, BLANK, here)
+            _weigh(pages, low, high, (BLANK, BLANK), (OWN, OWN), here)
             calm = here[CALM] / max(here[SEEN], np.float32(1))
             strength = np.float32(3) * edge + side + min(side, edge)
             strength *= here[FILLED] * here[EVEN] * (np.float32(1) + np.float32(CALM_WEIGHT) * calm)
@@ -346,7 +377,7 @@ def rectangles(luma: Floats, most: int) -> Floats:
     profiles(luma, rows, False, across)  # noqa: FBT003  (same)
     found = np.zeros((len(SHARES), most, 5), np.float32)
     upright = np.empty((xs.size, ys.size, ys.size), np.float32)
-    level, weights = np.empty(ys.size, np.float32), np.empty((ys.size, ys.size, EVEN + 1), np.float32)
+    level, weights = np.empty(ys.size, np.float32), np.empty((ys.size, ys.size, BARRED + 1), np.float32)
     _rectangles(down, across, columns, rows, xs, ys, column_pages, row_pages, upright, level, weights, found)
     _balanced(down, columns, xs, column_pages, height, TALL, found[TALL])
     _balanced(across, rows, ys, row_pages, width, WIDE, found[WIDE])

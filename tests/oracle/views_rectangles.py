@@ -73,6 +73,17 @@ def even(sides: Sides, begin: float, end: float) -> float:
     return 1 + kernel.BALANCED_WEIGHT * (abs(begin + end - sides.end) <= kernel.BALANCED_PX)
 
 
+def barred(sides: Sides, first: int, last: int) -> float:
+    """Say the same where the first and the last line that were seen may be the edges of bars of one width."""
+    seen = np.flatnonzero(sides.lines >= 0)
+    bars = (
+        first == seen.min(initial=len(sides.lines))
+        and last == seen.max(initial=-1)
+        and even(sides, float(sides.positions[first]), float(sides.positions[last])) > 1
+    )
+    return max(filled(sides, first, last), kernel.LEAST_BETWEEN_BARS * bars)
+
+
 def weighed(columns: Sides, rows: Sides, across: tuple[int, int], down: tuple[int, int]) -> tuple[int, float]:
     """Kind and strength of the rectangle between two columns and two rows."""
     (a, b), (c, d) = across, down
@@ -84,7 +95,11 @@ def weighed(columns: Sides, rows: Sides, across: tuple[int, int], down: tuple[in
     if wide or tall:
         kind = kernel.CAPTIONED if own == 3 else kernel.WIDE if wide else kernel.TALL
     quiet = calm(columns, left, right) + calm(rows, top, bottom)
-    strength = (sum(four) + min(four)) * min(filled(columns, a, b), filled(rows, c, d))
+    pages = (
+        (barred if kind == kernel.TALL else filled)(columns, a, b),
+        (barred if kind == kernel.WIDE else filled)(rows, c, d),
+    )
+    strength = (sum(four) + min(four)) * min(pages)
     strength *= 1 + kernel.CALM_WEIGHT * sum(quiet) / max(len(quiet), 1)
     if kind == kernel.TALL:
         strength *= even(columns, left, right)

@@ -46,7 +46,7 @@ def searched(columns: oracle.Sides, rows: oracle.Sides, most: int) -> Floats:
         rows.pages,
         np.empty((n, m, m), np.float32),
         np.empty(m, np.float32),
-        np.empty((m, m, 4), np.float32),
+        np.empty((m, m, views_rectangles.BARRED + 1), np.float32),
         found,
     )
     return found
@@ -91,6 +91,28 @@ def test_of_equal_bars_one_edge_in_the_dark_is_found_by_the_other() -> None:
     assert min(np.abs(row[:4] - (40, 0, 240, 150)).max() for row in found) <= 1
     lopsided = np.concatenate([np.zeros((150, 30), np.float32), page], axis=1)
     assert min(np.abs(row[:4] - (70, 0, 270, 150)).max() for row in rectangles(lopsided, 12)) > 1
+
+
+@pytest.mark.parametrize(
+    ("end", "outermost", "share"),
+    [
+        (80, (3, 7), views_rectangles.LEAST_BETWEEN_BARS),
+        (70, (3, 7), views_rectangles.LEAST_FILLED),  # bars of two widths
+        (80, (2, 7), views_rectangles.LEAST_FILLED),  # a line beyond one of them
+        (80, (3, 8), views_rectangles.LEAST_FILLED),
+    ],
+)
+def test_what_looks_like_equal_bars_between_them_is_the_pictures(
+    end: int, outermost: tuple[int, int], share: float
+) -> None:
+    """A flower before a night sky between black bars: half of the columns of the picture are of the bars' shade."""
+    counts = np.ones((3, 100))
+    counts[:, 35:65] = 0
+    pages = np.concatenate([np.zeros((3, 1)), np.cumsum(counts, axis=1)], axis=1).astype(np.float32)
+    weights = np.empty(views_rectangles.BARRED + 1, np.float32)
+    views_rectangles._weigh(pages, np.float32(20), np.float32(end), (3, 7), outermost, weights)
+    assert weights[views_rectangles.FILLED] == np.float32(views_rectangles.LEAST_FILLED)
+    assert weights[views_rectangles.BARRED] == np.float32(share)
 
 
 def test_a_picture_on_its_own_blurred_enlargement_comes_first_of_its_kind() -> None:
