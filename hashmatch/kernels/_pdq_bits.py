@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.kernels._jit import boolean, float32, int64, kernel, readonly, uint8, void, writable
-from hashmatch.kernels._pdq_lanes import above, at_most
+from hashmatch.kernels._pdq_lanes import above, at_most, largest
 from hashmatch.kernels._vectors import LANES, weigh, weigh_wide
 
 Pixels = npt.NDArray[np.uint8]
@@ -143,8 +143,9 @@ def _float_of(key: int) -> np.float32:
 def smallest(values: Floats, rank: int) -> np.float32:
     """Value that would stand at index ``rank`` if the values were sorted.
 
-    Bit by bit, without a branch that depends on a value: on values never seen before, selection spends most of its time
-    on branches that were guessed wrong.
+    Bit by bit of its place among all floats, without a branch that depends on a value: on values never seen before,
+    selection spends most of its time on branches that were guessed wrong. Once as many values are below as should be,
+    after a third of the bits as a rule, it is the largest of these.
 
     Parameters
     ----------
@@ -157,7 +158,10 @@ def smallest(values: Floats, rank: int) -> np.float32:
     low, high = LOWEST_KEY, HIGHEST_KEY
     while low < high:
         middle = (low + high) >> 1
-        if at_most(values, _float_of(middle)) > rank:
+        count = at_most(values, _float_of(middle))
+        if count == rank + 1:
+            return largest(values, _float_of(middle))
+        if count > rank:
             high = middle
         else:
             low = middle + 1
@@ -195,7 +199,7 @@ def _apart(values: Floats, slack: Floats, median: np.float32, ends: Floats) -> b
 
 
 @kernel(void, readonly(float32), float32, writable(uint8), counted=False)
-def _set_above(values: Floats, median: np.float32, hashed: Pixels) -> None:
+def set_above(values: Floats, median: np.float32, hashed: Pixels) -> None:
     """Set a bit for each value above the median; float32, shape (256,); uint8, shape (32,), the last bit first."""
     for at in range(0, COEFFICIENTS, LANES):
         word = above(values, at, median)
@@ -239,8 +243,8 @@ def threshold_within(block: Floats, slack: Floats, scratch: Floats, hashes: Pixe
                 values[BLOCK * i + j] = value
                 mirrored[BLOCK * j + i] = value
         median = smallest(values, MEDIAN_RANK)
-        _set_above(values, median, hashes[plain])
-        _set_above(mirrored, median, hashes[transposed])
+        set_above(values, median, hashes[plain])
+        set_above(mirrored, median, hashes[transposed])
         even = at_most(values, median) == COEFFICIENTS // 2
         sure = _apart(values, slack, median, ends) and even and sure
     return sure

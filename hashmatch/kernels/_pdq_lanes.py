@@ -9,7 +9,7 @@ functions that compute the same bits in NumPy where there is no compiler.
   many rows below, which the next call with the same columns will want: so many short streams are more than the
   processor foresees, and on pictures not in its caches this halves the time.
 * :func:`transpose` and :func:`advance` are running sums along sixteen rows: turned, so that one addition serves all.
-* :func:`at_most` and :func:`above` compare without a branch.
+* :func:`at_most`, :func:`largest` and :func:`above` compare without a branch.
 * :func:`quotient` is a division, rounded as a division is, in three instructions that need no divider. The
   multiply-adds in it are part of the proof that it is; nothing else here is fused.
 
@@ -105,6 +105,11 @@ def advance(strip: Floats, begin: int, steps: int, window: int, sums: Floats, ou
 def at_most(values: Floats, limit: np.float32) -> int:
     """Count the values that are at most ``limit``; float32, shape (a multiple of 16,), C order, read-only ok."""
     return int((values <= limit).sum())
+
+
+def largest(values: Floats, limit: np.float32) -> np.float32:
+    """Return the largest value that is at most ``limit``, minus infinity if there is none; types as above, no NaN."""
+    return np.float32(values[values <= limit].max(initial=-np.inf))
 
 
 def above(values: Floats, start: int, limit: np.float32) -> int:
@@ -246,6 +251,31 @@ def _at_most(_typing: Any, values: Any, limit: Any) -> Any:
     return types.int64(values, limit), codegen
 
 
+def _largest(_typing: Any, values: Any, limit: Any) -> Any:
+    """Build the instructions of :func:`largest`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        items = array_of(context, builder, signature, args, 0)
+        spread, least = spread_to(builder, args[1], VECTOR), ir.Constant(VECTOR, [float("-inf")] * LANES)
+
+        def larger(one: Any, other: Any) -> Any:
+            return builder.select(builder.fcmp_ordered(">", one, other), one, other)
+
+        best = cgutils.alloca_once_value(builder, least)  # type: ignore[no-untyped-call]
+        with cgutils.for_range(builder, builder.udiv(builder.extract_value(items.shape, 0), _I64(LANES))) as loop:
+            some = load_lanes(builder, items, builder.mul(loop.index, _I64(LANES)))
+            builder.store(
+                larger(builder.select(builder.fcmp_ordered("<=", some, spread), some, least), builder.load(best)), best
+            )
+        found, half = builder.load(best), LANES // 2
+        while half:
+            found = larger(*(shuffled(builder, found, list(range(at, at + half))) for at in (0, half)))
+            half //= 2
+        return builder.extract_element(found, _I32(0))
+
+    return types.float32(values, limit), codegen
+
+
 def _above(_typing: Any, values: Any, start: Any, limit: Any) -> Any:
     """Build the instructions of :func:`above`."""
     del start
@@ -273,6 +303,7 @@ _weigh_byte_lanes: Callable[..., None] = intrinsic(_weigh_bytes)
 _transpose_lanes: Callable[..., None] = intrinsic(_transpose)
 _advance_lanes: Callable[..., None] = intrinsic(_advance)
 _at_most_lanes: Callable[..., int] = intrinsic(_at_most)
+_largest_lanes: Callable[..., np.float32] = intrinsic(_largest)
 _above_lanes: Callable[..., int] = intrinsic(_above)
 _fused_quotient: Callable[..., np.float32] = intrinsic(_quotient)
 
@@ -289,6 +320,13 @@ def _compiled_at_most(values: Any, limit: Any) -> Callable[..., Any]:
     """Give kernels :func:`at_most`."""
     del values, limit
     return lambda values, limit: _at_most_lanes(values, limit)  # noqa: PLW0108  (same)
+
+
+@overload(largest, strict=False)
+def _compiled_largest(values: Any, limit: Any) -> Callable[..., Any]:
+    """Give kernels :func:`largest`."""
+    del values, limit
+    return lambda values, limit: _largest_lanes(values, limit)  # noqa: PLW0108  (same)
 
 
 @overload(above, strict=False)

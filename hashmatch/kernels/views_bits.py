@@ -16,48 +16,25 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, uint32, void, writable
-from hashmatch.kernels._pdq_bits import BLOCK, COEFFICIENTS, COSINES, COSINES_T, GRID, MEDIAN_RANK, SIGNS, TURNS
+from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint8, void, writable
+from hashmatch.kernels._pdq_bits import (
+    BLOCK,
+    COEFFICIENTS,
+    COSINES,
+    COSINES_T,
+    GRID,
+    MEDIAN_RANK,
+    SIGNS,
+    TURNS,
+    set_above,
+    smallest,
+)
 from hashmatch.kernels.pdq import DIHEDRAL_NAMES, PdqHashes
-from hashmatch.kernels.views_lanes import CHAINS, LANES, above_lanes, at_most, weigh_tall, weigh_wide
+from hashmatch.kernels.views_lanes import CHAINS, weigh_tall, weigh_wide
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-Words = npt.NDArray[np.uint32]
 Longs = npt.NDArray[np.int64]
-
-
-@kernel(float32, readonly(float32), writable(uint32))
-def _median(values: Floats, keys: Words) -> np.float32:
-    """Value that would stand at :data:`MEDIAN_RANK` if the values were sorted.
-
-    Bit by bit, without a branch that depends on a value: on values never seen before, selection spends most of its time
-    on branches that were guessed wrong.
-
-    Parameters
-    ----------
-    values : float32, shape (256,), read-only ok
-        No NaN among them.
-    keys : uint32, shape (256,)
-        Scratch: whole numbers in the same order.
-
-    """
-    bits = values.view(np.uint32)
-    for k in range(bits.shape[0]):
-        negative = bits[k] >> np.uint32(31)  # those count downwards, and are below the others
-        keys[k] = bits[k] ^ np.uint32(0x80000000 + 0x7FFFFFFF * negative)
-    low, high = 0, (1 << 32) - 1
-    while low < high:
-        middle = (low + high) >> 1
-        if at_most(keys, np.uint32(middle)) > MEDIAN_RANK:
-            high = middle
-        else:
-            low = middle + 1
-    median = np.float32(np.nan)
-    for k in range(keys.shape[0]):
-        if keys[k] == np.uint32(low):
-            median = values[k]
-    return median
 
 
 @kernel(int64, readonly(float32, 2))
@@ -76,18 +53,10 @@ def _quality(grid: Floats) -> int:
     return min(int(total) // 90, 100)
 
 
-@kernel(void, readonly(float32), float32, writable(uint8))
-def _above(values: Floats, median: np.float32, hashed: Pixels) -> None:
-    """Set a bit for each value above the median; float32, shape (256,); uint8, shape (32,), the last bit first."""
-    for at in range(0, COEFFICIENTS, LANES):
-        bits, last = int(above_lanes(values, at, median)), (COEFFICIENTS - at) // 8 - 1
-        hashed[last], hashed[last - 1] = np.uint8(bits & 255), np.uint8(bits >> 8)
-
-
 @kernel(
     *(void, readonly(float32, 3), readonly(int64)),
     *[writable(float32, n) for n in (2, 2, 2)],
-    *(writable(uint32), writable(uint8, 3), writable(int64)),
+    *(writable(uint8, 3), writable(int64)),
 )
 def _hash(
     grids: Floats,
@@ -95,7 +64,6 @@ def _hash(
     half: Floats,
     block: Floats,
     values: Floats,
-    keys: Words,
     hashes: Pixels,
     qualities: Longs,
 ) -> None:
@@ -111,8 +79,6 @@ def _hash(
         Scratch: the transform.
     values : float32, shape (2, 256)
         Scratch: coefficients with their signs, and transposed.
-    keys : uint32, shape (256,)
-        Scratch: for the median.
     hashes : uint8, shape (n, 8, 32), written where wanted
         Bytes in text order, the last bit first.
     qualities : int64, shape (n,), written
@@ -129,14 +95,14 @@ def _hash(
             if wanted[n] & (1 << plain | 1 << transposed):
                 for k in range(COEFFICIENTS):
                     values[0, k] = SIGNS[pattern, k] * coefficients[k]
-                median = _median(values[0], keys)
+                median = smallest(values[0], MEDIAN_RANK)
                 if wanted[n] >> plain & 1:
-                    _above(values[0], median, hashes[n, plain])
+                    set_above(values[0], median, hashes[n, plain])
                 if wanted[n] >> transposed & 1:
                     for i in range(BLOCK):
                         for j in range(BLOCK):
                             values[1, BLOCK * j + i] = values[0, BLOCK * i + j]
-                    _above(values[1], median, hashes[n, transposed])
+                    set_above(values[1], median, hashes[n, transposed])
         qualities[n] = _quality(grids[n])
 
 
@@ -159,8 +125,8 @@ def hash_all(grids: Floats, wanted: Longs) -> tuple[Pixels, Longs]:
     hashes = np.zeros((len(grids), len(DIHEDRAL_NAMES), COEFFICIENTS // 8), np.uint8)
     qualities = np.empty(len(grids), np.int64)
     half, block = np.empty((BLOCK, GRID), np.float32), np.empty((BLOCK, BLOCK), np.float32)
-    values, keys = np.empty((2, COEFFICIENTS), np.float32), np.empty(COEFFICIENTS, np.uint32)
-    _hash(grids, wanted, half, block, values, keys, hashes, qualities)
+    values = np.empty((2, COEFFICIENTS), np.float32)
+    _hash(grids, wanted, half, block, values, hashes, qualities)
     return hashes, qualities
 
 

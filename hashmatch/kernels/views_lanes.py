@@ -1,4 +1,4 @@
-"""What the views need in vector instructions: many sums of products at once, luma of interleaved pixels, counts, bits.
+"""What the views need in vector instructions: many sums of products at once, luma of interleaved pixels.
 
 Theory of operation
 -------------------
@@ -29,7 +29,6 @@ from numba.extending import intrinsic, overload
 Floats = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
 Shorts = npt.NDArray[np.uint16]
-Words = npt.NDArray[np.uint32]
 
 LANES: Final = 16
 """Items of a vector."""
@@ -112,16 +111,6 @@ def fold_lanes(line: Floats, at: int, share: np.float32, means: Floats) -> None:
     """Set ``means[at : at + 16]`` to ``share * line[2 * at] + share * line[2 * at + 1]``, and so on."""
     pairs = line[2 * at : 2 * (at + LANES)].reshape(LANES, 2)
     means[at : at + LANES] = share * pairs[:, 0] + share * pairs[:, 1]
-
-
-def at_most(keys: Words, limit: np.uint32) -> int:
-    """Count the keys that are not above a limit; uint32, shape (n,), a multiple of 16."""
-    return int(np.count_nonzero(keys <= limit))
-
-
-def above_lanes(values: Floats, at: int, limit: np.float32) -> np.uint16:
-    """Say which of ``values[at : at + 16]`` are above a limit: bit k stands for ``values[at + k]``."""
-    return np.uint16(sum(1 << k for k in range(LANES) if values[at + k] > limit))
 
 
 def _data(context: Any, builder: Any, signature: Any, args: Any, at: int) -> Any:
@@ -285,46 +274,11 @@ def _fold_lanes(_typing: Any, line: Any, at: Any, share: Any, means: Any) -> Any
     return types.void(line, types.int64, types.float32, means), codegen
 
 
-def _at_most(_typing: Any, keys: Any, limit: Any) -> Any:
-    """Build the instructions of :func:`at_most`."""
-    del limit
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data, (length,) = _data(context, builder, signature, args, 0)
-        none = ir.Constant(_WORDS, [0] * LANES)
-        limits, total = _spread(builder, args[1], none), cgutils.alloca_once_value(builder, none)  # type: ignore[no-untyped-call]
-        with cgutils.for_range(builder, builder.udiv(length, _I64(LANES))) as loop:
-            items = _load(builder, data, builder.mul(loop.index, _I64(LANES)), _WORDS)
-            found = builder.zext(builder.icmp_unsigned("<=", items, limits), _WORDS)
-            builder.store(builder.add(builder.load(total), found), total)
-        counts, half = builder.load(total), LANES // 2
-        while half:
-            counts = builder.add(*(_shuffled(builder, counts, counts, range(n, n + half)) for n in (0, half)))
-            half //= 2
-        return builder.zext(builder.extract_element(counts, _I32(0)), _I64)
-
-    return types.int64(keys, types.uint32), codegen
-
-
-def _above_lanes(_typing: Any, values: Any, at: Any, limit: Any) -> Any:
-    """Build the instructions of :func:`above_lanes`."""
-    del at, limit
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data, _ = _data(context, builder, signature, args, 0)
-        above = builder.fcmp_ordered(">", _load(builder, data, args[1]), _spread(builder, args[2]))
-        return builder.bitcast(above, _I16)
-
-    return types.uint16(values, types.int64, types.float32), codegen
-
-
 _weigh_turned_lanes: Callable[..., None] = intrinsic(_weigh_turned)
 _weigh_wide_lanes: Callable[..., None] = intrinsic(_weigh_wide)
 _weigh_tall_lanes: Callable[..., None] = intrinsic(_weigh_tall)
 _luma_of_lanes: Callable[..., None] = intrinsic(_luma_lanes)
 _folded_lanes: Callable[..., None] = intrinsic(_fold_lanes)
-_at_most_lanes: Callable[..., int] = intrinsic(_at_most)
-_above_of_lanes: Callable[..., np.uint16] = intrinsic(_above_lanes)
 
 
 @overload(weigh_turned, strict=False)
@@ -360,17 +314,3 @@ def _compiled_fold(line: Any, at: Any, share: Any, means: Any) -> Any:
     """Give kernels :func:`fold_lanes`."""
     del line, at, share, means
     return lambda line, at, share, means: _folded_lanes(line, at, share, means)  # noqa: PLW0108  (same)
-
-
-@overload(at_most, strict=False)
-def _compiled_at_most(keys: Any, limit: Any) -> Any:
-    """Give kernels :func:`at_most`."""
-    del keys, limit
-    return lambda keys, limit: _at_most_lanes(keys, limit)  # noqa: PLW0108  (same)
-
-
-@overload(above_lanes, strict=False)
-def _compiled_above(values: Any, at: Any, limit: Any) -> Any:
-    """Give kernels :func:`above_lanes`."""
-    del values, at, limit
-    return lambda values, at, limit: _above_of_lanes(values, at, limit)  # noqa: PLW0108  (same)

@@ -80,6 +80,7 @@ def test_comparisons_count_equals_as_not_above() -> None:
     values = np.random.default_rng(8).integers(-3, 4, 256).astype(np.float32)
     for limit in (np.float32(-np.inf), np.float32(-0.0), np.float32(2), np.float32(np.inf)):
         assert compiled(lanes.at_most)(values, limit) == lanes.at_most(values, limit) == (values <= limit).sum()
+        assert compiled(lanes.largest)(values, limit) == lanes.largest(values, limit)
         assert compiled(lanes.above)(values, 32, limit) == lanes.above(values, 32, limit)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hashmatch.kernels import views_lanes as lanes
-from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint16, uint32, void, writable
+from hashmatch.kernels._jit import float32, int64, kernel, readonly, uint16, void, writable
 
 Floats = lanes.Floats
 
@@ -35,16 +35,6 @@ def luma(sums: lanes.Shorts, at: int, line: Floats) -> None:
 @kernel(void, readonly(float32), int64, float32, writable(float32))
 def fold(line: Floats, at: int, share: np.float32, means: Floats) -> None:
     lanes.fold_lanes(line, at, share, means)
-
-
-@kernel(int64, readonly(uint32), uint32)
-def at_most(keys: lanes.Words, limit: np.uint32) -> int:
-    return lanes.at_most(keys, limit)
-
-
-@kernel(uint16, readonly(float32), int64, float32)
-def above(values: Floats, at: int, limit: np.float32) -> np.uint16:
-    return lanes.above_lanes(values, at, limit)
 
 
 RNG = np.random.default_rng(7)
@@ -99,13 +89,3 @@ def test_luma_and_means_of_pairs_are_the_same_bits() -> None:
         lanes.fold_lanes(values, at, share, expected)
     assert np.array_equal(means, expected)
     assert means[39] == share * values[78] + share * values[79]
-
-
-def test_counts_and_bits_are_the_same() -> None:
-    keys = RNG.integers(0, 1 << 32, 256, dtype=np.uint64).astype(np.uint32)
-    for limit in (0, 1 << 31, (1 << 32) - 1, int(keys[7]), int(keys[7]) - 1):
-        assert at_most(keys, np.uint32(limit)) == int((keys <= limit).sum()) == lanes.at_most(keys, np.uint32(limit))
-    values = floats(40)
-    for at, least in ((0, values[3]), (24, np.float32(0)), (9, np.float32(-1e9))):
-        expected = sum(1 << k for k in range(16) if values[at + k] > least)
-        assert above(values, at, least) == expected == lanes.above_lanes(values, at, least)
