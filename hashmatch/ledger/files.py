@@ -26,6 +26,7 @@ import fcntl
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,10 @@ from hashmatch.ledger.records import MAX_LINE_BYTES, Flaw, Record, decode, diges
 
 HEADS: Final = "heads.jsonl"
 LOCK: Final = "lock"
+LOCK_TRIES: Final = 5
+LOCK_POLL_S: Final = 0.01
+"""Who reads looks for a moment whether somebody writes, and must not be taken for a writer."""
+
 _SEGMENT_NAME: Final = re.compile(r"(\d{20})\.jsonl")
 _LINE_END: Final = re.compile(rb',"previous":"([0-9a-f]{64})","seq":(0|[1-9]\d{0,15})\}')
 _LINE_END_BYTES: Final = len(',"previous":"","seq":}') + 64 + 16
@@ -288,7 +293,15 @@ def _locked(directory: Path) -> BinaryIO:
     """Hold the lock of a ledger. Raises LedgerInUse where somebody else does, OSError."""
     file = (directory / LOCK).open("ab")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for tries_left in reversed(range(LOCK_TRIES)):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not tries_left:
+                    raise
+                time.sleep(LOCK_POLL_S)
+            else:
+                break
     except BlockingIOError:
         file.close()
         raise LedgerInUse(f"{directory}: another process writes this ledger") from None

@@ -82,3 +82,38 @@ def test_openssl_and_thirty_lines_of_python_agree(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"number":1}', b'"number":2}', 1))
     assert by_hand(directory, key) == (1, "record 3 does not follow\n")
     assert wrongs(directory) == ["broken_chain"]
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from hashmatch.errors import LedgerUnavailable
+from hashmatch.ledger import Options, Writer
+from tests.support.ledger import ABOUT, KEY
+
+ledger = Writer.open(Path(sys.argv[1]), KEY, about=ABOUT, options=Options(fsync_ms=0, retry_ms=10))
+resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, resource.RLIM_INFINITY))
+number = 0
+try:
+    while True:
+        ledger.append("note", {"number": number})
+        number += 1
+except LedgerUnavailable as error:
+    print(number, error)
+ledger.post("note", {"number": number})
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+ledger.append("note", {"number": number + 1})
+ledger.close()
+"""
+
+
+def test_a_file_that_the_kernel_lets_grow_no_further_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    """A real refusal in the middle of a write: the kernel takes part of the line and then says EFBIG."""
+    directory = tmp_path / "ledger"
+    ran = subprocess.run([sys.executable, "-c", LIMITED, str(directory)], capture_output=True, text=True, check=True)
+    acknowledged = int(ran.stdout.split()[0])
+    assert acknowledged > 0
+    assert ran.stdout == f"{acknowledged} {directory} cannot be written: File too large\n"
+    numbers = [json.loads(line)["body"].get("number") for line in raw_lines(directory)]
+    assert numbers == [None, *range(acknowledged + 2)]
+    assert wrongs(directory) == []

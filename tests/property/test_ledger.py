@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hashmatch.errors import BadInput
-from hashmatch.ledger import Writer
+from hashmatch.ledger import Writer, read_records
 from hashmatch.ledger.records import MAX_INTEGER, canonical
 from tests.support.ledger import ABOUT, KEY, SMALL, Ticks, found, raw_lines, segment_files, write_ledger
 
@@ -203,3 +203,33 @@ def test_the_quick_way_to_canonical_text_is_the_general_one(document: object) ->
 def test_what_has_no_canonical_text_is_refused(value: object) -> None:
     with pytest.raises(BadInput, match=r"^a record cannot hold this: "):
         canonical({"body": [value]})
+
+
+LIKE_RECORDS = st.builds(
+    lambda members: json.dumps(members, sort_keys=True, separators=(",", ":")).encode() + b"\n",
+    st.fixed_dictionaries(
+        {
+            "seq": st.integers(-1, 3) | JSON,
+            "previous": st.just("0" * 64) | JSON,
+            "at": st.just("2026-11-28T08:00:00.000000Z") | JSON,
+            "kind": st.sampled_from(["ledger.segment", "note"]) | JSON,
+            "body": st.just({"ledger": "x", "key": "zz"}) | JSON,
+        }
+    ),
+)
+
+
+@given(st.lists(st.binary(max_size=60) | LIKE_RECORDS | st.just(b"\n"), max_size=5), st.binary(max_size=200))
+def test_whatever_stands_in_the_files_becomes_findings_and_no_error(lines: list[bytes], heads: bytes) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        (directory / f"{0:020d}.jsonl").write_bytes(b"".join(lines))
+        (directory / "heads.jsonl").write_bytes(heads)
+        for keys in ((), (KEY.verify_key,)):
+            summary, findings = found(directory, keys=keys, against=[directory / "heads.jsonl"])
+            assert summary.findings == len(findings)
+        data = b"".join(lines)
+        count = data.count(b"\n") + (data != b"" and not data.endswith(b"\n"))
+        assert len(list(read_records(directory))) == count
+        unread = [one for one in findings if one.wrong in {"malformed", "not_canonical", "too_long", "torn_tail"}]
+        assert summary.records + len(unread) == count, "each line is a record or a finding"

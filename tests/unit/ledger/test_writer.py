@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -310,3 +311,14 @@ def test_another_key_is_named_in_the_ledger(tmp_path: Path) -> None:
     summary, findings = found(tmp_path)
     assert [finding.wrong for finding in findings] == ["unknown_key"]
     assert (summary.vouched, summary.unvouched) == (1, 2)
+
+
+def test_a_reader_that_looks_whether_somebody_writes_is_taken_for_no_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ledger(tmp_path, 1, options=ROOMY)
+    with (tmp_path / "lock").open("rb") as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        monkeypatch.setattr("hashmatch.ledger.files.time.sleep", lambda _: reader.close())
+        write_ledger(tmp_path, 1, options=ROOMY, first=1)
+    assert kinds(tmp_path) == ["ledger.segment", "note", "ledger.opened", "note"]
