@@ -8,9 +8,11 @@ to a confined process that may do neither and gives back addresses; images go to
 :class:`~hashmatch.model.hotline.Item` and :class:`~hashmatch.model.hotline.Summary`.
 
     addresses.py   which addresses may be connected to (pure)
-    urls.py        text to a URL that may be fetched: repaired, canonical, ASCII (pure)
-    fetch.py       one address fetched, redirects included, every limit enforced while reading
-    fetching.py    the same in a process of its own
+    urls.py        text to a URL that may be fetched: repaired, canonical, ASCII; hosts.py its host (both pure)
+    fetch.py       one address fetched, redirects included, every limit enforced while reading; its parts are resolve,
+                   connect and tls, answers, coding and pace (pure), politeness, robots; stops is how it is ended
+    fetching.py    the same in a process of its own; warm loads what it needs, fetched_json is what it says
+    child.py       a confined process from outside, inside.py from inside, framing.py what they say (pure)
     page.py        HTML and CSS to addresses (pure); tags, charset, css, srcset, elements, collecting are its parts
     sniff.py       bytes to what they are (pure)
     reading.py     page.py in processes of its own; page_worker is their inside, page_wire what they say
