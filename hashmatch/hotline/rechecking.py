@@ -13,7 +13,6 @@ What this module deliberately does not do: it fetches nothing and reads no clock
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +28,9 @@ from hashmatch.sections import HotlineConfig
 
 USUAL: Final = "usual"
 """Name of the point that the check itself looked from."""
+
+LEAST_WAIT_S: Final = 60.0
+"""Between two passes: what falls due meanwhile shares one, and one start of processes."""
 
 LONGEST_WAIT_S: Final = 3_600.0
 """After which the clock is looked at again: it may have been set."""
@@ -90,6 +92,7 @@ async def follow(
     *,
     clock: Callable[[], dt.datetime],
     waited: Callable[[dt.datetime], None] = lambda _until: None,
+    least_wait_s: float = LEAST_WAIT_S,
 ) -> int:
     """Make passes until nothing will be due any more, or until it is asked to stop; return the number of looks.
 
@@ -103,29 +106,37 @@ async def follow(
         Returns the time, UTC.
     waited : callable
         Called before each wait with the time until which it lasts.
+    least_wait_s : float
+        Between two passes, in seconds.
 
     """
     looks = 0
     stopping = asyncio.ensure_future(stop.wait())
     try:
         while not stop.is_set():
-            passing = asyncio.ensure_future(one_pass())
-            await asyncio.wait({passing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not passing.done():
-                passing.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await passing
+            done = await _unless(stopping, one_pass())
+            if done is None:
                 break
-            done = passing.result()
             looks += done.looks
             if done.next_at is None:
                 break
             waited(done.next_at)
             left_s = (done.next_at - clock()).total_seconds()
-            await asyncio.wait({stopping}, timeout=min(max(left_s, 0.0), LONGEST_WAIT_S))
+            await asyncio.wait({stopping}, timeout=min(max(left_s, least_wait_s), LONGEST_WAIT_S))
     finally:
         stopping.cancel()
     return looks
+
+
+async def _unless(stopping: asyncio.Future[object], passing: Awaitable[Pass]) -> Pass | None:
+    """Return what a pass did, or None where it was cancelled because it is to stop."""
+    task = asyncio.ensure_future(passing)
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def rules_of(config: HotlineConfig) -> Rules:

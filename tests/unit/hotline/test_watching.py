@@ -254,7 +254,7 @@ async def test_following_ends_when_nothing_will_be_due() -> None:
     async def one_pass() -> Pass:
         return script.pop(0)
 
-    assert await follow(one_pass, asyncio.Event(), clock=clock) == 6
+    assert await follow(one_pass, asyncio.Event(), clock=clock, least_wait_s=0) == 6
     assert script == []
 
 
@@ -284,6 +284,25 @@ async def test_following_cancels_a_pass_when_it_is_asked_to_end() -> None:
         raise AssertionError
 
     assert await follow(one_pass, stop, clock=Clock()) == 0
+    assert ended == ["pass"]
+
+
+async def test_following_that_is_cancelled_leaves_no_pass_behind() -> None:
+    began, ended = asyncio.Event(), []
+
+    async def one_pass() -> Pass:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("pass")
+        raise AssertionError
+
+    following = asyncio.ensure_future(follow(one_pass, asyncio.Event(), clock=Clock()))
+    await began.wait()
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
     assert ended == ["pass"]
 
 
