@@ -13,8 +13,9 @@ Source: adjtimex(2); linux/include/uapi/linux/timex.h.
 from __future__ import annotations
 
 import ctypes
+import functools
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 _STA_UNSYNC: Final = 0x0040
 _STRUCT_BYTES: Final = 256
@@ -41,9 +42,15 @@ class Trust:
     max_error_us: int = 0
 
 
+@functools.cache
+def _adjtimex() -> Any:
+    """Return the C library's function; None where it has none."""
+    return getattr(ctypes.CDLL(None), "adjtimex", None)
+
+
 def trust() -> Trust:
     """Ask the kernel."""
-    adjtimex = getattr(ctypes.CDLL(None, use_errno=True), "adjtimex", None)
+    adjtimex = _adjtimex()
     if adjtimex is None:
         return Trust()
     state = _Timex()

@@ -47,7 +47,10 @@ KEY_FILE: Final = "evidence.key"
 """In the data directory, where no other is named."""
 
 _ROOM_BYTES: Final = MAX_LINE_BYTES // 2
-"""A body of a record may have so many, as canonical text; beyond, heads are digests."""
+"""What heads may take of a line; beyond, they are digests."""
+
+_MOST_PER_CHARACTER: Final = 6
+"""Bytes that one character takes at most, as ``\\u0001``: 87,000 characters of heads are always kept verbatim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +95,10 @@ def record_of(item: Item, submission: Submission, context: Context, clock: Trust
         What the kernel says of its clock.
 
     """
-    made = _record(item, submission, context, clock, verbatim=True)
-    if len(canonical(made)) <= _ROOM_BYTES:
-        return made
-    return _record(item, submission, context, clock, verbatim=False)
+    hops = item.fetched.hops if item.fetched else ()
+    characters = sum(len(name) + len(value) for hop in hops for name, value in hop.headers)
+    verbatim = characters * _MOST_PER_CHARACTER <= _ROOM_BYTES
+    return _record(item, submission, context, clock, verbatim=verbatim)
 
 
 class Evidence:

@@ -97,9 +97,9 @@ def read(place: Path) -> Iterator[Kept]:
 
     """
     for line in lines(place):
-        untrusted = decode(line)
-        if not isinstance(untrusted, Flaw) and untrusted.kind == KIND:
-            yield Kept(digest(line), untrusted, line)
+        kept = _kept(line)
+        if kept is not None:
+            yield kept
 
 
 def lines(place: Path) -> Iterator[bytes]:
@@ -126,11 +126,16 @@ def found(place: Path, name: str) -> Kept:
     prefix = name.lower()
     if len(prefix) < LEAST_PREFIX or not set(prefix) <= set("0123456789abcdef"):
         raise BadInput(f"{name[:80]!r} names no record: expected {LEAST_PREFIX} to 64 hex digits", field="digest")
-    having = [kept for kept in read(place) if kept.digest.startswith(prefix)]
+    having = [kept for line in lines(place) if digest(line).startswith(prefix) and (kept := _kept(line)) is not None]
     if len(having) != 1:
         count = "no record" if not having else f"{len(having)} records"
         raise BadInput(f"{count} in {place} begins with {prefix}", field="digest")
     return having[0]
+
+
+def _kept(line: bytes) -> Kept | None:
+    untrusted = decode(line)
+    return None if isinstance(untrusted, Flaw) or untrusted.kind != KIND else Kept(digest(line), untrusted, line)
 
 
 def compared(place: Path, rows: Iterable[tuple[int, Item]]) -> Iterator[Mismatch]:

@@ -17,7 +17,7 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from hashmatch.errors import BadInput
 from hashmatch.hotline.recheck import Look, Rules, Watch, slots
@@ -128,12 +128,13 @@ async def follow(
     return looks
 
 
-async def _unless(stopping: asyncio.Future[object], passing: Awaitable[Pass]) -> Pass | None:
+async def _unless(stopping: asyncio.Future[Any], passing: Awaitable[Pass]) -> Pass | None:
     """Return what a pass did, or None where it was cancelled because it is to stop."""
-    task = asyncio.ensure_future(passing)
+    task: asyncio.Future[Any] = asyncio.ensure_future(passing)
     try:
         await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return task.result() if task.done() else None
+        done: Pass | None = task.result() if task.done() else None
+        return done
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
