@@ -37,6 +37,8 @@ HASHING_OUTSIDE = frozenset(
 )
 """What of ``hashmatch.hashing`` parses nothing: a table of names, hashlib, and pictures made of whole numbers."""
 MAY_DECODE = frozenset({"hashmatch.sandbox.worker", "hashmatch.sandbox.zygote"})
+MAY_PARSE = frozenset(f"hashmatch.hotline.{name}" for name in ("css", "elements", "page", "page_worker"))
+"""The inside of the process that reads strangers' pages; ``reading``, outside, is not among them."""
 MEASURES = ("hashmatch.bench", "hashmatch.cli.bench", "hashmatch.cli.bench_hash", "hashmatch.cli.bench_distances")
 """Makes its pictures itself or takes those of a folder that its user names, and never sees a list: no service."""
 
@@ -96,6 +98,15 @@ def only_the_sandbox_decodes(graph: grimp.ImportGraph) -> Iterator[str]:
                 yield f"{module} reaches {reached}"
 
 
+def only_the_page_worker_parses(graph: grimp.ImportGraph) -> Iterator[str]:
+    """Nothing reaches the parsers of strangers' pages but the inside of the process that is confined."""
+    for module in modules(graph, "hashmatch"):
+        if module not in MAY_PARSE:
+            for reached in sorted(graph.find_upstream_modules(module)):
+                if top(reached) in {"selectolax", "tinycss2"}:
+                    yield f"{module} reaches {reached}"
+
+
 def policy_does_no_input_or_output(graph: grimp.ImportGraph) -> Iterator[str]:
     """Keep the policy a function of its arguments: nothing it loads, directly or not, can look elsewhere."""
     for module in modules(graph, "hashmatch.matching.policy"):
@@ -119,7 +130,7 @@ def engine_names_no_backend(graph: grimp.ImportGraph) -> Iterator[str]:
 def decoding_processes_hold_no_secrets(graph: grimp.ImportGraph) -> Iterator[str]:
     """Keep sets, the catalog and the network away from what runs beside a stranger's picture."""
     forbidden = ("hashmatch.index", "hashmatch.catalog", "hashmatch.service", "hashmatch.client", "grpc", "sqlite3")
-    for module in ("hashmatch.sandbox.worker", "hashmatch.sandbox.zygote"):
+    for module in ("hashmatch.sandbox.worker", "hashmatch.sandbox.zygote", "hashmatch.hotline.page_worker"):
         for name in modules(graph, module):
             for reached in sorted(graph.find_upstream_modules(name)):
                 if any(inside(reached, package) for package in forbidden):
@@ -157,6 +168,19 @@ CONTRACTS: list[tuple[Contract, str, str, str]] = [
         "hashmatch.sandbox.pool reaches hashmatch.hashing.image",
     ),
     (only_the_sandbox_decodes, "hashmatch.cli.detect", "PIL", "hashmatch.cli.detect reaches PIL"),
+    (
+        only_the_page_worker_parses,
+        "hashmatch.hotline.reading",
+        "hashmatch.hotline.page_worker",
+        "hashmatch.hotline.reading reaches selectolax",
+    ),
+    (only_the_page_worker_parses, "hashmatch.hotline.sniff", "tinycss2", "hashmatch.hotline.sniff reaches tinycss2"),
+    (
+        decoding_processes_hold_no_secrets,
+        "hashmatch.hotline.page",
+        "hashmatch.catalog",
+        "hashmatch.hotline.page_worker reaches hashmatch.catalog",
+    ),
     (policy_does_no_input_or_output, "hashmatch.matching.policy", "os", "hashmatch.matching.policy imports os"),
     (policy_does_no_input_or_output, "hashmatch.model", "sqlite3", "hashmatch.matching.policy reaches sqlite3"),
     (
