@@ -69,6 +69,11 @@ def value(headers: Headers, name: str) -> str:
     return next((text for key, text in headers if key.lower() == name), "")
 
 
+def values(headers: Headers, name: str) -> str:
+    """Return all headers of a name as the one list that they are (RFC 9110 §5.3)."""
+    return ", ".join(text for key, text in headers if key.lower() == name)
+
+
 def classify(status: int, headers: Headers) -> tuple[Outcome, str] | None:
     """Say what an answer means whose status is no redirect.
 

@@ -49,6 +49,7 @@ from hashmatch.hotline.stops import Stopped
 from hashmatch.hotline.urls import Refused, Target
 from hashmatch.model.hotline import Fetched, Hop, Outcome
 
+_PORTS = 1 << 16
 _MAX_HEADERS = 256
 _WINDOW_S = 10.0
 _ROBOTS_PATIENCE_S = 2.0
@@ -77,9 +78,10 @@ class Means:
         Raises
         ------
         BadConfig
-            One of them cannot be had.
+            One of them cannot be had, or settings contradict each other.
 
         """
+        _check(config)
         socks = _socks(config.proxy)
         servers = resolve.nameservers(config.nameservers) if socks is None else ()
         return cls(servers, tls.roots(config.ca_bundle), socks)
@@ -89,6 +91,17 @@ class Means:
         if self.socks is not None:
             return (self.socks.port,)
         return tuple(sorted({*config.ports, *(server.port for server in self.nameservers)}))
+
+
+def _check(config: HotlineConfig) -> None:
+    wrong = [port for port in config.ports if not 0 < port < _PORTS]
+    if wrong or not config.ports:
+        raise BadConfig(f"hotline.ports: {wrong[0] if wrong else 'none'} is no TCP port", field="hotline.ports")
+    if config.respect_robots and not config.ask_robots:
+        raise BadConfig(
+            "hotline.respect_robots: what is not asked cannot be followed: hotline.ask_robots is false",
+            field="hotline.respect_robots",
+        )
 
 
 def _socks(proxy: str) -> Socks | None:
@@ -369,7 +382,7 @@ class _Journey:
 
     async def _body(self, response: aiohttp.ClientResponse, headers: answers.Headers) -> bytes:
         max_bytes = self._errand.max_bytes
-        decoder = coding.Decoder(answers.value(headers, "content-encoding"), max_bytes)
+        decoder = coding.Decoder(answers.values(headers, "content-encoding"), max_bytes)
         if (response.content_length or 0) > max_bytes + _SLACK_BYTES:  # a lie is refused as well as the truth
             raise Stopped(Outcome.TOO_LARGE, f"announced as {response.content_length} bytes, at most {max_bytes}")
         body = bytearray()

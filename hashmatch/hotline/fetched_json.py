@@ -17,7 +17,8 @@ from typing import Any
 from hashmatch.errors import BadFrame
 from hashmatch.model.hotline import Fetched, Hop, Outcome, TlsSeen
 
-_MAX_TEXT = 16_384
+_MAX_TEXT = 1 << 20
+"""As long as ``hotline.max_header_bytes`` may be: a header is kept as it was received."""
 _MAX_HOPS = 64
 _MAX_HEADERS = 1_024
 _MAX_NAMES = 64

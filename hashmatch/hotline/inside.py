@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import os
 import socket
 import sys
@@ -189,10 +190,14 @@ class _Questions:
                 if frame.kind is Kind.REQUEST:
                     task = asyncio.create_task(self._answer(frame))
                     self._tasks[frame.number] = task
+                    task.add_done_callback(functools.partial(self._forget, frame.number))
                 elif frame.kind is Kind.CANCEL and frame.number in self._tasks:
                     self._tasks[frame.number].cancel()
         for task in tuple(self._tasks.values()):
             task.cancel()
+
+    def _forget(self, number: int, _: asyncio.Task[None]) -> None:
+        del self._tasks[number]
 
     async def _answer(self, frame: Frame) -> None:
         try:
@@ -200,7 +205,5 @@ class _Questions:
             answer = Frame(Kind.ANSWER, frame.number, header, body)
         except Exception as error:  # noqa: BLE001 - the named boundary: whoever asked must get an answer
             answer = _failed(frame, error)
-        finally:
-            del self._tasks[frame.number]
         self._writer.writelines(answer.encode())
         await self._writer.drain()

@@ -145,10 +145,7 @@ def renounce_privileges() -> None:
 
 
 def limit(memory_bytes: int, descriptors: int) -> None:
-    """Lower every limit for good; ``descriptors`` is the number of the first one that cannot be made."""
-    _, ceiling = resource.getrlimit(resource.RLIMIT_AS)
-    if ceiling != resource.RLIM_INFINITY:
-        memory_bytes = min(memory_bytes, ceiling)
+    """Lower every limit for good, none above what it is; descriptors are numbered up to ``descriptors``."""
     limits = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: 0,
@@ -156,7 +153,9 @@ def limit(memory_bytes: int, descriptors: int) -> None:
         resource.RLIMIT_AS: memory_bytes,
         resource.RLIMIT_NOFILE: descriptors,
     }
-    for name, value in limits.items():
+    for name, wanted in limits.items():
+        _, ceiling = resource.getrlimit(name)
+        value = wanted if ceiling == resource.RLIM_INFINITY else min(wanted, ceiling)
         resource.setrlimit(name, (value, value))
         expect((value, value), resource.getrlimit(name))
 

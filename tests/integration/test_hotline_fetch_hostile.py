@@ -90,6 +90,8 @@ HOSTILE: list[tuple[str, Handler, tuple[Outcome, str]]] = [
     ("brotli", hostile.coded("br", b"whatever"), NOT_ASKED),
     ("zstd", hostile.coded("zstd", b"whatever"), NOT_ASKED),
     ("twice", hostile.coded("gzip, gzip", b"whatever"), NOT_ASKED),
+    ("two-codings", hostile.raw(hostile.HEAD + b"Content-Encoding: identity\r\nContent-Encoding: br\r\n\r\nx"),
+     NOT_ASKED),
     ("no-gzip", hostile.coded("gzip", b"plain text"), (Outcome.BAD_ANSWER, "the compressed body is damaged")),
     ("half-gzip", hostile.coded("gzip", gzip.compress(PNG)[:-9]),
      (Outcome.BAD_ANSWER, "the compressed body breaks off")),

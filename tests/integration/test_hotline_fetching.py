@@ -275,6 +275,7 @@ async def test_a_proxy_that_is_not_there(site: Site) -> None:
 
 NO_PROXY = "hotline.proxy: expected socks5h://host:port"
 NO_SERVER = "hotline.nameservers: {!r} is no address of a name server: expected 192.0.2.1 or 192.0.2.1#5353"
+NOT_ASKED = "hotline.respect_robots: what is not asked cannot be followed: hotline.ask_robots is false"
 NO_BUNDLE = "cannot read the certificates of /nowhere/at/all.pem: No such file or directory"
 
 
@@ -287,6 +288,9 @@ NO_BUNDLE = "cannot read the certificates of /nowhere/at/all.pem: No such file o
         ({"nameservers": ("ns.example",)}, NO_SERVER.format("ns.example")),
         ({"nameservers": ("192.0.2.1#0",)}, NO_SERVER.format("192.0.2.1#0")),
         ({"ca_bundle": "/nowhere/at/all.pem"}, NO_BUNDLE),
+        ({"ports": (80, 65_536)}, "hotline.ports: 65536 is no TCP port"),
+        ({"ports": ()}, "hotline.ports: none is no TCP port"),
+        ({"respect_robots": True}, NOT_ASKED),
     ],
 )
 async def test_what_cannot_be_had_is_said(site: Site, changes: dict[str, object], message: str) -> None:

@@ -66,3 +66,18 @@ def test_confinement_holds_for_an_unprivileged_user() -> None:
         "next": None,
         "memory of an unconfined worker": "allowed",
     }
+
+
+def test_the_fetchers_confinement_holds_for_an_unprivileged_user() -> None:
+    if closed_directory(ROOT) is not None or as_nobody("-c", "import hashmatch.hotline.fetching").returncode != 0:
+        pytest.skip("this checkout and its interpreter cannot be read by another user, and namespaces are not allowed")
+    done = as_nobody("-m", "tests.support.hotline.nobody")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found.pop("uid") != 0
+    assert found == {
+        "confined": True,
+        "fetched": "ok",
+        **dict.fromkeys(("open", "connect", "listen", "bind", "execute"), "EACCES"),
+        **dict.fromkeys(("mptcp", "unix", "fork", "kill-parent"), "killed by SIGSYS"),
+    }
