@@ -30,8 +30,11 @@ from hashmatch.model.hotline import Fetched, Outcome
 MAX_BYTES = 500 << 10
 _KEPT_HOSTS = 2_048
 _KEPT_S = 3_600.0
-_MAX_RULES = 5_000
-"""Beyond these, lines are not read: matching a URL takes time for each."""
+_MAX_LINES = 5_000
+_MAX_WILDCARDS = 500
+_MAX_MATCHED = 2_000
+"""Lines, lines with a wildcard, and characters of a URL that are looked at. Matching takes time for each, in which all
+other fetches wait: 0.4 s for a hostile file without these limits, 10 ms with them."""
 _SERVER_ERRORS = range(500, 600)
 
 
@@ -80,7 +83,7 @@ class RobotsFiles:
         answer = await asyncio.shield(self._file(target, job))
         if isinstance(answer, Robots):
             return answer
-        return Robots.ALLOWED if answer.can_fetch(target.url, self._user_agent) else Robots.DISALLOWED
+        return Robots.ALLOWED if answer.can_fetch(target.url[:_MAX_MATCHED], self._user_agent) else Robots.DISALLOWED
 
     def _file(self, target: Target, job: str) -> asyncio.Task[_File]:
         origin = (job, target.url.removesuffix(target.path))
@@ -100,9 +103,17 @@ class RobotsFiles:
             return Robots.UNKNOWN
         fetched = await self._fetch(place, job)
         if fetched.outcome is None:
-            text = fetched.body[:MAX_BYTES].decode("utf-8", "replace")
-            return Protego.parse("\n".join(text.splitlines()[:_MAX_RULES]))
+            return Protego.parse(_bounded(fetched.body[:MAX_BYTES].decode("utf-8", "replace")))
         status = fetched.hops[-1].status if fetched.hops else 0
         if fetched.outcome is Outcome.GONE:
             return Robots.NONE
         return Robots.UNREACHABLE if status in _SERVER_ERRORS or not status else Robots.UNKNOWN
+
+
+def _bounded(text: str) -> str:
+    """Leave out what is beyond the limits."""
+    lines = text.splitlines()[:_MAX_LINES]
+    wild = [position for position, line in enumerate(lines) if line.count("*") > line.lower().count("user-agent")]
+    for position in wild[_MAX_WILDCARDS:]:
+        lines[position] = ""
+    return "\n".join(lines)

@@ -102,19 +102,20 @@ async def test_https_is_recorded(site: Site) -> None:
     assert tls.cipher.startswith("TLS_")
 
 
-@pytest.mark.parametrize(
-    ("coding", "body"),
-    [
-        ("gzip", gzip.compress(PNG)),
-        ("x-gzip", gzip.compress(PNG)),
-        ("gzip", gzip.compress(PNG[:500]) + gzip.compress(PNG[500:])),
-        ("gzip", gzip.compress(PNG) + b"rubbish behind it"),
-        ("deflate", zlib.compress(PNG)),
-        ("deflate", zlib.compress(PNG)[2:-4]),
-        ("identity", PNG),
-    ],
-)
-async def test_what_was_asked_for_is_decoded(site: Site, coding: str, body: bytes) -> None:
+CODED = {
+    "gzip": ("gzip", gzip.compress(PNG)),
+    "x-gzip": ("x-gzip", gzip.compress(PNG)),
+    "members": ("gzip", gzip.compress(PNG[:500]) + gzip.compress(PNG[500:])),
+    "rubbish-behind": ("gzip", gzip.compress(PNG) + b"rubbish behind it"),
+    "zlib": ("deflate", zlib.compress(PNG)),
+    "raw": ("deflate", zlib.compress(PNG)[2:-4]),
+    "identity": ("identity", PNG),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CODED))
+async def test_what_was_asked_for_is_decoded(site: Site, name: str) -> None:
+    coding, body = CODED[name]
     site.on("http://a.test/", hostile.coded(coding, body))
     fetched = await fetch(site, "http://a.test/")
     assert end(fetched) == (None, "")
@@ -262,6 +263,20 @@ async def test_nobody_listens(site: Site) -> None:
     fetched = await fetch(site, "http://a.test/")
     assert end(fetched) == (Outcome.UNREACHABLE, "no connection: Connection refused")
     assert fetched.hops[0].ip == "127.0.0.2"
+
+
+async def test_the_next_address_is_tried(site: Site) -> None:
+    site.put("http://a.test/", "ok")
+    site.dns.say("a.test", "127.0.0.2", "127.0.0.1")
+    fetched = await fetch(site, "http://a.test/")
+    assert (fetched.outcome, fetched.hops[0].ip) == (None, "127.0.0.1")
+
+
+async def test_an_address_of_ipv6_is_one(site: Site) -> None:
+    fetched = await fetch(site, f"http://[0:0::1]:{site.http_port}/", allow_networks=("::1/128",))
+    assert fetched.hops[0].url == f"http://[::1]:{site.http_port}/"
+    assert fetched.hops[0].ip == "::1"
+    assert fetched.outcome is Outcome.UNREACHABLE, "the site is not there, and that was found out by asking"
 
 
 # --- certificates -------------------------------------------------------------------------------------------------

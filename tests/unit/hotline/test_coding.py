@@ -76,7 +76,7 @@ def test_what_was_not_asked_for(coding: str) -> None:
 BROKEN = [("gzip", gzip.compress(b"abc")[:-1]), ("deflate", zlib.compress(b"a")[:-1]), ("deflate", b"x")]
 
 
-@pytest.mark.parametrize(("coding", "data"), BROKEN)
+@pytest.mark.parametrize(("coding", "data"), BROKEN, ids=["gzip", "zlib", "head"])
 def test_a_stream_that_breaks_off(coding: str, data: bytes) -> None:
     with pytest.raises(Stopped) as caught:
         decoded(coding, data, 2)

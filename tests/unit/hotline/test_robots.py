@@ -78,6 +78,15 @@ async def test_files_are_kept_in_bounds() -> None:
     assert len(files._files) == 2_048
 
 
+async def test_a_file_has_no_more_rules_than_are_looked_at() -> None:
+    body = "User-agent: *\n" + "Disallow: /*x*y*z\n" * 500 + "Disallow: /*late\nDisallow: /plain\n" + "#\n" * 5_000
+    files = RobotsFiles(Host(answered(200, None, (body + "Disallow: /behind\n").encode())).fetch, "checker", Rules())
+    said = {
+        path: await files.ask(target(f"http://a.example{path}"), "") for path in ("/late", "/plain", "/behind", "/xyz")
+    }
+    assert said == {"/late": "allowed", "/plain": "disallowed", "/behind": "allowed", "/xyz": "disallowed"}
+
+
 LINES = st.lists(
     st.one_of(
         st.text(max_size=30),
