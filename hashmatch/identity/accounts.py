@@ -30,7 +30,7 @@ from hashmatch.identity.roles import Role
 from hashmatch.identity.tokens import Token
 
 MAX_DESCRIPTION: Final = 500
-RESERVED: Final = frozenset({"local", "anonymous", "sync"})
+RESERVED: Final = frozenset({"local", "anonymous", "sync", "flood-guard"})
 """Names that stand for something else wherever it is written who did something."""
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
@@ -144,11 +144,11 @@ class Directory:
         self.accounts: tuple[Account, ...] = tuple(sorted(accounts, key=lambda account: account.name))
         self._keys: dict[str, tuple[Account, Key]] = {}
         self._certificates: dict[str, Account] = {}
-        names: set[str] = set()
+        self._names: dict[str, Account] = {}
         for account in self.accounts:
-            if account.name in names:
+            if account.name in self._names:
                 raise BadConfig(f"the keys file has two callers named {account.name}", field="keys")
-            names.add(account.name)
+            self._names[account.name] = account
             for key in account.keys:
                 if key.key_id in self._keys:
                     raise BadConfig(f"the keys file has two keys of the id {key.key_id}", field="keys")
@@ -163,7 +163,7 @@ class Directory:
 
     def find(self, name: str) -> Account | None:
         """Return the account of that name."""
-        return next((account for account in self.accounts if account.name == name), None)
+        return self._names.get(name)
 
     def quota(self, name: str) -> Mapping[str, int]:
         """Return what differs from the common quota."""

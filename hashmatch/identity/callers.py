@@ -2,8 +2,8 @@
 
 Theory of operation
 -------------------
-``service/admission.py`` finds out who calls and runs the call with :func:`acting`; everything below asks
-:func:`caller`. A context variable carries it into tasks and into ``asyncio.to_thread``. Where nobody was asked, on
+``service/admission.py`` finds out who calls and says so with :func:`serve_as`; everything below asks :func:`caller`. A
+context variable carries it into tasks and into ``asyncio.to_thread``. Where nobody was asked, on
 loopback without keys and in process, the caller is :data:`LOCAL`, who is on this machine and may do everything.
 
 Who did something is written as ``CALLER/PERSON``: the caller is known, the person is the caller's word. Neither part of
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
@@ -76,7 +76,7 @@ class Caller:
                 f"{field}: {set_name[:100]!r} is not among the sets that {self.name} may use", field=field
             )
 
-    def narrowed(self, asked: frozenset[str] | None, served: Collection[str]) -> frozenset[str] | None:
+    def narrowed(self, asked: frozenset[str] | None, served: Callable[[], Collection[str]]) -> frozenset[str] | None:
         """Return which sets to search: those asked for, or else all that are the caller's; None for all there are.
 
         A set of the caller's that is not being served yet has no entry that could be missed.
@@ -85,7 +85,7 @@ class Caller:
             for name in sorted(asked):
                 self.check_set(name, "sets")
             return asked
-        return None if self.sets is None else self.sets.intersection(served)
+        return None if self.sets is None else self.sets.intersection(served())
 
 
 LOCAL: Final = Caller("local", frozenset(Role))
@@ -102,9 +102,14 @@ def caller() -> Caller:
     return _current.get()
 
 
+def serve_as(who: Caller) -> None:
+    """Serve what is left of the current task for ``who``."""
+    _current.set(who)
+
+
 @contextlib.contextmanager
 def acting(who: Caller) -> Iterator[Caller]:
-    """Serve a call of ``who``."""
+    """Do what follows for ``who``."""
     token = _current.set(who)
     try:
         yield who

@@ -29,7 +29,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -86,7 +86,7 @@ def parsed(untrusted_text: str) -> Token:
     return Token(match[1], untrusted_text)
 
 
-def from_header(untrusted_values: list[str | bytes]) -> Token | None:
+def from_header(untrusted_values: Sequence[str | bytes]) -> Token | None:
     """Return the key that a call carries, None where there is no such header.
 
     Raises

@@ -28,7 +28,7 @@ import dataclasses
 import datetime as dt
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -162,6 +162,10 @@ class Engine:
         for number, item in enumerate(items):
             check_hashes(item, f"items[{number}]")
         return await asyncio.to_thread(lambda: [self._detect_item(item, sets) for item in items])
+
+    def served_sets(self) -> Collection[str]:
+        """Return the names of the sets of the current generation; raises IndexNotLoaded."""
+        return self._index.modes().keys()
 
     def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
         """Begin to hold kept hashes against what is new since a generation; its ``answer`` blocks.

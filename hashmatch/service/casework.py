@@ -31,13 +31,14 @@ from typing import Final
 from hashmatch.cases import counters, preservation
 from hashmatch.cases.counters import CounterStore
 from hashmatch.cases.facts import compose, size_problems
-from hashmatch.cases.receipt import opened, receipt_id
+from hashmatch.cases.receipt import opened, receipt_id, unsealed
 from hashmatch.cases.states import CaseEvent
 from hashmatch.cases.store import CaseStore, NewCase, case_in
 from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.catalog.session import Session
 from hashmatch.config import Config, OutletConfig
 from hashmatch.errors import BadInput, BadReceipt, CaseConflict, CatalogCorrupt, EntryNotFound, SetNotFound
+from hashmatch.identity import caller
 from hashmatch.model import HarmDomain, Opinion, Rejected, Stance
 from hashmatch.model.cases import Case, CaseMatch, CaseState, Document, Environment, Facts, OutletKind, Subject
 from hashmatch.model.deliveries import CaseFile, DeliveryState, Finding, Hold
@@ -122,7 +123,10 @@ class Casework:
         check_actor(actor)
         if idempotency_key:
             check_text(idempotency_key, "idempotency_key", MAX_KEY_LENGTH)
+        receipt = unsealed(receipt, self._key)
         report = opened(receipt, self._key.verify_key)
+        for hit in report.hits:
+            caller().check_set(hit.entry.set_name, "receipt")
         now = self._now()
         settings = self._config.cases
         if now - report.created_at > dt.timedelta(days=settings.receipt_days):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from google.rpc import status_pb2
 
 from hashmatch.errors import BadInput
+from hashmatch.identity import caller
 from hashmatch.matching.engine import Submission
 from hashmatch.matching.given import HashedItem
 from hashmatch.matching.rescan import Rescan
@@ -21,6 +22,7 @@ from hashmatch.model import MatchReport
 from hashmatch.report.proto import hash_from_proto, report_to_proto
 from hashmatch.report.rescan import rescan_to_proto
 from hashmatch.service import guard
+from hashmatch.service.purview import shown, shown_answer
 from hashmatch.service.window import each_in_window
 from hashmatch.v1 import detection_pb2, detection_pb2_grpc
 
@@ -36,6 +38,9 @@ class Detector(Protocol):
 
     async def detect_hashes(self, items: Sequence[HashedItem], sets: frozenset[str] | None = None) -> list[MatchReport]:
         """Answer for hashes that the caller computed, in order."""
+
+    def served_sets(self) -> Collection[str]:
+        """Return the names of the sets of the current generation."""
 
     def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
         """Begin to hold kept hashes against what is new."""
@@ -56,9 +61,8 @@ class DetectionHandlers(detection_pb2_grpc.DetectionServiceServicer):
         self, request: detection_pb2.DetectRequest, context: Any
     ) -> detection_pb2.DetectResponse:
         """One image in, one report out."""
-        submission = _submission(request, guard.remaining_s(context), guard.call_id())
-        report = await self._detector.detect(submission)
-        return detection_pb2.DetectResponse(report=report_to_proto(report))
+        report = await self._detect(request, context, guard.call_id())
+        return detection_pb2.DetectResponse(report=report_to_proto(shown(report)))
 
     async def DetectStream(  # noqa: N802  gRPC's name
         self, request_iterator: Any, context: Any
@@ -71,10 +75,10 @@ class DetectionHandlers(detection_pb2_grpc.DetectionServiceServicer):
             count += 1
             item_id = _checked_id(message.item_id, "item_id")
             made_id = f"{guard.call_id()}-{count}"
-            result = await guard.outcome(self._detect_item(message.request, context, made_id), "DetectStream item")
+            result = await guard.outcome(self._detect(message.request, context, made_id), "DetectStream item")
             if isinstance(result, status_pb2.Status):
                 return detection_pb2.DetectStreamResponse(item_id=item_id, error=result)
-            return detection_pb2.DetectStreamResponse(item_id=item_id, report=report_to_proto(result))
+            return detection_pb2.DetectStreamResponse(item_id=item_id, report=report_to_proto(shown(result)))
 
         window = each_in_window(aiter(request_iterator), answer, self._stream_window)
         async with contextlib.aclosing(window) as responses:
@@ -87,8 +91,8 @@ class DetectionHandlers(detection_pb2_grpc.DetectionServiceServicer):
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> detection_pb2.DetectHashesResponse:
         """Hashes in, one report for each item out, in the request's order."""
-        reports = await self._detector.detect_hashes(self._items(request.items), _sets(request.sets))
-        return detection_pb2.DetectHashesResponse(reports=[report_to_proto(report) for report in reports])
+        reports = await self._detector.detect_hashes(self._items(request.items), self._sets(request.sets))
+        return detection_pb2.DetectHashesResponse(reports=[report_to_proto(shown(report)) for report in reports])
 
     async def Rescan(  # noqa: N802  gRPC's name
         self,
@@ -101,12 +105,12 @@ class DetectionHandlers(detection_pb2_grpc.DetectionServiceServicer):
         if request is None or not request.since:
             raise BadInput("since: the first message of a rescan names the generation of the last look", field="since")
         await self._refresh()
-        rescan = self._detector.rescan(request.since, _sets(request.sets))
+        rescan = self._detector.rescan(request.since, self._sets(request.sets))
         first = 0
         while request is not None:
             items = self._items(request.items, first)
             first += len(items)
-            yield rescan_to_proto(await asyncio.to_thread(rescan.answer, items))
+            yield rescan_to_proto(shown_answer(await asyncio.to_thread(rescan.answer, items)))
             request = await anext(requests, None)
             if request is not None and (request.since or request.sets):
                 raise BadInput("since: only the first message of a rescan names a generation and sets", field="since")
@@ -136,21 +140,18 @@ class DetectionHandlers(detection_pb2_grpc.DetectionServiceServicer):
             for number, item in enumerate(untrusted_items)
         ]
 
-    async def _detect_item(self, request: detection_pb2.DetectRequest, context: Any, made_id: str) -> MatchReport:
-        return await self._detector.detect(_submission(request, guard.remaining_s(context), made_id))
+    async def _detect(self, request: detection_pb2.DetectRequest, context: Any, made_id: str) -> MatchReport:
+        submission = Submission(
+            image=request.image,
+            request_id=_checked_id(request.request_id, "request_id") or made_id,
+            sets=self._sets(request.sets),
+            deadline_s=guard.remaining_s(context),
+        )
+        return await self._detector.detect(submission)
 
-
-def _submission(request: detection_pb2.DetectRequest, deadline_s: float | None, made_id: str) -> Submission:
-    return Submission(
-        image=request.image,
-        request_id=_checked_id(request.request_id, "request_id") or made_id,
-        sets=_sets(request.sets),
-        deadline_s=deadline_s,
-    )
-
-
-def _sets(names: Sequence[str]) -> frozenset[str] | None:
-    return frozenset(names) or None
+    def _sets(self, names: Sequence[str]) -> frozenset[str] | None:
+        """Return the sets to search: those asked for, or all that are the caller's; raises PermissionDenied."""
+        return caller().narrowed(frozenset(names) or None, self._detector.served_sets)
 
 
 def _checked_id(untrusted_id: str, field: str) -> str:

@@ -24,6 +24,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hashmatch.config import HotlineConfig, ServerConfig
 from hashmatch.errors import BadConfig
 from hashmatch.service import address
+from hashmatch.service.admission import Admission
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
 from hashmatch.service.desk import Desk
@@ -32,8 +33,10 @@ from hashmatch.service.guard import Guard
 from hashmatch.service.hashsets import HashSetHandlers
 from hashmatch.service.health import Health
 from hashmatch.service.hotline import Checks, HotlineHandlers
+from hashmatch.service.keyring import Keyring
 from hashmatch.service.reporting import ReportHandlers
 from hashmatch.service.status import Observed, StatusHandlers
+from hashmatch.service.tls import Certificates
 from hashmatch.v1 import (
     detection_pb2,
     detection_pb2_grpc,
@@ -61,13 +64,21 @@ _log = logging.getLogger("hashmatch.service")
 class Endpoint:
     """A gRPC server with every option of ``ServerConfig``; handlers are offered to it before it starts."""
 
-    def __init__(self, config: ServerConfig, hotline: HotlineConfig = HotlineConfig()) -> None:  # noqa: B008  frozen
+    def __init__(
+        self,
+        config: ServerConfig,
+        hotline: HotlineConfig = HotlineConfig(),  # noqa: B008  frozen
+        keyring: Keyring | None = None,
+    ) -> None:
         self._config = config
+        self._keyring = keyring or Keyring(config)
         self._hotline = hotline
         self._guard = Guard()
         self._health = Health(())
         self._grpc = grpc.aio.server(
-            interceptors=(self._guard,), options=_options(config), compression=grpc.Compression.NoCompression
+            interceptors=(self._guard, Admission(self._keyring, config.quota)),  # the guard is the outermost
+            options=_options(config),
+            compression=grpc.Compression.NoCompression,
         )
 
     def __repr__(self) -> str:
@@ -79,12 +90,24 @@ class Endpoint:
         Raises
         ------
         BadConfig
-            It is no address, is not local, or is in use.
+            It is no address, is not local and lacks what that needs, or is in use; or a file of ``server.tls``
+            cannot be used.
 
         """
-        wanted = address.judged(self._config.listen, allow_insecure_remote=self._config.allow_insecure_remote)
+        tls = self._config.tls
+        wanted = address.judged(
+            self._config.listen,
+            encrypted=bool(tls.certificate),
+            callers_known=self._keyring.directory is not None,
+            allow_insecure_remote=self._config.allow_insecure_remote,
+        )
+        credentials = Certificates(tls).credentials() if tls.certificate else None
         try:
-            port = self._grpc.add_insecure_port(wanted.target)
+            port = (
+                self._grpc.add_insecure_port(wanted.target)
+                if credentials is None
+                else self._grpc.add_secure_port(wanted.target, credentials)
+            )
         except RuntimeError as error:
             raise BadConfig(
                 f"server.listen: cannot listen on {wanted.target}; is another server running there, or is the "
@@ -134,17 +157,21 @@ class Endpoint:
         await self._grpc.start()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keep health current until ``stop`` is set."""
-        following = asyncio.create_task(self._health.follow(self._config.health_poll_ms / 1e3))
+        """Keep health and the known callers current until ``stop`` is set."""
         stopping = asyncio.create_task(stop.wait())
+        tasks: set[asyncio.Task[Any]] = {
+            asyncio.create_task(self._health.follow(self._config.health_poll_ms / 1e3)),
+            asyncio.create_task(self._keyring.follow()),
+            stopping,
+        }
         try:
-            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if following.done():
-                following.result()
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended - {stopping}:
+                task.result()
         finally:
-            following.cancel()
-            stopping.cancel()
-            await asyncio.gather(following, stopping, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def drain(self, hurry: asyncio.Event | None = None) -> None:
         """Refuse new calls and let accepted ones finish within ``drain_s``, or until ``hurry`` is set."""

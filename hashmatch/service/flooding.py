@@ -24,7 +24,7 @@ import datetime as dt
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from hashmatch.config import FloodConfig
@@ -190,6 +190,9 @@ class Detector(Protocol):
     async def detect_hashes(self, items: Sequence[HashedItem], sets: frozenset[str] | None = None) -> list[MatchReport]:
         """Answer for hashes that the caller computed, in order."""
 
+    def served_sets(self) -> Collection[str]:
+        """Return the names of the sets of the current generation."""
+
     def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
         """Begin to hold kept hashes against what is new."""
 
@@ -212,6 +215,10 @@ class Guarded:
         reports = await self._detector.detect_hashes(items, sets)
         self._guard.observe(reports)
         return reports
+
+    def served_sets(self) -> Collection[str]:
+        """Return the names of the sets of the current generation."""
+        return self._detector.served_sets()
 
     def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
         """Begin to hold kept hashes against what is new."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from hashmatch.errors import BadInput, HashmatchError
+from hashmatch.identity import actor
 from hashmatch.model import Entry, Rejected
 from hashmatch.report.changes import set_changes_to_proto
 from hashmatch.report.opinions import event_to_proto, opinion_from_proto
@@ -23,6 +24,7 @@ from hashmatch.report.proto import (
     import_result_to_proto,
 )
 from hashmatch.service.curation import Curator
+from hashmatch.service.purview import own_set, own_sets
 from hashmatch.v1 import hashset_pb2, hashset_pb2_grpc
 
 
@@ -39,7 +41,9 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
     ) -> hashset_pb2.HashSet:
         """Add an empty set."""
         with _fields("hash_set."):
-            created = await self._curator.create(hash_set_from_proto(request.hash_set))
+            wanted = hash_set_from_proto(request.hash_set)
+            own_set(wanted.name, "name")
+            created = await self._curator.create(wanted)
         return hash_set_to_proto(created)
 
     async def ListHashSets(  # noqa: N802  gRPC's name
@@ -47,8 +51,8 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
         request: hashset_pb2.ListHashSetsRequest,  # noqa: ARG002  gRPC's signature
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> hashset_pb2.ListHashSetsResponse:
-        """Every set, in name order."""
-        hash_sets = await self._curator.sets()
+        """Every set that is the caller's, in name order."""
+        hash_sets = own_sets(await self._curator.sets())
         return hashset_pb2.ListHashSetsResponse(hash_sets=[hash_set_to_proto(item) for item in hash_sets])
 
     async def GetHashSet(  # noqa: N802  gRPC's name
@@ -57,7 +61,7 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> hashset_pb2.HashSet:
         """One set by name."""
-        return hash_set_to_proto(await self._curator.get(request.name))
+        return hash_set_to_proto(await self._curator.get(own_set(request.name, "name")))
 
     async def ImportEntries(  # noqa: N802  gRPC's name
         self,
@@ -70,7 +74,7 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
         if first is None or not first.set_name:
             raise BadInput("set_name: the first message of an import names the set", field="set_name")
         with _fields(name="set_name"):
-            result = await self._curator.import_entries(first.set_name, _batches(first, requests))
+            result = await self._curator.import_entries(own_set(first.set_name), _batches(first, requests))
         return import_result_to_proto(result)
 
     async def ExportEntries(  # noqa: N802  gRPC's name
@@ -80,7 +84,7 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
     ) -> AsyncIterator[hashset_pb2.ExportEntriesResponse]:
         """Send the entries in batches, the first together with the set."""
         described = False
-        async with contextlib.aclosing(self._curator.export(request.name)) as batches:
+        async with contextlib.aclosing(self._curator.export(own_set(request.name, "name"))) as batches:
             async for hash_set, entries in batches:
                 yield hashset_pb2.ExportEntriesResponse(
                     hash_set=None if described else hash_set_to_proto(hash_set),
@@ -94,7 +98,7 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> AsyncIterator[hashset_pb2.FollowHashSetResponse]:
         """Send what changed since, up to now."""
-        following = self._curator.follow(request.name, set_id=request.set_id, since=request.since)
+        following = self._curator.follow(own_set(request.name, "name"), set_id=request.set_id, since=request.since)
         async with contextlib.aclosing(following) as batches:
             async for changes in batches:
                 yield set_changes_to_proto(changes)
@@ -107,7 +111,7 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
         """Stop an entry from matching before the call returns."""
         with _fields(name="set_name"):
             changed = await self._curator.withdraw(
-                request.set_name, request.entry_id, reason=request.reason, actor=request.actor
+                own_set(request.set_name), request.entry_id, reason=request.reason, actor=actor(request.actor)
             )
         return hash_set_to_proto(changed)
 
@@ -119,7 +123,7 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
         """Let an entry's hits be possible matches at most, before the call returns."""
         with _fields(name="set_name"):
             changed = await self._curator.dispute(
-                request.set_name, request.entry_id, reason=request.reason, actor=request.actor
+                own_set(request.set_name), request.entry_id, reason=request.reason, actor=actor(request.actor)
             )
         return hash_set_to_proto(changed)
 
@@ -131,7 +135,7 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
         """Let an entry match again, before the call returns."""
         with _fields(name="set_name"):
             changed = await self._curator.reinstate(
-                request.set_name, request.entry_id, reason=request.reason, actor=request.actor
+                own_set(request.set_name), request.entry_id, reason=request.reason, actor=actor(request.actor)
             )
         return hash_set_to_proto(changed)
 
@@ -143,7 +147,9 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
         """Record an opinion."""
         with _fields(name="set_name", who="opinion.who", algorithm="opinion.algorithm", at="opinion.at"):
             opinion = opinion_from_proto(request.opinion)
-            changed = await self._curator.vote(request.set_name, request.entry_id, opinion, actor=request.actor)
+            changed = await self._curator.vote(
+                own_set(request.set_name), request.entry_id, opinion, actor=actor(request.actor)
+            )
         return hash_set_to_proto(changed)
 
     async def GetEntry(  # noqa: N802  gRPC's name
@@ -153,7 +159,7 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
     ) -> hashset_pb2.Entry:
         """One entry, with the opinions that hold."""
         with _fields(name="set_name"):
-            return entry_to_proto(await self._curator.entry(request.set_name, request.entry_id))
+            return entry_to_proto(await self._curator.entry(own_set(request.set_name), request.entry_id))
 
     async def GetHistory(  # noqa: N802  gRPC's name
         self,
@@ -162,7 +168,7 @@ class HashSetHandlers(hashset_pb2_grpc.HashSetServiceServicer):
     ) -> hashset_pb2.GetHistoryResponse:
         """Return what was decided and thought of an entry, or of the set itself."""
         with _fields(name="set_name"):
-            events = await self._curator.history(request.set_name, request.entry_id or None)
+            events = await self._curator.history(own_set(request.set_name), request.entry_id or None)
         return hashset_pb2.GetHistoryResponse(events=[event_to_proto(event) for event in events])
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from hashmatch.cases.states import CaseEvent
 from hashmatch.errors import BadInput
+from hashmatch.identity import Role, actor, caller
 from hashmatch.model import HarmDomain
 from hashmatch.model.cases import CaseState, Document, Environment
 from hashmatch.model.deliveries import DeliveryDecision, RelayedFile
@@ -33,6 +34,15 @@ from hashmatch.report.casework import (
 )
 from hashmatch.report.scalars import from_number
 from hashmatch.service.casework import Casework, Sending
+from hashmatch.service.purview import (
+    own_case,
+    own_delivery,
+    own_figures,
+    own_page,
+    shown_case,
+    shown_file,
+    shown_finding,
+)
 from hashmatch.v1 import report_pb2, report_pb2_grpc, types_pb2
 
 MD5_BYTES: Final = 16
@@ -69,10 +79,10 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
             self._casework.open,
             request.receipt,
             facts,
-            actor=request.actor,
+            actor=actor(request.actor),
             idempotency_key=request.idempotency_key,
         )
-        return case_to_proto(case)
+        return case_to_proto(shown_case(case))
 
     async def GetReport(  # noqa: N802  gRPC's name
         self,
@@ -80,8 +90,8 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> report_pb2.GetReportResponse:
         """Return one case with everything that belongs to it."""
-        file = await asyncio.to_thread(self._casework.get, request.case_id)
-        return file_to_proto(file)
+        file = await asyncio.to_thread(self._casework.get, await self._own(request.case_id))
+        return file_to_proto(shown_file(file))
 
     async def ListReports(  # noqa: N802  gRPC's name
         self,
@@ -95,8 +105,10 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         if request.domain:
             domain = from_number(types_pb2.HarmDomain, "HARM_DOMAIN_", HarmDomain, request.domain, "domain")
         most = request.page_size or PAGE
-        found = await asyncio.to_thread(self._casework.page, after=request.after, state=state, domain=domain, most=most)
-        return report_pb2.ListReportsResponse(cases=[case_to_proto(item) for item in found])
+        found = await asyncio.to_thread(
+            own_page, self._casework, after=request.after, state=state, domain=domain, most=most
+        )
+        return report_pb2.ListReportsResponse(cases=[case_to_proto(shown_case(item)) for item in found])
 
     async def RenderReport(  # noqa: N802  gRPC's name
         self,
@@ -104,6 +116,8 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> report_pb2.Document:
         """Return a case, or several, in a format."""
+        for case_id in (request.case_id, *request.further_case_ids):
+            await self._own(case_id)
         if request.further_case_ids:
             return document_to_proto(await asyncio.to_thread(self._several, request))
         subject = None
@@ -136,7 +150,9 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
             with_file=request.with_file,
             idempotency_key=request.idempotency_key,
         )
-        queued = await asyncio.to_thread(self._casework.send, request.case_id, sending, actor=request.actor)
+        queued = await asyncio.to_thread(
+            self._casework.send, await self._own(request.case_id), sending, actor=actor(request.actor)
+        )
         self._relays.wake()
         return delivery_to_proto(queued)
 
@@ -149,11 +165,13 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         decision = from_number(
             report_pb2.DeliveryDecision, "DELIVERY_DECISION_", DeliveryDecision, request.decision, "decision"
         )
+        if decision is DeliveryDecision.RELEASE:
+            caller().check_roles(frozenset({Role.RELEASE}), "releasing a delivery")
         changed = await asyncio.to_thread(
             self._casework.decide,
-            request.delivery_id,
+            await own_delivery(self._casework, request.delivery_id),
             DeliveryEvent(decision),
-            actor=request.actor,
+            actor=actor(request.actor),
             reason=request.reason,
         )
         self._relays.wake()
@@ -171,6 +189,7 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
             raise BadInput("delivery_id: the first message of a file names its delivery", field="delivery_id")
         if len(first.md5) != MD5_BYTES:
             raise BadInput(f"md5: expected {MD5_BYTES} bytes on the first message, got {len(first.md5)}", field="md5")
+        await own_delivery(self._casework, first.delivery_id)
         delivery, result = await self._relays.relay(first.delivery_id, _chunks(first, requests), first.md5)
         file_id, size_bytes = (result.file_id, result.size_bytes) if isinstance(result, Relayed) else ("", 0)
         return relayed_to_proto(RelayedFile(delivery, file_id, size_bytes))
@@ -229,7 +248,11 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
     ) -> report_pb2.Hold:
         """Remember that the caller's store keeps something."""
         held = await asyncio.to_thread(
-            self._casework.hold, request.case_id, request.handle, actor=request.actor, days=request.days or None
+            self._casework.hold,
+            await self._own(request.case_id),
+            request.handle,
+            actor=actor(request.actor),
+            days=request.days or None,
         )
         self._relays.wake()
         return hold_to_proto(held)
@@ -241,7 +264,11 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
     ) -> report_pb2.Hold:
         """End a hold."""
         released = await asyncio.to_thread(
-            self._casework.release, request.case_id, request.hold_id, actor=request.actor, reason=request.reason
+            self._casework.release,
+            await self._own(request.case_id),
+            request.hold_id,
+            actor=actor(request.actor),
+            reason=request.reason,
         )
         self._relays.wake()
         return hold_to_proto(released)
@@ -254,7 +281,10 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         """Return the counters of some days."""
         days = (_day(request.first_day, "first_day"), _day(request.last_day, "last_day"))
         rows = await asyncio.to_thread(self._casework.counted, *days)
-        return report_pb2.GetStatisticsResponse(rows=map(counted_to_proto, rows))
+        return report_pb2.GetStatisticsResponse(rows=map(counted_to_proto, own_figures(rows)))
+
+    async def _own(self, case_id: str) -> str:
+        return await own_case(self._casework, case_id)
 
     def _several(self, request: report_pb2.RenderReportRequest) -> Document:
         if request.HasField("subject"):
@@ -268,15 +298,23 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
 
     async def _find(self, request: report_pb2.FindingRequest, *, confirmed: bool) -> report_pb2.FindingResponse:
         finding = await asyncio.to_thread(
-            self._casework.find, request.case_id, confirmed=confirmed, actor=request.actor, reason=request.reason
+            self._casework.find,
+            await self._own(request.case_id),
+            confirmed=confirmed,
+            actor=actor(request.actor),
+            reason=request.reason,
         )
-        return finding_to_proto(finding)
+        return finding_to_proto(shown_finding(finding))
 
     async def _change(self, request: report_pb2.ChangeReportRequest, event: CaseEvent) -> report_pb2.Case:
         case = await asyncio.to_thread(
-            self._casework.change, request.case_id, event, actor=request.actor, reason=request.reason
+            self._casework.change,
+            await self._own(request.case_id),
+            event,
+            actor=actor(request.actor),
+            reason=request.reason,
         )
-        return case_to_proto(case)
+        return case_to_proto(shown_case(case))
 
 
 async def _chunks(first: report_pb2.RelayFileRequest, requests: AsyncIterator[Any]) -> AsyncIterator[bytes]:

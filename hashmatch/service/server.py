@@ -24,6 +24,7 @@ from pathlib import Path
 from hashmatch.config import Config
 from hashmatch.errors import BadConfig
 from hashmatch.service.endpoint import Endpoint
+from hashmatch.service.keyring import Keyring
 from hashmatch.service.runtime import Runtime
 
 _log = logging.getLogger("hashmatch.service")
@@ -58,7 +59,9 @@ async def serve(
 
     """
     _refuse_tracing(os.environ)
-    endpoint = Endpoint(config.server)
+    keyring = Keyring(config.server, data_dir)
+    await asyncio.to_thread(keyring.load)
+    endpoint = Endpoint(config.server, keyring=keyring)
     target = endpoint.bind()
     hurry = asyncio.Event()
     try:

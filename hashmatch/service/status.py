@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from hashmatch.report.status import ServiceStatus, status_to_proto
+from hashmatch.service.purview import own_status
 from hashmatch.v1 import status_pb2, status_pb2_grpc
 
 
@@ -27,4 +28,4 @@ class StatusHandlers(status_pb2_grpc.StatusServiceServicer):
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> status_pb2.GetStatusResponse:
         """Answer with the current status."""
-        return status_to_proto(await self._observed.status())
+        return status_to_proto(own_status(await self._observed.status()))

@@ -16,11 +16,12 @@ import asyncio
 import collections
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from hashmatch.cases.counters import of_report
-from hashmatch.cases.receipt import receipted
+from hashmatch.cases.receipt import receipted, sealed
 from hashmatch.errors import HashmatchError
+from hashmatch.identity import Role, caller
 from hashmatch.matching.engine import Submission
 from hashmatch.matching.given import HashedItem
 from hashmatch.matching.rescan import Rescan
@@ -90,13 +91,17 @@ class Witnessed:
         """Answer for one image."""
         report = await self._detector.detect(submission)
         self._witness.observe([report])
-        return receipted(report, self._key)
+        return self._signed(report)
 
     async def detect_hashes(self, items: Sequence[HashedItem], sets: frozenset[str] | None = None) -> list[MatchReport]:
         """Answer for hashes that the caller computed, in order."""
         reports = await self._detector.detect_hashes(items, sets)
         self._witness.observe(reports)
-        return await asyncio.to_thread(lambda: [receipted(report, self._key) for report in reports])
+        return await asyncio.to_thread(lambda: [self._signed(report) for report in reports])
+
+    def served_sets(self) -> Collection[str]:
+        """Return the names of the sets of the current generation."""
+        return self._detector.served_sets()
 
     def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
         """Begin to hold kept hashes against what is new; its answers are neither signed nor counted.
@@ -105,3 +110,10 @@ class Witnessed:
         everything that is known.
         """
         return self._detector.rescan(since, sets)
+
+    def _signed(self, report: MatchReport) -> MatchReport:
+        """Add the receipt, sealed for a caller who may not read what is in it."""
+        signed = receipted(report, self._key)
+        if caller().may(Role.DETAIL):
+            return signed
+        return dataclasses.replace(signed, receipt=sealed(signed.receipt, self._key))

@@ -37,6 +37,10 @@ class Answers:
         del items, sets
         return self.reports
 
+    def served_sets(self) -> frozenset[str]:
+        """Nobody asks."""
+        raise NotImplementedError
+
     def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
         """Nobody asks."""
         raise NotImplementedError
