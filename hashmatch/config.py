@@ -72,6 +72,7 @@ __all__ = [
     "SourceConfig",
     "SyncConfig",
     "TlsConfig",
+    "api_key",
     "load",
     "rows",
     "sections",
@@ -85,9 +86,11 @@ ENV_NOT_SETTINGS = frozenset(
         "HASHMATCH_EXTRA_DATA",
         "HASHMATCH_API_KEY",
         "HASHMATCH_API_KEY_FILE",
+        "HASHMATCH_TLS",
         "HASHMATCH_TLS_CA",
         "HASHMATCH_TLS_CERTIFICATE",
         "HASHMATCH_TLS_KEY",
+        "HASHMATCH_TLS_NAME",
     }
 )
 """Variables for those who call a service, and for the tests."""
@@ -153,6 +156,11 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
     config: Config = _build(Config, tree, "")
     _check_across(config)
     return config
+
+
+def api_key(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the key that is shown to services, empty where there is none."""
+    return environ.get("HASHMATCH_API_KEY", "").strip()
 
 
 def rows(config: Config, path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Iterator[SettingRow]:

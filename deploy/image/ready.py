@@ -2,6 +2,9 @@
 
     python ready.py ADDRESS
 
+Health needs no key. Where the service has a certificate, HASHMATCH_TLS_CA, HASHMATCH_TLS_NAME and, where it asks for
+one, HASHMATCH_TLS_CERTIFICATE and HASHMATCH_TLS_KEY say how to reach it, as for every command.
+
 What this module deliberately does not do: it starts, wakes or repairs nothing, and it sends no image.
 """
 
@@ -9,9 +12,10 @@ What this module deliberately does not do: it starts, wakes or repairs nothing, 
 
 from __future__ import annotations
 
+import os
 import sys
 
-from hashmatch import Client
+from hashmatch.client import Access, Client
 from hashmatch.errors import HashmatchError
 
 TIMEOUT_S = 5.0
@@ -21,7 +25,10 @@ TIMEOUT_S = 5.0
 def main(address: str) -> int:
     """Return 0 or 1, the only codes that engines give a meaning; say on stderr why it is 1."""
     try:
-        with Client(address) as client:
+        said = {
+            name: os.environ.get(f"HASHMATCH_TLS_{name.upper()}", "") for name in ("ca", "name", "certificate", "key")
+        }
+        with Client(address, access=Access.from_files(**said)) as client:
             client.wait_ready(TIMEOUT_S)
     except HashmatchError as error:
         sys.stderr.write(f"{error.message}\n")

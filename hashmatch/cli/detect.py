@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hashmatch.cli.connection import Server, connects
 from hashmatch.cli.detecting import Detector, opening_of
 from hashmatch.cli.flow import in_order
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
@@ -123,10 +124,10 @@ class Unanswered:
     ),
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option("--server", metavar="ADDR", help="Ask this server; default: search the embedded catalog in this process.")
+@connects("Ask this server; default: search the embedded catalog in this process.")
 @click.option("--set", "sets", metavar="NAME", multiple=True, help="Search only this set; may be repeated.")
 @pass_options
-def detect(options: GlobalOptions, paths: tuple[str, ...], server: str | None, sets: tuple[str, ...]) -> ExitCode:
+def detect(options: GlobalOptions, paths: tuple[str, ...], server: Server | None, sets: tuple[str, ...]) -> ExitCode:
     """Look image files up in the hash sets and print a report for each.
 
     Directories are walked, hidden files included; symbolic links in them are not followed; - is standard input. A path
@@ -151,7 +152,7 @@ async def _run(
 ) -> ExitCode:
     """Open the detector, ask it about everything, and say how it went."""
     async with opening as detector:
-        if not await detector.entries():
+        if await detector.entries() == 0:
             output.remark("there are no entries in any hash set, so nothing can match")
         total = None if output.console is None else sum(1 for _ in walk(job.paths))
         progress.start("detecting", total, "files")

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from hashmatch.cli.connection import Server
 from hashmatch.cli.flow import workers_of
+from hashmatch.errors import PermissionDenied
 from hashmatch.model import MatchReport
 
 if TYPE_CHECKING:
@@ -36,12 +38,12 @@ class Detector(Protocol):
     async def detect(self, image: bytes) -> MatchReport:
         """Return the report of one image."""
 
-    async def entries(self) -> int:
-        """Return how many entries there are to be found, over all sets."""
+    async def entries(self) -> int | None:
+        """Return how many entries there are to be found, over all sets; None where that may not be asked."""
 
 
 def opening_of(
-    server: str | None, config: Config, data_dir: Path, sets: frozenset[str] | None, progress: Progress
+    server: Server | None, config: Config, data_dir: Path, sets: frozenset[str] | None, progress: Progress
 ) -> tuple[AbstractAsyncContextManager[Detector], int]:
     """Return what opens a detector, and how many images it is asked about at a time.
 
@@ -99,15 +101,18 @@ class _Remote:
         """Ask the server."""
         return await self.client.detect(image, sets=self.sets)
 
-    async def entries(self) -> int:
+    async def entries(self) -> int | None:
         """Ask the server."""
-        return (await self.client.status()).entries
+        try:
+            return (await self.client.status()).entries
+        except PermissionDenied:  # the caller may detect, and that is enough here
+            return None
 
 
 @asynccontextmanager
-async def _at_server(address: str, sets: frozenset[str] | None) -> AsyncIterator[Detector]:
+async def _at_server(server: Server, sets: frozenset[str] | None) -> AsyncIterator[Detector]:
     """Connect to a server for as long as the command runs."""
     from hashmatch.client.aio import AsyncClient
 
-    async with AsyncClient(address) as client:
+    async with AsyncClient(server.address, access=server.access) as client:
         yield _Remote(client, sets)

@@ -18,6 +18,7 @@ from typing import BinaryIO
 import click
 
 from hashmatch.cli.cases import DELIVERY_FIELDS, delivery_record
+from hashmatch.cli.connection import Server, connects
 from hashmatch.cli.files import opened_for_reading
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output
@@ -43,9 +44,9 @@ RELAY_FIELDS: Mapping[str, str] = MappingProxyType(
 )
 @click.argument("delivery_id")
 @click.argument("file")
-@click.option("--server", required=True, metavar="ADDR", help="The service that sends the delivery.")
+@connects("The service that sends the delivery.", required=True)
 @pass_options
-def relay(options: GlobalOptions, /, delivery_id: str, file: str, *, server: str) -> ExitCode:
+def relay(options: GlobalOptions, /, delivery_id: str, file: str, *, server: Server) -> ExitCode:
     """Pass FILE through a service to the receiver of a delivery that is waiting for it (`report send --with-file`).
 
     Nothing of it is kept on the way. FILE is read twice, first for its digest, so it cannot be a pipe.
@@ -64,7 +65,7 @@ def relay(options: GlobalOptions, /, delivery_id: str, file: str, *, server: str
             digest.update(chunk)
         stream.seek(0)
         progress.start("Relaying", size_bytes, "bytes")
-        with Client(server) as client:
+        with Client(server.address, access=server.access) as client:
             relayed = client.relay_file(delivery_id, _chunks(file, stream, progress), md5=digest.digest())
     record = {**delivery_record(relayed.delivery), "file_id": relayed.file_id, "size_bytes": relayed.size_bytes}
     with output.results("delivery", "state", "file there", "bytes", "why") as results:

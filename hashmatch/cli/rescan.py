@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from hashmatch.cli.connection import Server, connects
 from hashmatch.cli.files import opened_for_reading
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output, Results, Styled
@@ -81,14 +82,14 @@ _STYLES = MappingProxyType({Verdict.MATCH: "bold red", Verdict.POSSIBLE_MATCH: "
 )
 @click.argument("file")
 @click.option("--since", required=True, metavar="GENERATION", help="Of the last look, as reports name it; 0: all.")
-@click.option("--server", metavar="ADDR", help="Ask this server; default: search the embedded catalog in this process.")
+@connects("Ask this server; default: search the embedded catalog in this process.")
 @click.option("--set", "sets", metavar="NAME", multiple=True, help="Search only this set; may be repeated.")
 @click.option(
     "--batch", default=BATCH_HASHES, show_default=True, type=click.IntRange(min=1), metavar="N", help="Hashes at once."
 )
 @pass_options
 def rescan(
-    options: GlobalOptions, /, file: str, *, since: str, server: str | None, sets: tuple[str, ...], batch: int
+    options: GlobalOptions, /, file: str, *, since: str, server: Server | None, sets: tuple[str, ...], batch: int
 ) -> ExitCode:
     """Look up kept hashes (FILE, as `hashmatch hash --json` prints them; - is standard input) in what is new.
 
@@ -285,9 +286,9 @@ class _Remote:
 
 
 @contextlib.asynccontextmanager
-async def _at_server(address: str, since: str, sets: frozenset[str] | None) -> AsyncIterator[Looks]:
+async def _at_server(server: Server, since: str, sets: frozenset[str] | None) -> AsyncIterator[Looks]:
     """Connect to a server for as long as the command runs."""
     from hashmatch.client.aio import AsyncClient
 
-    async with AsyncClient(address) as client:
+    async with AsyncClient(server.address, access=server.access) as client:
         yield _Remote(client, since, sets)

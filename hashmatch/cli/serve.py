@@ -12,10 +12,11 @@ import click
 
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output, write_json
-from hashmatch.errors import ExitCode, HashmatchError
+from hashmatch.errors import ExitCode
 
 if TYPE_CHECKING:
     from hashmatch.config import Config
+    from hashmatch.report.status import ServiceStatus
 
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -57,31 +58,11 @@ def serve(options: GlobalOptions, listen: str | None) -> ExitCode:
 async def _serve(config: Config, options: GlobalOptions, output: Output) -> None:
     from hashmatch.service.server import serve as serve_grpc
 
-    announcing: set[asyncio.Task[None]] = set()
+    def announce(address: str, status: ServiceStatus) -> None:
+        generation, entries = status.index.generation, status.entries
+        if output.json:
+            record = {"event": "serving", "address": address, "generation": generation, "entries": entries}
+            write_json(record, output.stdout)
+        output.remark(f"serving on {address}, generation {generation}, {entries} entries")
 
-    def on_ready(address: str) -> None:
-        announcing.add(asyncio.create_task(_announce(address, output)))
-
-    try:
-        await serve_grpc(config, options.data_dir, on_ready=on_ready)
-    finally:
-        for task in announcing:
-            task.cancel()
-        await asyncio.gather(*announcing, return_exceptions=True)
-
-
-async def _announce(address: str, output: Output) -> None:
-    """Say that the service is ready, in its own words: what it answers to a call for its status."""
-    from hashmatch.client.aio import AsyncClient
-
-    try:
-        async with AsyncClient(address) as client:
-            status = await client.status()
-    except HashmatchError as error:
-        output.remark(f"serving on {address}, but it does not tell its status: {error.message}")
-        return
-    generation, entries = status.index.generation, status.entries
-    if output.json:
-        record = {"event": "serving", "address": address, "generation": generation, "entries": entries}
-        write_json(record, output.stdout)
-    output.remark(f"serving on {address}, generation {generation}, {entries} entries")
+    await serve_grpc(config, options.data_dir, on_serving=announce)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hashmatch import __version__
+from hashmatch.cli.connection import Server, connects
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output, Styled
 from hashmatch.errors import BadConfig, BadInput, ExitCode, HashmatchError
@@ -61,9 +62,9 @@ Record = dict[str, object]
     cls=Command,
     epilog=example("hashmatch status", "hashmatch status --server 127.0.0.1:50051 --json"),
 )
-@click.option("--server", metavar="ADDR", help="Ask this server; default: look at the data directory.")
+@connects("Ask this server; default: look at the data directory.")
 @pass_options
-def status(options: GlobalOptions, server: str | None) -> ExitCode:
+def status(options: GlobalOptions, server: Server | None) -> ExitCode:
     """Print what is served, by what, and how well the decoding of images is confined.
 
     Without --server the catalog and its newest snapshot are looked at, and a confined worker is started and tested.
@@ -81,11 +82,11 @@ def status(options: GlobalOptions, server: str | None) -> ExitCode:
     return code
 
 
-async def _ask(server: str) -> tuple[Record, ExitCode]:
+async def _ask(server: Server) -> tuple[Record, ExitCode]:
     from hashmatch.client.aio import AsyncClient
 
-    async with AsyncClient(server) as client:
-        return of_server(server, await client.status()), ExitCode.CLEAN
+    async with AsyncClient(server.address, access=server.access) as client:
+        return of_server(server.address, await client.status()), ExitCode.CLEAN
 
 
 def of_server(server: str, said: ServiceStatus) -> Record:

@@ -199,9 +199,11 @@ class _Session:
                 if store is not None:
                     _make_set(store, source)
                 if source.kind.begin is None:
+                    from hashmatch.cli.sync_access import client_access
                     from hashmatch.client import AsyncClient
 
-                    async with AsyncClient(source.config.url) as client:
+                    shown = client_access(source.name, source.config.credentials, os.environ)
+                    async with AsyncClient(source.config.url, access=shown) as client:
                         return await along_feed(source, client, terms)
                 async with self._web(source) as web:
                     return await over_pages(source, web, terms)

@@ -7,6 +7,7 @@ Importing it loads grpc and protobuf; no numba, faiss, Pillow or database (tests
 
 from __future__ import annotations
 
+from hashmatch.client.access import Access
 from hashmatch.client.aio import AsyncClient
 from hashmatch.client.results import HashedImage, StreamAnswer
 from hashmatch.client.retry import RetryPolicy
@@ -14,4 +15,4 @@ from hashmatch.client.sync import Client
 from hashmatch.webhooks import Webhook
 from hashmatch.webhooks import verify as verify_webhook
 
-__all__ = ["AsyncClient", "Client", "HashedImage", "RetryPolicy", "StreamAnswer", "Webhook", "verify_webhook"]
+__all__ = ["Access", "AsyncClient", "Client", "HashedImage", "RetryPolicy", "StreamAnswer", "Webhook", "verify_webhook"]

@@ -24,6 +24,7 @@ from typing import Any, Final, Self, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2
 
+from hashmatch.client.access import NOBODY, Access
 from hashmatch.client.aio_hotline import AsyncHotline
 from hashmatch.client.aio_reports import AsyncReports
 from hashmatch.client.aio_sets import AsyncHashSets
@@ -58,6 +59,8 @@ class AsyncClient(AsyncHashSets, AsyncReports, AsyncHotline):
         For one answer, retries included; each call may set its own. Streams have no deadline unless given one.
     retry : RetryPolicy
         For calls that change nothing.
+    access : Access
+        What the client shows (key, certificate) and by which roots it knows the service.
     options : sequence of (str, value)
         gRPC channel options, on top of ``wire.CHANNEL_OPTIONS``.
 
@@ -74,11 +77,13 @@ class AsyncClient(AsyncHashSets, AsyncReports, AsyncHotline):
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  frozen
+        access: Access = NOBODY,
         options: Options = (),
     ) -> None:
         self._target = target
         self._timeout_s = timeout_s
         self._retry = retry
+        self._access = access
         self._options = tuple(options)
         self._open: AsyncServices | None = None
         self._closed = False
@@ -90,7 +95,7 @@ class AsyncClient(AsyncHashSets, AsyncReports, AsyncHotline):
         return f"<{type(self).__name__} {self._target}: {state}, {self._calls} calls, {self._retries} retries>"
 
     async def __aenter__(self) -> Self:
-        self._open = AsyncServices.connect(self._target, self._options)
+        self._open = AsyncServices.connect(self._target, self._options, self._access)
         self._closed = False
         return self
 

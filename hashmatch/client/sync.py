@@ -27,6 +27,7 @@ from typing import Any, Final, Self, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2
 
+from hashmatch.client.access import NOBODY, Access
 from hashmatch.client.convert import hashed_to_proto, stream_answer
 from hashmatch.client.results import HashedImage, StreamAnswer
 from hashmatch.client.retry import RetryPolicy
@@ -61,6 +62,8 @@ class Client(HashSets, Reports, Hotline):
         For one answer, retries included; each call may set its own. Streams have no deadline unless given one.
     retry : RetryPolicy
         For calls that change nothing.
+    access : Access
+        What the client shows (key, certificate) and by which roots it knows the service.
     options : sequence of (str, value)
         gRPC channel options, on top of ``wire.CHANNEL_OPTIONS``.
 
@@ -77,11 +80,13 @@ class Client(HashSets, Reports, Hotline):
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  frozen
+        access: Access = NOBODY,
         options: Options = (),
     ) -> None:
         self._target = target
         self._timeout_s = timeout_s
         self._retry = retry
+        self._access = access
         self._options = tuple(options)
         self._open: Services | None = None
         self._closed = False
@@ -93,7 +98,7 @@ class Client(HashSets, Reports, Hotline):
         return f"<{type(self).__name__} {self._target}: {state}, {self._calls} calls, {self._retries} retries>"
 
     def __enter__(self) -> Self:
-        self._open = Services.connect(self._target, self._options)
+        self._open = Services.connect(self._target, self._options, self._access)
         self._closed = False
         return self
 

@@ -15,6 +15,7 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 
+from hashmatch.client.access import Access, Keyed
 from hashmatch.client.wire import CHANNEL_OPTIONS
 from hashmatch.v1 import detection_pb2_grpc, hashset_pb2_grpc, hotline_pb2_grpc, report_pb2_grpc, status_pb2_grpc
 
@@ -48,17 +49,24 @@ class AsyncServices:
     health: Any
 
     @classmethod
-    def connect(cls, target: str, options: Options) -> Self:
-        """Make the channel; it connects with the first call."""
-        channel = grpc.aio.insecure_channel(target, options=[*CHANNEL_OPTIONS, *options])
+    def connect(cls, target: str, options: Options, access: Access) -> Self:
+        """Make the channel; it connects with the first call. Raises BadInput where that would give a key away."""
+        access.check(target)
+        every = [*CHANNEL_OPTIONS, *access.options(), *options]
+        channel = (
+            grpc.aio.secure_channel(target, access.credentials(), options=every)
+            if access.encrypted
+            else grpc.aio.insecure_channel(target, options=every)
+        )
+        keyed: Any = Keyed(channel, access.metadata())
         return cls(
             channel,
-            detection_pb2_grpc.DetectionServiceStub(channel),
-            hashset_pb2_grpc.HashSetServiceStub(channel),
-            hotline_pb2_grpc.HotlineServiceStub(channel),
-            report_pb2_grpc.ReportServiceStub(channel),
-            status_pb2_grpc.StatusServiceStub(channel),
-            health_pb2_grpc.HealthStub(channel),
+            detection_pb2_grpc.DetectionServiceStub(keyed),
+            hashset_pb2_grpc.HashSetServiceStub(keyed),
+            hotline_pb2_grpc.HotlineServiceStub(keyed),
+            report_pb2_grpc.ReportServiceStub(keyed),
+            status_pb2_grpc.StatusServiceStub(keyed),
+            health_pb2_grpc.HealthStub(channel),  # open to all
         )
 
 
@@ -75,17 +83,24 @@ class Services:
     health: Any
 
     @classmethod
-    def connect(cls, target: str, options: Options) -> Self:
-        """Make the channel; it connects with the first call."""
-        channel = grpc.insecure_channel(target, options=[*CHANNEL_OPTIONS, *options])
+    def connect(cls, target: str, options: Options, access: Access) -> Self:
+        """Make the channel; it connects with the first call. Raises BadInput where that would give a key away."""
+        access.check(target)
+        every = [*CHANNEL_OPTIONS, *access.options(), *options]
+        channel = (
+            grpc.secure_channel(target, access.credentials(), options=every)
+            if access.encrypted
+            else grpc.insecure_channel(target, options=every)
+        )
+        keyed: Any = Keyed(channel, access.metadata())
         return cls(
             channel,
-            detection_pb2_grpc.DetectionServiceStub(channel),
-            hashset_pb2_grpc.HashSetServiceStub(channel),
-            hotline_pb2_grpc.HotlineServiceStub(channel),
-            report_pb2_grpc.ReportServiceStub(channel),
-            status_pb2_grpc.StatusServiceStub(channel),
-            health_pb2_grpc.HealthStub(channel),
+            detection_pb2_grpc.DetectionServiceStub(keyed),
+            hashset_pb2_grpc.HashSetServiceStub(keyed),
+            hotline_pb2_grpc.HotlineServiceStub(keyed),
+            report_pb2_grpc.ReportServiceStub(keyed),
+            status_pb2_grpc.StatusServiceStub(keyed),
+            health_pb2_grpc.HealthStub(channel),  # open to all
         )
 
 

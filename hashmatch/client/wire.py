@@ -22,7 +22,15 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from hashmatch import errors
-from hashmatch.errors import BadInput, DeadlineExceeded, HashmatchError, Overloaded, ServiceUnavailable
+from hashmatch.errors import (
+    BadInput,
+    DeadlineExceeded,
+    HashmatchError,
+    Overloaded,
+    PermissionDenied,
+    ServiceUnavailable,
+    Unauthenticated,
+)
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
 DOMAIN: Final = "hashmatch"
@@ -49,6 +57,8 @@ _BY_CODE: Final[dict[grpc.StatusCode, type[HashmatchError]]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: BadInput,  # without a hint it is a size limit, and trying again is no use
     grpc.StatusCode.INVALID_ARGUMENT: BadInput,
     grpc.StatusCode.UNIMPLEMENTED: ServiceUnavailable,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
 }
 
 

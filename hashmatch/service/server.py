@@ -23,6 +23,7 @@ from pathlib import Path
 
 from hashmatch.config import Config
 from hashmatch.errors import BadConfig
+from hashmatch.report.status import ServiceStatus
 from hashmatch.service.endpoint import Endpoint
 from hashmatch.service.keyring import Keyring
 from hashmatch.service.runtime import Runtime
@@ -35,6 +36,7 @@ async def serve(
     data_dir: Path,
     *,
     on_ready: Callable[[str], None] | None = None,
+    on_serving: Callable[[str, ServiceStatus], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve until told to stop, then drain.
@@ -47,6 +49,8 @@ async def serve(
         Catalog and segments; made when missing.
     on_ready : callable, optional
         Called once with the address as clients take it, with the real port.
+    on_serving : callable, optional
+        Called once after that, with the service's status as well: whoever started it may have no key to ask with.
     stop : asyncio.Event, optional
         Set by the caller to stop. Without it SIGTERM and SIGINT stop, which needs the main thread.
 
@@ -72,6 +76,8 @@ async def serve(
                 _log.info("serving on %s", target)
                 if on_ready is not None:
                     on_ready(target)
+                if on_serving is not None:
+                    on_serving(target, await runtime.status())
                 await endpoint.run(stopping)
                 await endpoint.drain(hurry)
     finally:
