@@ -18,6 +18,7 @@ import sys
 from hashmatch.client import Access, Client
 from hashmatch.errors import HashmatchError
 
+NAMES = ("ca", "name", "certificate", "key")
 TIMEOUT_S = 5.0
 """Below the healthcheck's own timeout, so that the reason is still written."""
 
@@ -25,9 +26,7 @@ TIMEOUT_S = 5.0
 def main(address: str) -> int:
     """Return 0 or 1, the only codes that engines give a meaning; say on stderr why it is 1."""
     try:
-        said = {
-            name: os.environ.get(f"HASHMATCH_TLS_{name.upper()}", "") for name in ("ca", "name", "certificate", "key")
-        }
+        said = {name: os.environ.get(f"HASHMATCH_TLS_{name.upper()}", "") for name in NAMES}
         with Client(address, access=Access.from_files(**said)) as client:
             client.wait_ready(TIMEOUT_S)
     except HashmatchError as error:
