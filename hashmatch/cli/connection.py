@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 :func:`connects` gives a command ``--server`` and what goes with it, and hands the outcome over as one value. A key
-comes from a file or from ``HASHMATCH_API_KEY``, never from the command line, which ends up in the shell's history and
-in ``ps``. The other options may come from the environment as well.
+comes from a file or from ``HASHMATCH_API_KEY``, never from the command line, which ends up in the shell's history
+and in ``ps``. The other options may come from the environment as well.
 
 What this module deliberately does not do: it makes no connection.
 """

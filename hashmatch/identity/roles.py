@@ -69,7 +69,7 @@ METHODS: Final[Mapping[str, frozenset[Role]]] = types.MappingProxyType(
         **_service(
             _REPORTS, Role.REPORT, "CreateReport", "GetReport", "ListReports", "SendReport", "DecideDelivery",
             "RelayFile", "ConfirmMatch", "RejectMatch", "CloseReport", "ReopenReport", "HoldMaterial",
-            "ReleaseMaterial", "GetStatistics",
+            "ReleaseMaterial", "RecordComplaint", "GetStatistics",
         ),
         **_service(_REPORTS, Role.REPORT, "RenderReport", and_also=Role.DETAIL),  # some formats say how near it was
         **_service("hashmatch.v1.StatusService", Role.OPERATE, "GetStatus"),

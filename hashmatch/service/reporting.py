@@ -125,7 +125,7 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
             subject = subject_from_proto(request.subject)
         document = await asyncio.to_thread(
             self._casework.render,
-            request.case_id,
+            await self._own(request.case_id),
             request.format,
             language=request.language or "en",
             recipient=request.recipient,
@@ -234,12 +234,12 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         """Count a complaint."""
         case = await asyncio.to_thread(
             self._casework.complain,
-            request.case_id,
+            await self._own(request.case_id),
             upheld=request.upheld,
-            actor=request.actor,
+            actor=actor(request.actor),
             reason=request.reason,
         )
-        return case_to_proto(case)
+        return case_to_proto(shown_case(case))
 
     async def HoldMaterial(  # noqa: N802  gRPC's name
         self,
