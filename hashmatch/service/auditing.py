@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -95,6 +95,10 @@ class Audited:
                 body = functools.partial(wording.of_batch, call.asked(), batch, part, numbers, self._log.pseudonyms)
                 self._log.post(wording.DETECT_HASHES, body)
         return reports
+
+    def served_sets(self) -> Collection[str]:
+        """Return the names of the sets of the current generation."""
+        return self._detector.served_sets()
 
     def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
         """Begin to hold kept hashes against what is new. Raises as :meth:`detect`."""

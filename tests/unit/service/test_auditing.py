@@ -54,6 +54,10 @@ class Scripted:
             raise self.answer
         return self.reports
 
+    def served_sets(self) -> frozenset[str]:
+        """Nobody asks."""
+        raise NotImplementedError
+
     def rescan(self, since: str, sets: frozenset[str] | None = None) -> Rescan:
         """Begin what nobody goes on with."""
         del since, sets
