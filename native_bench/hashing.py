@@ -2,6 +2,7 @@
 
     python native_bench/hashing.py                        times beside the peers', ten minutes
     python native_bench/hashing.py --fidelity 10000       instead: how far screening is off, an hour of CPU time at most
+    python native_bench/hashing.py --pays                 instead: what screening saves and costs, a minute
     python native_bench/hashing.py --report               only write the page and the plot again, from results/*.json
 
 Photos are those of ``--photos``, else those below ``photos/`` of ``HASHMATCH_EXTRA_DATA``; without any, only generated
@@ -22,14 +23,14 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before FAISS is imported: its threads would spin beside ours
 
-from hashmatch.bench import hash_fidelity, hash_pictures, hash_plots, hash_report, hash_run, pictures
+from hashmatch.bench import hash_fidelity, hash_pays, hash_pictures, hash_plots, hash_report, hash_run, pictures
 from hashmatch.bench.hash_pictures import Sample
 from hashmatch.bench.timing import Effort
 from hashmatch.errors import BadInput, HashmatchError
 
 HERE = Path(__file__).resolve().parent
 SIZES = ((512, 512), (1024, 768), (4000, 3000))
-TIMES, FIDELITY = "hashing.json", "hashing_fidelity.json"
+TIMES, FIDELITY, PAYS = "hashing.json", "hashing_fidelity.json", "hashing_pays.json"
 
 
 def main() -> int:
@@ -37,6 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--photos", type=Path, action="append", help="directory of photos; may be repeated")
     parser.add_argument("--fidelity", type=int, metavar="FILES", help="measure so many files, and no times")
+    parser.add_argument("--pays", action="store_true", help="measure when screening pays, and nothing else")
     parser.add_argument("--report", action="store_true", help="measure nothing, write the page and the plot again")
     parser.add_argument("--rounds", type=int, default=15, help="samples per system (default: 15)")
     parser.add_argument("--seed", type=int, default=1, help="what pictures follow from (default: 1)")
@@ -52,6 +54,8 @@ def main() -> int:
                 raise BadInput("there are no photos: name some with --photos", field="photos")
             found = hash_fidelity.measure(photos, options.fidelity, options.seed, options.jobs)
             _write(results / FIDELITY, found)
+        elif options.pays:
+            _write(results / PAYS, hash_pays.measure(options.seed))
         elif not options.report:
             _write(
                 results / TIMES,
@@ -60,7 +64,7 @@ def main() -> int:
         rows: Sequence[Mapping[str, Any]] = _read(results / TIMES) or ()
         if rows:
             hash_plots.draw(rows, options.output / "plots")
-            page = hash_report.page(rows, _read(results / FIDELITY))
+            page = hash_report.page(rows, _read(results / FIDELITY), _read(results / PAYS))
             (options.output / "HASHING.md").write_text(page, encoding="utf-8")
     except HashmatchError as error:
         print(f"error: {error.message}", file=sys.stderr)

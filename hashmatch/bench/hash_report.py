@@ -41,6 +41,17 @@ looked at again exactly; the list holds entries at 0 to 60 bits from each photo,
 threshold.
 """
 
+PAYS = """\
+## Screening: what it saves and what it costs
+
+`python native_bench/hashing.py --pays`: CPU time of an upload in milliseconds, least of several rounds; both dialects
+and the cheap views; codes evenly spread. Screening pays where what it saves in the first table is more than what it
+costs in the second.
+
+{hashing}
+{searching}
+"""
+
 GUARD = """\
 ## The guard
 
@@ -57,8 +68,8 @@ WHOLE = 100
 CEILING = "ceiling"
 
 
-def page(rows: Sequence[_ROW], fidelity: _ROW | None) -> str:
-    """Return HASHING.md from the rows of ``hash_run.run`` and the result of ``hash_fidelity.measure``."""
+def page(rows: Sequence[_ROW], fidelity: _ROW | None, pays: _ROW | None = None) -> str:
+    """Return HASHING.md from the rows of ``hash_run.run`` and results of ``hash_fidelity`` and ``hash_pays``."""
     parts = [
         HEAD,
         _machine(rows[0]["machine"]),
@@ -67,6 +78,7 @@ def page(rows: Sequence[_ROW], fidelity: _ROW | None) -> str:
         *(_case(row) for row in rows),
         _skipped(rows[0]["skipped"]),
         _fidelity(fidelity) if fidelity else "",
+        _pays(pays) if pays else "",
         GUARD,
     ]
     return "\n".join(part.strip("\n") + "\n" for part in parts if part)
@@ -142,6 +154,25 @@ def _systems(row: _ROW) -> Iterator[tuple[str, ...]]:
 
 def _skipped(skipped: Mapping[str, str]) -> str:
     return "\n".join(f"* `{name}` was not measured: {reason}" for name, reason in skipped.items())
+
+
+def _pays(result: _ROW) -> str:
+    def line(row: _ROW, *names: str) -> tuple[str, ...]:
+        more = row["screen_ms"] - row["exact_ms"]
+        return (
+            *names,
+            figure(row["exact_ms"]),
+            figure(row["screen_ms"]),
+            f"{'+' if more > 0 else '-'} {figure(abs(more))}",
+        )
+
+    ways = ("`exact`", "`screen`", "")
+    hashing = (line(row, row["size"]) for row in result["hash"])
+    searching = (line(row, f"{row['entries']:,}", row["distance"]) for row in result["search"])
+    return PAYS.format(
+        hashing=table(("decode and hash", *ways), hashing),
+        searching=table(("search of", "", *ways), searching, words=(0, 1)),
+    )
 
 
 def _fidelity(result: _ROW) -> str:

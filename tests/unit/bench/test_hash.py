@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hashmatch.bench import ceiling, goals, hash_goals, hash_pictures, hash_plots, hash_report, hash_stages
+from hashmatch.bench import ceiling, goals, hash_goals, hash_pays, hash_pictures, hash_plots, hash_report, hash_stages
 from hashmatch.bench.goals import TIMES
 from hashmatch.bench.hash_compare import Outcome, compare, difference, systems_of
 from hashmatch.bench.hash_pictures import Sample, from_folder, generated
@@ -297,3 +297,24 @@ def test_the_page_says_what_was_measured_and_what_was_missed(samples: list[Sampl
     assert "50 match, 1,150 no_match. 6.2 % of the screened" in page
     assert "--fidelity 1200 --seed 7" in page
     assert "Screening: how far" not in hash_report.page(rows, None)
+
+
+def test_what_screening_saves_and_costs_is_measured_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hash_pays, "SIZES", ((640, 520),))
+    monkeypatch.setattr(hash_pays, "ENTRIES", (2_000,))
+    monkeypatch.setattr(hash_pays, "ROUNDS", 1)
+    found = hash_pays.measure(1)
+    assert [row["size"] for row in found["hash"]] == ["640x520"]
+    assert [(row["entries"], row["distance"]) for row in found["search"]] == [
+        (2_000, "matches only"),
+        (2_000, "with the review band"),
+    ]
+    assert all(row[f"{name}_ms"] > 0 for rows in found.values() for row in rows for name in ("exact", "screen"))
+    said = hash_report._pays(
+        {
+            "hash": [{"size": "4000x3000", "exact_ms": 28.2, "screen_ms": 8.5}],
+            "search": [{"entries": 100_000, "distance": "matches only", "exact_ms": 0.037, "screen_ms": 0.716}],
+        }
+    )
+    assert "| 4000x3000 | 28.2 | 8.50 | - 19.7 |" in said
+    assert "| 100,000 | matches only | 0.04 | 0.72 | + 0.68 |" in said
