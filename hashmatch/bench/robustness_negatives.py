@@ -40,6 +40,11 @@ PAGES = 12
 ENTRIES = 1_000_000
 COST_SIZE = (1024, 768)
 COST_ROUNDS = 15
+_CARTON = "Alpro-Vanilla-Soyghurt/Alpro-Vanilla-Soyghurt"
+ONE_SCENE = frozenset({frozenset({f"{_CARTON}_007.jpg", f"{_CARTON}_012.jpg"})})
+"""Pairs among the products that are no other photo of another thing: one carton in one hand before one shelf, moments
+apart. Seen by a person. What lies between them is what lies between a listed picture and a copy of it that was cropped
+and turned a little, so no distance tells the two cases apart. They count as matches; the page says which they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Count:
     pairs: int = 0
     matches: int = 0
     matches_review: int = 0
+    matches_one_scene: int = 0
     nearest: int | None = None
     nearest_pair: tuple[str, str] | None = None
 
@@ -66,7 +72,9 @@ class Count:
             if at == query:
                 continue
             self.pairs += 1
-            self.matches += bool((distance[:, at] <= seen.match).any())
+            matches = bool((distance[:, at] <= seen.match).any())
+            self.matches += matches
+            self.matches_one_scene += matches and frozenset({names[query], names[at]}) in ONE_SCENE
             self.matches_review += bool((distance[:, at] <= seen.review).any())
             if self.nearest is None or nearest < self.nearest:
                 self.nearest, self.nearest_pair = nearest, (names[query], names[at])
@@ -95,8 +103,9 @@ def judge(
     Returns
     -------
     dict
-        Kind to level to ``pairs`` (query and other), ``matches``, ``matches_review``, ``nearest`` distance (None
-        without pairs) and ``nearest_pair``. Flat pictures, which no list would take, take no part.
+        Kind to level to ``pairs`` (query and other), ``matches``, ``matches_review``, ``matches_one_scene`` (those of
+        :data:`ONE_SCENE`), ``nearest`` distance (None without pairs) and ``nearest_pair``. Flat pictures, which no list
+        would take, take no part.
 
     """
     counted: dict[str, dict[str, Count]] = {}

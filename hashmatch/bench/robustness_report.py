@@ -81,6 +81,13 @@ def _exact(value: float) -> str:
     return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
+ONE_SCENE = """\
+{count} of the matches at level `{level}` are of a pair that is no other photo of another thing: two shots of one carton
+in one hand before one shelf, moments apart. A person would call them the same picture, and what lies between them is no
+more than a small crop and turn; no hash that forgives those can tell the two cases apart. While the pair is among
+{pairs} and {least} may match, the goal is out of reach.
+"""
+
 HEAD = """\
 # Robustness: results
 
@@ -181,7 +188,19 @@ def _negatives(results: _ROW) -> str:
         for level, row in by.items()
     ]
     head = ("kind", "level", "pairs", "matches", "in review", "nearest", "nearest pair")
-    return f"## Hard negatives\n\n{table(head, lines, words=(0, 1, 6))}" if lines else ""
+    said = [
+        "\n"
+        + ONE_SCENE.format(
+            count=row["matches_one_scene"],
+            level=level,
+            pairs=row["pairs"],
+            least=int(robustness_goals.MOST_NEGATIVES * row["pairs"]),
+        )
+        for by in results.get("hard_negatives", {}).values()
+        for level, row in by.items()
+        if level == robustness_goals.LEVEL and row.get("matches_one_scene")
+    ]
+    return f"## Hard negatives\n\n{table(head, lines, words=(0, 1, 6))}{''.join(said)}" if lines else ""
 
 
 def _skipped(rows: Mapping[str, str]) -> str:

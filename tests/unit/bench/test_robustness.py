@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hashmatch.bench import robustness
+from hashmatch.bench import robustness, robustness_negatives
 from hashmatch.bench.robustness import Foreign, Outcome, Tally, Trial, photos_below, run
 from hashmatch.bench.robustness_negatives import Count, Family, cost, judge, layouts, products
 from hashmatch.bench.robustness_overlays import page, scene
@@ -166,6 +166,15 @@ def test_a_view_reaches_as_far_as_its_kind_and_no_further() -> None:
     count.add(seen, np.array([[0, 50, 35], [50, 11, 10]]), 0, ["itself", "far", "near"])
     assert (count.pairs, count.matches, count.matches_review) == (2, 1, 1)
     assert (count.nearest, count.nearest_pair) == (10, ("itself", "near"))
+    assert count.matches_one_scene == 0
+
+
+def test_two_shots_of_one_scene_count_as_a_match_and_are_told_apart() -> None:
+    (pair,) = robustness_negatives.ONE_SCENE
+    seen = Seen(0, "", "full", np.zeros((1, 32), np.uint8), np.array([31]), np.array([40]), 0, 0, refused=False)
+    count = Count()
+    count.add(seen, np.array([[0, 31, 31, 32]]), 0, [*sorted(pair), "another", "far"])
+    assert (count.pairs, count.matches, count.matches_one_scene) == (3, 2, 1)
 
 
 def member(seed: int) -> tuple[str, Image.Image]:

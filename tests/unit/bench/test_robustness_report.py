@@ -67,6 +67,18 @@ def test_no_false_match_means_something_only_in_enough_queries() -> None:
     assert goal(name, results(queries=10, false_matches=1)).met is False
 
 
+def test_two_shots_of_one_scene_are_named_beside_the_goal_they_miss() -> None:
+    record = results()
+    negatives = record["hard_negatives"][PRODUCT]["full"]
+    assert "one scene" not in robustness_report.page(record)
+    negatives |= {"pairs": 672, "matches": 2, "matches_one_scene": 2}
+    missed = goal(f"hard negatives that match: {PRODUCT}", record)
+    assert (missed.met, missed.beside["of which two shots of one scene"]) == (False, 2)
+    said = " ".join(robustness_report.page(record).split())
+    assert "2 of the matches at level `full` are of a pair that is no other photo of another thing" in said
+    assert "While the pair is among 672 and 0 may match, the goal is out of reach." in said
+
+
 def test_hard_negatives_and_cost() -> None:
     assert goal(f"hard negatives that match: {PRODUCT}", results()).met is True
     missed = goal(f"hard negatives that match: {LAYOUT}", results())
