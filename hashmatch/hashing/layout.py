@@ -24,6 +24,10 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from hashmatch.kernels.jpeg import next_marker
+
 _TIFF_MAGIC = (b"II\x2a\x00", b"MM\x00\x2a", b"MM\x2a\x00", b"II\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 _AVIF_BRANDS = (b"avif", b"avis")
 
@@ -32,8 +36,8 @@ _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG frame headers: C0 baseline, C1 extended, C2 progressive, C3 lossless, the others arithmetic or hierarchical."""
 
-_JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""The next marker in entropy-coded data: stuffed zeros, restart markers and fill bytes are skipped (T.81 B.1.1)."""
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""A marker: neither a stuffed zero, nor a restart marker, nor a fill byte (T.81 B.1.1)."""
 
 _GIF_HEADER_BYTES = 13
 _GIF_EXTENSION, _GIF_IMAGE, _GIF_TRAILER = b"!,;"
@@ -127,11 +131,11 @@ def _jpeg(data: bytes, max_parts: int, _max_frames: int) -> Layout:
     """
     scans, parts, at = 0, 0, 2
     codings: list[int] = []
+    octets = np.frombuffer(data, np.uint8)
     while parts <= max_parts:
-        found = _JPEG_NEXT_MARKER.search(data, at)
-        if found is None:
+        at = at + 2 if _JPEG_MARKER.match(data, at) else next_marker(octets, at)
+        if at < 0:
             break
-        at = found.end()
         marker = data[at - 1]
         if marker == _EOI:
             break

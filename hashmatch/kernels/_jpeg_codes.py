@@ -2,8 +2,9 @@
 
 Theory of operation
 -------------------
-* :func:`unstuff` copies the data without the zeros that follow a byte of 255, and notes where restart intervals end.
-  So the bits can be loaded eight bytes at a time without looking at any of them.
+* :func:`next_marker` finds where entropy-coded data ends. :func:`unstuff` copies it without the zeros that follow a
+  byte of 255, and notes where restart intervals end. So the bits can be loaded eight bytes at a time without looking at
+  any of them.
 * :func:`read_block` reads a block by the tables of ``_jpeg_tables``: two codes with their values at a time where they
   fit, else one. :func:`skip_block` reads all of it but its mean by longer strides.
 * A block is read as it is coded. ``_jpeg_cosine`` multiplies by the quantisers, and says how large the
@@ -32,7 +33,7 @@ import numpy.typing as npt
 
 from hashmatch.kernels._jit import boolean, group, int32, int64, kernel, readonly, uint8, uint16, uint64, void, writable
 from hashmatch.kernels._jpeg_cosine import SIDE
-from hashmatch.kernels._jpeg_lanes import MARK, PIXELS, big_word, copied
+from hashmatch.kernels._jpeg_lanes import MARK, PIXELS, big_word, copied, unmarked
 from hashmatch.kernels._jpeg_tables import (
     AC_BITS,
     BLOCK,
@@ -63,6 +64,7 @@ LARGEST_MEAN: Final = 4_080
 PADDING: Final = 4_096
 """Bytes behind the data: ten blocks of 64 coefficients of 27 bits, and what is loaded beyond."""
 _ZERO, _RESTART, _END = 0x00, 0xD0, 0xD9
+_RESTARTS = 8
 _PAIRS_LOADED, _STRIDES_LOADED = 56 // PAIR_LOOK, 56 // (LOOK + AC_BITS)
 """So many look-ups are within the bits that are loaded at once; a stride may be one code with a long value."""
 
@@ -76,6 +78,39 @@ NATURAL: Final = np.array([
 """Place in a block, row by row, of each coefficient in the order of the data (T.81 figure A.6)."""
 _PLACES: Final = (NATURAL // SIDE * (2 * SIDE) + NATURAL % SIDE).astype(np.uint64)
 """The same where two blocks lie side by side."""
+
+
+@kernel(int64, readonly(uint8), int64, counted=False)
+def next_marker(data: Pixels, at: int) -> int:
+    """Find the next marker from ``at`` on: stuffed zeros, restart markers and fill bytes are skipped.
+
+    Parameters
+    ----------
+    data : uint8, shape (n,), read-only ok
+        The file.
+    at : int
+        Where to begin, at most n.
+
+    Returns
+    -------
+    int
+        Where it ends, behind its two bytes; -1 if there is none.
+
+    Source: ITU-T T.81 B.1.1.
+
+    """
+    last = data.shape[0] - 1
+    while at < last:
+        if at + PIXELS <= last:
+            count = unmarked(data, at)
+            at += count
+            if count == PIXELS:
+                continue
+        after = int(data[at + 1])
+        if data[at] == MARK and after not in (_ZERO, MARK) and not _RESTART <= after < _RESTART + _RESTARTS:
+            return at + 2
+        at += 1
+    return -1
 
 
 @kernel(int64, readonly(uint8), int64, writable(uint8), writable(int64), counted=False)
@@ -124,7 +159,7 @@ def unstuff(data: Pixels, begin: int, out: Pixels, ends: Longs) -> int:
             for k in range(PADDING):
                 out[to + k] = np.uint8(0)
             return to
-        if marker != _RESTART + (interval - 1) % 8:
+        if marker != _RESTART + (interval - 1) % _RESTARTS:
             return -1
     return -1
 

@@ -6,7 +6,7 @@ As in ``_vectors.py``: LLVM's own portable vector types, and ordinary functions 
 where there is no compiler. Everything is whole numbers, so there is one right answer: that of libjpeg.
 
 * :func:`big_word` loads eight bytes, the first one highest, as a stream of bits is read.
-* :func:`copied` copies bytes and looks for markers among them.
+* :func:`unmarked` looks for markers among bytes, and :func:`copied` copies them.
 * :func:`colours` enlarges the two colour channels as libjpeg does ("fancy upsampling": three quarters of the nearer
   sample and one quarter of the farther one along each side that was halved) and turns 32 pixels into RGB.
 
@@ -50,6 +50,12 @@ def fixed(value: float, bits: int) -> int:
 def big_word(data: Pixels, at: int) -> np.uint64:
     """Load eight bytes from ``at`` on, the first one highest; uint8, C order, read-only ok; all eight must exist."""
     return np.uint64(int.from_bytes(data[at : at + 8].tobytes(), "big"))
+
+
+def unmarked(data: Pixels, at: int) -> int:
+    """Return how many of the 32 bytes from ``at`` on, which must exist, come before the first that is 255."""
+    found = np.flatnonzero(data[at : at + PIXELS] == MARK)
+    return int(found[0]) if found.size else PIXELS
 
 
 def copied(data: Pixels, at: int, out: Pixels, to: int) -> int:
@@ -164,6 +170,22 @@ def _big_word(_typing: Any, data: Any, at: Any) -> Any:
     return types.uint64(data, types.int64), codegen
 
 
+def _before_mark(builder: Any, items: Any) -> Any:
+    """Count 32 bytes up to the first that is 255."""
+    marks = builder.zext(builder.bitcast(builder.icmp_unsigned("==", items, all_of(_BYTES, MARK)), _I32), _I64)
+    return builder.cttz(builder.or_(marks, _I64(1 << PIXELS)), ir.Constant(ir.IntType(1), 1))
+
+
+def _unmarked(_typing: Any, data: Any, at: Any) -> Any:
+    """Build the instructions of :func:`unmarked`."""
+    del at
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _before_mark(builder, _load(builder, array_of(context, builder, signature, args, 0), args[1], _BYTES))
+
+    return types.int64(data, types.int64), codegen
+
+
 def _copied(_typing: Any, data: Any, at: Any, out: Any, to: Any) -> Any:
     """Build the instructions of :func:`copied`."""
     del at, to
@@ -173,8 +195,7 @@ def _copied(_typing: Any, data: Any, at: Any, out: Any, to: Any) -> Any:
         items = _load(builder, source, args[1], _BYTES)
         place = builder.bitcast(builder.gep(target.data, [args[3]]), _BYTES.as_pointer())
         builder.store(items, place).align = 1
-        marks = builder.zext(builder.bitcast(builder.icmp_unsigned("==", items, all_of(_BYTES, MARK)), _I32), _I64)
-        return builder.cttz(builder.or_(marks, _I64(1 << PIXELS)), ir.Constant(ir.IntType(1), 1))
+        return _before_mark(builder, items)
 
     return types.int64(data, types.int64, out, types.int64), codegen
 
@@ -264,6 +285,7 @@ def _colours(_typing: Any, luma: Any, blue: Any, red: Any, rows: Any, places: An
 
 
 _big_word_lanes: Callable[..., np.uint64] = intrinsic(_big_word)
+_unmarked_lanes: Callable[..., int] = intrinsic(_unmarked)
 _copied_lanes: Callable[..., int] = intrinsic(_copied)
 _colour_lanes: Callable[..., None] = intrinsic(_colours)
 
@@ -273,6 +295,13 @@ def _compiled_big_word(data: Any, at: Any) -> Callable[..., Any]:
     """Give kernels :func:`big_word`."""
     del data, at
     return lambda data, at: _big_word_lanes(data, at)  # noqa: PLW0108  (Numba wants a function)
+
+
+@overload(unmarked, strict=False, inline="always")
+def _compiled_unmarked(data: Any, at: Any) -> Callable[..., Any]:
+    """Give kernels :func:`unmarked`."""
+    del data, at
+    return lambda data, at: _unmarked_lanes(data, at)  # noqa: PLW0108  (same)
 
 
 @overload(copied, strict=False, inline="always")

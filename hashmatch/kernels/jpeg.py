@@ -33,6 +33,7 @@ from hashmatch.kernels._jpeg_codes import (
     NATURAL,
     PADDING,
     at_end,
+    next_marker,
     read_block,
     skip_block,
     unstuff,
@@ -52,7 +53,8 @@ from hashmatch.kernels._jpeg_tables import (
 
 __all__ = [
     "BLOCK", "COMPONENTS", "LENGTHS", "MARGIN", "NATURAL", "PADDING", "PAIR", "PAIRS", "PAIR_LOOK", "PIXELS", "ROWS",
-    "STRIDE_LOOK", "TABLE", "decode", "decode_means", "fill_pairs", "fill_strides", "fill_table", "unstuff",
+    "STRIDE_LOOK", "TABLE", "decode", "decode_means", "fill_pairs", "fill_strides", "fill_table", "next_marker",
+    "unstuff",
 ]  # fmt: skip
 
 Pixels = npt.NDArray[np.uint8]

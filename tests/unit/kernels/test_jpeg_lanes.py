@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from hashmatch.kernels import _jpeg_lanes as lanes
 from hashmatch.kernels import _jpeg_tables as tables
 from hashmatch.kernels._jit import group, int32, int64, kernel, readonly, uint8, uint64, void, writable
-from hashmatch.kernels._jpeg_codes import LARGEST_SUM, NATURAL
+from hashmatch.kernels._jpeg_codes import LARGEST_SUM, NATURAL, next_marker
 from hashmatch.kernels._jpeg_cosine import Whole, inverse_cosines
 
 Pixels = lanes.Pixels
@@ -17,6 +19,11 @@ Pixels = lanes.Pixels
 @kernel(uint64, readonly(uint8), int64)
 def word(data: Pixels, at: int) -> np.uint64:
     return lanes.big_word(data, at)
+
+
+@kernel(int64, readonly(uint8), int64)
+def unmarked(data: Pixels, at: int) -> int:
+    return lanes.unmarked(data, at)
 
 
 @kernel(int64, readonly(uint8), int64, writable(uint8), int64)
@@ -51,6 +58,7 @@ def test_bytes_are_loaded_and_copied_up_to_a_marker() -> None:
             marked[[10 + at, 60]] = lanes.MARK
         fast, slow = np.zeros((2, 90), np.uint8)
         wanted = lanes.PIXELS if at is None else at
+        assert unmarked(marked, 10) == lanes.unmarked(marked, 10) == wanted
         assert copied(marked, 10, fast, 20) == lanes.copied(marked, 10, slow, 20) == wanted
         assert np.array_equal(fast, slow)
         assert np.array_equal(fast[20:52], marked[10:42])
@@ -128,3 +136,15 @@ def test_a_pair_of_codes_is_what_two_single_ones_are() -> None:
         wanted = values or [(1, 0)]  # a zero that is there anyway
         assert written == [wanted[0], wanted[-1]]
     assert seen == {(0, False), (0, True), (1, False), (1, True), (2, False), (2, True)}
+
+
+def test_the_next_marker_is_the_one_that_a_pattern_finds() -> None:
+    pattern = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+    rng = np.random.default_rng(1)
+    bytes_ = np.array([0xFF, 0x00, 0xD0, 0xD7, 0xD8, 0xD9, 0xCF, 0x0A], np.uint8)
+    for length in (*range(40), 63, 64, 65, 200):
+        for share in (0.4, 0.02):
+            data = rng.choice(bytes_, length, p=[share, *[(1 - share) / 7] * 7])
+            for at in (0, length // 2, length):
+                found = pattern.search(data.tobytes(), at)
+                assert next_marker(data, at) == (found.end() if found else -1)
