@@ -52,6 +52,7 @@ from hashmatch.cli import (
     transfer,
 )
 from hashmatch.hotline import links_export, takedown
+from hashmatch.hotline.outputs import records
 from hashmatch.matching import policy
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -74,6 +75,12 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
         ("Keys of a line of `--json` for a picture that meets a new entry", rescan.FIELDS),
         ("Keys of a line of `--json` for a line that could not be used", rescan.REJECTED_FIELDS),
         ("Keys of the last line of `--json`", rescan.SUMMARY_FIELDS),
+    ),
+    "urlcheck": (
+        ("Keys of a line of `--json` for an image", records.ITEM_FIELDS),
+        ("Keys of a line of `--json` for an address, behind its images", records.SUMMARY_FIELDS),
+        ("Keys of `fetched`", records.FETCHED_FIELDS),
+        ("Keys of `place`", records.PLACE_FIELDS),
     ),
     "hashset import": (
         ("Keys of the line that `--json` prints", transfer.IMPORT_FIELDS),

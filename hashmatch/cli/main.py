@@ -39,6 +39,7 @@ COMMANDS = {
     "hash": "hashmatch.cli.hash:hash_",
     "detect": "hashmatch.cli.detect:detect",
     "rescan": "hashmatch.cli.rescan:rescan",
+    "urlcheck": "hashmatch.cli.urlcheck:urlcheck",
     "hashset": "hashmatch.cli.hashset:hashset",
     "report": "hashmatch.cli.report:report",
     "hotline": "hashmatch.cli.hotline:hotline",

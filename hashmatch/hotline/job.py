@@ -73,6 +73,12 @@ class JobFile:
         """Let others have the file. Safe to call twice."""
         self._storage.close()
 
+    def remove(self) -> None:
+        """Close the file and delete it: its list could not be read."""
+        self.close()
+        for path in (self.path, *(self.path.with_name(f"{self.path.name}-{part}") for part in ("wal", "shm"))):
+            path.unlink(missing_ok=True)
+
     def origin(self) -> Origin | None:
         """Return what the job is about; None while its list has not been read to its end."""
         for sha256, listed, route, created_at_us in self._storage.rows("job"):

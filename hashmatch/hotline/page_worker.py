@@ -28,8 +28,9 @@ def prepare(settings: Mapping[str, Any]) -> inside.Work:
         )
         return page_wire.encode(found)
 
+    url = f"http://example.org:{mine.rules.ports[0]}/"
     for content_type in ("text/html", "text/html; charset=utf-8", "text/css", "text/html; charset=gb18030"):
-        work({"url": "https://example.org/", "content_type": content_type}, _WARM_UP)
+        work({"url": url, "content_type": content_type}, _WARM_UP)
     charset.load()
     return work
 

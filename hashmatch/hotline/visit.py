@@ -183,7 +183,8 @@ class Visit:
         return looked.item(self.number, link.url, link.via, page_url)
 
     def _refuse(self, link: Link, reason: str, page_url: str) -> None:
-        self._items.append(Item(self.number, link.url, link.via, Outcome.REFUSED_URL, reason, page_url))
+        outcome = link.outcome or Outcome.REFUSED_URL
+        self._items.append(Item(self.number, link.url, link.via, outcome, reason, page_url))
 
     def _left_out(self, via: Via, page_url: str, detail: str) -> None:
         self._items.append(Item(self.number, "", via, Outcome.TOO_MANY, detail, page_url))

@@ -55,6 +55,13 @@ async def test_a_page_comes_back_from_its_process_as_it_was_read_there() -> None
     assert (here.login_form, here.title_words, here.encoding) == (True, 2, "windows-1251")
 
 
+async def test_it_starts_whatever_ports_are_allowed() -> None:
+    async with Reading(HotlineConfig(ports=(8080,)), SandboxConfig(), workers=1) as reading:
+        found = await reading.read(b"<img src=a.png>", url="http://example.org:8080/", content_type="text/html")
+        assert found is not None
+        assert [link.url for link in found.images] == ["http://example.org:8080/a.png"]
+
+
 @pytest.mark.parametrize(
     "label", sorted({"big5", "iso-2022-jp", "koi8-u", "windows-874", "x-mac-cyrillic", "utf-16be", "gb18030"})
 )

@@ -24,7 +24,7 @@ from typing import Final
 from hashmatch.model import Hit, MatchReport, Verdict
 from hashmatch.model.hotline import Fetched, Item, Outcome, Place, Submission, Summary
 from hashmatch.projections import iccam
-from hashmatch.projections.places import defanged
+from hashmatch.projections.places import defanged, unlinked
 from hashmatch.projections.wording import shown
 from hashmatch.report.json import moment_to_json
 
@@ -62,7 +62,12 @@ def as_it_is(url: str) -> str:
 
 
 def harmless(url: str) -> str:
-    """Return an address that no program opens by itself."""
+    """Return an address that no program opens by itself; one that was received so stays as it is."""
+    if "[.]" in url:
+        return shown(unlinked(url))
+    if "://" not in url:
+        host, slash, path = url.partition("/")
+        return shown(host.replace(".", "[.]") + slash + path)
     return shown(defanged(url))
 
 

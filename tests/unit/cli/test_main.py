@@ -142,7 +142,7 @@ def commands(group: click.Group, *names: str) -> list[tuple[str, ...]]:
 
 def test_the_commands_are_those_of_the_design() -> None:
     assert {" ".join(names) for names in commands(cli)} == {
-        *("serve", "hash", "detect", "rescan", "status", "config", "config show", "hashset"),
+        *("serve", "hash", "detect", "urlcheck", "rescan", "status", "config", "config show", "hashset"),
         *("bench", "bench search", "bench hash", "bench import", "bench distances", "bench robustness"),
         *("hashset formats", "hashset diff", "hashset keygen", "hashset manifest", "hashset sync"),
         *(f"hashset {name}" for name in ("create", "import", "author", "export", "list", "show", "mode")),

@@ -1,0 +1,86 @@
+"""The real command in a process of its own, against a site of the test and a data directory with planted entries."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hashmatch.catalog.sqlite import SqliteCatalog
+from hashmatch.config import HotlineConfig
+from hashmatch.model import Entry, EntryHash, HarmDomain
+from tests.support.hotline.site import Site
+
+SETTINGS = ("ports", "allow_networks", "nameservers", "ca_bundle", "ask_robots")
+"""Settings that make a configuration reach a site."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a run of the command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Lines of JSON on standard output."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Command:
+    """``hashmatch`` over a data directory, configured to reach a site."""
+
+    def __init__(self, folder: Path, site: Site, **changes: Any) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.data.mkdir(mode=0o700)
+        config = site.config(**changes)
+        names = (*SETTINGS, *changes)
+        (folder / "hashmatch.toml").write_text(_toml(config, names))
+
+    async def plant(self, name: str, pictures: Mapping[str, bytes]) -> None:
+        """Make a set of what is hashed from pictures by the command itself, and of their digests."""
+        hashes = await asyncio.gather(*(self._hashes(picture) for picture in pictures.values()))
+        with_digests = [
+            (*found, EntryHash("sha256", hashlib.sha256(picture).digest()))
+            for found, picture in zip(hashes, pictures.values(), strict=True)
+        ]
+        entries = [Entry(entry_id, found) for entry_id, found in zip(pictures, with_digests, strict=True)]
+        catalog = SqliteCatalog.open(self.data / "catalog.sqlite3")
+        try:
+            catalog.create_set(name, HarmDomain.OTHER)
+            catalog.import_entries(name, iter(entries))
+        finally:
+            catalog.close()
+
+    async def _hashes(self, picture: bytes) -> tuple[EntryHash, ...]:
+        ended = await self.run("hash", "-", "--algorithm", "pdq", "--json", stdin=picture)
+        return tuple(EntryHash("pdq", bytes.fromhex(row["value"]), row["quality"]) for row in ended.records)
+
+    async def run(self, *arguments: str, stdin: bytes = b"") -> Ended:
+        """Run the command to its end."""
+        process = await self.start(*arguments)
+        out, err = await process.communicate(stdin)
+        assert process.returncode is not None
+        return Ended(process.returncode, out.decode(), err.decode())
+
+    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+        """Start the command."""
+        head = ("--config", str(self.folder / "hashmatch.toml"), "--data", str(self.data))
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "hashmatch", *head, *arguments,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            cwd=self.folder,
+        )  # fmt: skip
+
+
+def _toml(config: HotlineConfig, names: tuple[str, ...]) -> str:
+    lines = [f"{name} = {json.dumps(getattr(config, name))}" for name in dict.fromkeys(names)]
+    return "\n".join(("[hotline]", *lines)) + "\n"
