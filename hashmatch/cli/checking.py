@@ -19,7 +19,7 @@ from hashmatch.model.hotline import Fetched, Item, Kind, Submission
 
 if TYPE_CHECKING:
     from hashmatch.config import Config
-    from hashmatch.hotline.evidence import Evidence
+    from hashmatch.hotline.evidence import Context, Evidence
     from hashmatch.hotline.fetching import Fetching
     from hashmatch.hotline.looking import Ports
 
@@ -93,20 +93,30 @@ async def opened_ports(
             reads=reading,
             detects=detector,
             locates=places,
-            proves=NoEvidence() if evidence is None else stack.enter_context(_evidence(config, evidence, job)),
+            proves=NoEvidence() if evidence is None else stack.enter_context(opened_evidence(config, evidence, job)),
             sniff=kind_of,
         )
 
 
-def _evidence(config: Config, wanted: EvidenceWanted, job: str) -> Evidence:
-    from hashmatch.hotline.evidence import Context, Evidence, config_digest, evidence_key
+def evidence_context(config: Config, job: str) -> Context:
+    """Return what all evidence of a job says alike."""
+    from hashmatch.hotline.evidence import Context, config_digest
 
     hotline = config.hotline
-    context = Context(
+    return Context(
         job=job,
         version=__version__,
+        operator=hotline.operator,
+        legal_basis=hotline.legal_basis,
         user_agent=hotline.user_agent or f"hashmatch/{__version__}",
+        send_referer=hotline.send_referer,
         route="socks5h" if hotline.proxy else "direct",
         config_sha256=config_digest(hotline, config.policy),
     )
-    return Evidence.open(wanted.directory, evidence_key(wanted.key), context)
+
+
+def opened_evidence(config: Config, wanted: EvidenceWanted, job: str) -> Evidence:
+    """Open the ledger that a job's evidence goes to; raises BadInput, LedgerUnavailable, LedgerCorrupt."""
+    from hashmatch.hotline.evidence import Evidence, evidence_key
+
+    return Evidence.open(wanted.directory, evidence_key(wanted.key), evidence_context(config, job))

@@ -11,7 +11,6 @@ What this module deliberately does not do: it decides nothing; ``hashmatch.hotli
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import getpass
 from collections.abc import Callable, Iterator, Mapping
@@ -22,39 +21,16 @@ from typing import TYPE_CHECKING
 import click
 
 from hashmatch.cli.files import opened_for_writing
+from hashmatch.cli.hotline_recheck import recheck
+from hashmatch.cli.hotline_records import watch_record, watched_job
 from hashmatch.cli.options import GlobalOptions, Group, example, pass_options
 from hashmatch.cli.output import Output, Styled
 from hashmatch.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
-    from hashmatch.hotline.job import JobFile
     from hashmatch.hotline.links import Links, Sighting
-    from hashmatch.hotline.recheck import Rules, Watch
     from hashmatch.hotline.takedown import Subject
     from hashmatch.model.hotline import Item
-
-WATCHED_FIELDS: Mapping[str, str] = MappingProxyType(
-    {
-        "state": "`online`, `doubtful`, `closed`, `gone` or `returned`",
-        "presence": "what the last look said; null before the first",
-        "url": "of the picture; empty for one inside the page",
-        "page_url": "of the page that shows it; empty where the picture itself was reported",
-        "host": "that serves it",
-        "country": "where that was, when it was found",
-        "number": "of the submission",
-        "known": "whether a list knew it",
-        "found_at": "when the check found it, UTC",
-        "notified_at": "when somebody was first told; null: nobody was",
-        "looks": "looks since the check",
-        "looked_at": "the last look; null before the first",
-        "online_at": "when it was last seen",
-        "gone_at": "the first look that found it gone and was confirmed; null: it was not gone yet",
-        "returns": "how often it came back",
-        "next_at": "when it is looked at next; null: never again",
-        "evidence": "digests of the records of its looks, oldest first",
-    }
-)
-"""Keys of a line of ``watched --json`` and of ``recheck --json``, which has one line per look."""
 
 NOTIFIED_FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -166,7 +142,7 @@ def notified(
     """
     wanted = _selection(everything=everything, host=host, url=url, number=number)
     at, by = _time(when), who or getpass.getuser()
-    with _opened(job) as opened:
+    with watched_job(job) as opened:
         count = opened.watches.notified((item for _, item in opened.results.items()), wanted, at=at, who=by, note=note)
     if not count:
         raise BadInput(f"{job}: no such picture, or none that could be identified", field="job")
@@ -188,7 +164,7 @@ def watched(options: GlobalOptions, jobs: tuple[Path, ...]) -> ExitCode:
     rules = rules_of(options.load_config().hotline)
     with Output(options).results("state", "picture", "found", "told", "gone", "returns", "next look") as results:
         for job in jobs:
-            with _opened(job) as opened:
+            with watched_job(job) as opened:
                 for watch in opened.watches:
                     record = watch_record(watch, rules)
                     results.add(record, *_cells(record))
@@ -233,26 +209,15 @@ def stats(
     return ExitCode.CLEAN
 
 
-def watch_record(watch: Watch, rules: Rules) -> dict[str, object]:
-    """Return a watched picture as ``--json`` prints it."""
-    from hashmatch.projections.places import defanged
-
-    life, one = watch.life(rules), watch.watched
-    said = (
-        life.state.value, life.presence.value if life.looks else None, defanged(one.url), defanged(one.page_url),
-        one.host, one.country, one.number, one.known, _iso(one.found_at), _iso(watch.notified_at), life.looks,
-        _iso(life.looked_at), _iso(life.online_at), _iso(life.gone_at), life.returns, _iso(watch.due_at(rules)),
-        [look.evidence for look in watch.looks if look.evidence],
-    )  # fmt: skip
-    return dict(zip(WATCHED_FIELDS, said, strict=True))
-
-
 def _cells(record: Mapping[str, object]) -> Iterator[str | Styled]:
     state = str(record["state"])
     yield Styled(state, _STYLES[state])
     yield str(record["url"] or record["page_url"])
     for name in ("found_at", "notified_at", "gone_at", "returns", "next_at"):
         yield "" if record[name] is None else str(record[name])
+
+
+hotline.add_command(recheck)
 
 
 def _print_links(output: Output, found: Links) -> None:
@@ -264,16 +229,6 @@ def _print_links(output: Output, found: Links) -> None:
             cluster = f"{row['group']}.{row['cluster']}"
             results.add(row, cluster, str(row["host"]), str(row["page_url"]), str(row["distance"]), known)
     output.remark(f"{found.groups} groups of pictures on several hosts, of {found.pictures} pictures")
-
-
-@contextlib.contextmanager
-def _opened(job: Path) -> Iterator[JobFile]:
-    """Open a job, with everything watched that a list knew."""
-    from hashmatch.hotline.job import JobFile
-
-    with JobFile.open(job) as opened:
-        opened.watches.enrol(item for _, item in opened.results.items())
-        yield opened
 
 
 def _sightings(job: Path) -> Iterator[Sighting]:
@@ -289,7 +244,7 @@ def _subjects(options: GlobalOptions, job: Path) -> Iterator[Subject]:
     from hashmatch.hotline.takedown import Subject
 
     rules = rules_of(options.load_config().hotline)
-    with _opened(job) as opened:
+    with watched_job(job) as opened:
         for watch in opened.watches:
             life = watch.life(rules)
             yield Subject(
@@ -326,10 +281,6 @@ def _time(text: str | None) -> dt.datetime:
     if at.tzinfo is None:
         raise BadInput(f"at: {text} has no zone; write 2026-11-28T09:30+01:00", field="at")
     return at.astimezone(dt.UTC)
-
-
-def _iso(value: dt.datetime | None) -> str | None:
-    return None if value is None else value.astimezone(dt.UTC).isoformat(timespec="seconds")
 
 
 def _write(path: Path, data: bytes) -> None:

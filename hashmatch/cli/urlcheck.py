@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -28,10 +27,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from hashmatch.cli.connection import Server
 from hashmatch.cli.detecting import Detector, opening_of
 from hashmatch.cli.files import STANDARD_STREAM, opened_for_writing
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output, Results, Styled
+from hashmatch.cli.urlcheck_options import Ways, rechecks, takes_ways
 from hashmatch.errors import BadConfig, BadInput, ExitCode
 from hashmatch.model.hotline import Item, Outcome, Submission, Summary
 
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
     Opening = Callable[[Config, Detector, str, EvidenceWanted | None], AbstractAsyncContextManager[Ports]]
     """Starts the processes of a check of a job."""
     Asking = Callable[
-        [str | None, Config, Path, frozenset[str] | None, Progress], tuple[AbstractAsyncContextManager[Detector], int]
+        [Server | None, Config, Path, frozenset[str] | None, Progress],
+        tuple[AbstractAsyncContextManager[Detector], int],
     ]
     """Returns what opens a detector, and how many images it is asked about at a time."""
 
@@ -73,11 +75,11 @@ class Wanted:
     """What the command line asks for."""
 
     job: WantedJob
-    server: str | None
+    server: Server | None
     outputs: tuple[tuple[str, str], ...]
     """Name and format."""
     fanged: bool
-    evidence: Path | None
+    evidence: EvidenceWanted | None
 
 
 @click.command(
@@ -87,11 +89,11 @@ class Wanted:
         "hashmatch urlcheck reported.csv --output results.xlsx --output results.html",
         "hashmatch urlcheck reported.csv --job monday.job --server 127.0.0.1:50051 --json > results.jsonl",
         "hashmatch urlcheck --job monday.job --resume --output results.csv",
+        "hashmatch urlcheck --recheck monday.job --evidence evidence/ --follow",
         "echo 'hxxps://example[.]org/page' | hashmatch urlcheck - --format csv",
     ),
 )
 @click.argument("urls", metavar="URLS", required=False)
-@click.option("--server", metavar="ADDR", help="Ask this server; default: search the embedded catalog in this process.")
 @click.option("--job", type=click.Path(path_type=Path), metavar="FILE", help="Default: one in the data directory.")
 @click.option("--resume", is_flag=True, help="Go on with the job file; URLS may be left out.")
 @click.option(
@@ -102,23 +104,19 @@ class Wanted:
     "--format", "form", type=click.Choice(FORMATS), help="Of outputs whose name does not say it; without --output, to "
     "standard output.",
 )  # fmt: skip
-@click.option("--evidence", type=click.Path(path_type=Path), metavar="DIR", help="Keep signed evidence in this ledger.")
-@click.option("--respect-robots", is_flag=True, help="Fetch nothing that robots.txt disallows.")
-@click.option("--proxy", metavar="URL", help="Fetch everything through this proxy, e.g. socks5h://127.0.0.1:9050.")
 @click.option("--fanged", is_flag=True, help="Write addresses in CSV and XLSX as they are, instead of hxxp://host[.]x.")
 @pass_options
+@takes_ways
+@rechecks
 def urlcheck(
     options: GlobalOptions,
     *,
+    ways: Ways,
     urls: str | None,
-    server: str | None,
     job: Path | None,
     resume: bool,
     names: tuple[str, ...],
     form: str | None,
-    evidence: Path | None,
-    respect_robots: bool,
-    proxy: str | None,
     fanged: bool,
 ) -> ExitCode:
     """Check a list of reported URLs: fetch each without danger, and look up every image found there.
@@ -127,15 +125,16 @@ def urlcheck(
     outcome and every image a row. No image is shown or stored.
 
     Exit codes: 0 nothing matched, 1 something matched, surely or possibly, 3 nothing matched and something could not
-    be looked at, 2 bad input, 4 service, 130 interrupted; the job goes on with --resume.
+    be looked at, 2 bad input, 4 service, 130 interrupted; the job goes on with --resume. With --recheck: as for
+    `hashmatch hotline recheck`.
     """
-    config = _configured(options.load_config(), respect_robots=respect_robots, proxy=proxy)
+    config = ways.configured(options)
     with _with_libraries():
         from hashmatch.cli.checking import opened_ports
         from hashmatch.cli.urlcheck_job import WantedJob
 
         outputs = _outputs(names, form, json=options.json)
-    wanted = Wanted(WantedJob(urls, job, resume), server, outputs, fanged, evidence)
+    wanted = Wanted(WantedJob(urls, job, resume), ways.server, outputs, fanged, ways.evidence_wanted(options))
     return Run(options, config, wanted, opened_ports).run()
 
 
@@ -199,7 +198,10 @@ class Run:
         from hashmatch.hotline.plan import parse_by
 
         hotline = self.config.hotline
-        async with detecting as detector, self.opening(self.config, detector, job.path.name, self._evidence()) as ports:
+        async with (
+            detecting as detector,
+            self.opening(self.config, detector, job.path.name, self.wanted.evidence) as ports,
+        ):
             if not await detector.entries():
                 watch.printing.output.remark("there are no entries in any hash set, so nothing can match")
             checker = Checker(hotline, ports, parse_by(urls.Rules.of(hotline)), detects_at_once=at_once)
@@ -209,14 +211,6 @@ class Run:
                     await run_job(job, checker, watch, window=2 * hotline.concurrency)
                 finally:
                     ticking.cancel()
-
-    def _evidence(self) -> EvidenceWanted | None:
-        if self.wanted.evidence is None:
-            return None
-        from hashmatch.cli.checking import EvidenceWanted
-        from hashmatch.hotline.evidence import KEY_FILE
-
-        return EvidenceWanted(self.wanted.evidence, self.options.make_data_dir() / KEY_FILE)
 
     def _write(self, found: Found) -> None:
         from hashmatch.hotline.outputs.formats import FORMATS as WRITERS
@@ -303,16 +297,6 @@ async def _ticking(board: Board) -> None:
 
 
 # --- what was asked for ----------------------------------------------------------------------------------------------
-
-
-def _configured(config: Config, *, respect_robots: bool, proxy: str | None) -> Config:
-    hotline = config.hotline
-    hotline = dataclasses.replace(
-        hotline,
-        respect_robots=hotline.respect_robots or respect_robots,
-        proxy=hotline.proxy if proxy is None else proxy,
-    )
-    return dataclasses.replace(config, hotline=hotline)
 
 
 def _outputs(names: Sequence[str], form: str | None, *, json: bool) -> tuple[tuple[str, str], ...]:

@@ -390,6 +390,9 @@ class Watch:
     address: str
     looks: tuple[Look, ...] = ()
     notified_at: dt.datetime | None = None
+    """First notice, from which the time to takedown counts."""
+    schedule_from: dt.datetime | None = None
+    """Last notice, with which the schedule began anew."""
 
     def life(self, rules: Rules) -> Life:
         """Fold all looks."""
@@ -397,4 +400,4 @@ class Watch:
 
     def due_at(self, rules: Rules) -> dt.datetime | None:
         """Return when to look next; None when the schedule is over."""
-        return next_look(self.life(rules), rules, self.watched, self.notified_at)
+        return next_look(self.life(rules), rules, self.watched, self.schedule_from)

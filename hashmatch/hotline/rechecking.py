@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -71,8 +71,7 @@ async def look_at_due(
         Called with each look once it is kept.
 
     """
-    now = clock()
-    due = [watch for watch in watches if (at := watch.due_at(rules)) is not None and at <= now]
+    due, _ = due_of(watches, rules, clock())
     count = 0
 
     async def keep(watch: Watch, look: Look) -> None:
@@ -82,8 +81,19 @@ async def look_at_due(
         told(watch, look)
 
     await look_at_all(due, vantages, rules, keep, clock=clock)
-    times = [at for watch in watches if (at := watch.due_at(rules)) is not None]
-    return Pass(count, min(times, default=None))
+    return Pass(count, due_of(watches, rules, clock())[1])
+
+
+def due_of(watches: Iterable[Watch], rules: Rules, now: dt.datetime) -> tuple[list[Watch], dt.datetime | None]:
+    """Return what is due, and when the next look is or was due over all; None: never again."""
+    due, first = [], None
+    for watch in watches:
+        at = watch.due_at(rules)
+        if at is not None:
+            first = at if first is None else min(first, at)
+            if at <= now:
+                due.append(watch)
+    return due, first
 
 
 async def follow(

@@ -88,14 +88,15 @@ class Watches:
             looks: dict[int, list[Look]] = {}
             for key, document in self._storage.rows("looks", (rows[0][0], rows[-1][0])):
                 looks.setdefault(key, []).append(from_plain(Look, json.loads(document)))
-            for key, document, number, url, extra, address, notified_at_us in rows:
+            for key, document, number, url, extra, address, first_us, last_us in rows:
                 watched = from_plain(Watched, {**json.loads(document), "key": str(key)})
                 yield Watch(
                     watched=watched,
                     submission=Submission(number, url, json.loads(extra)),
                     address=address,
                     looks=tuple(looks.get(key, ())),
-                    notified_at=None if notified_at_us is None else from_us(notified_at_us),
+                    notified_at=None if first_us is None else from_us(first_us),
+                    schedule_from=None if last_us is None else from_us(last_us),
                 )
             after = rows[-1][0]
 

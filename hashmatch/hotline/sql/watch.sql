@@ -4,9 +4,10 @@
 INSERT INTO watch (name, number, host, document) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING;
 
 -- name: watches
--- Everything watched after a key, with its submission and the first notice.
+-- Everything watched after a key, with its submission, the first notice and the last.
 SELECT watch_key, watch.document, submission.number, url, extra, address,
-  (SELECT min(at_us) FROM notice WHERE notice.watch_key = watch.watch_key)
+  (SELECT min(at_us) FROM notice WHERE notice.watch_key = watch.watch_key),
+  (SELECT max(at_us) FROM notice WHERE notice.watch_key = watch.watch_key)
 FROM watch JOIN submission USING (number)
 WHERE watch_key > ? ORDER BY watch_key LIMIT ?;
 

@@ -172,7 +172,8 @@ def test_notices_and_looks_outlive_the_process_and_the_first_notice_counts(job: 
         opened.watches.looked([(next(iter(opened.watches)), look_)])
     with JobFile.open(job) as opened:
         first, second = opened.watches
-        assert (first.notified_at, first.looks) == (hours(1), (look_,))
+        assert (first.notified_at, first.schedule_from, first.looks) == (hours(1), hours(3), (look_,))
+        assert first.due_at(RULES) == hours(4)
         assert (second.notified_at, second.looks) == (None, ())
         assert first.life(RULES).state is State.GONE
 
