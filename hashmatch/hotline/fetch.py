@@ -52,7 +52,7 @@ from hashmatch.model.hotline import Fetched, Hop, Outcome
 _PORTS = 1 << 16
 _MAX_HEADERS = 256
 _WINDOW_S = 10.0
-_ROBOTS_PATIENCE_S = 2.0
+_ROBOTS_PATIENCE_S = 5.0
 """How long a fetch that is done waits for what robots.txt says; then it is unknown."""
 _SLACK_BYTES = 64 << 10
 """By how much a compressed body may be longer than what it becomes."""
@@ -129,7 +129,8 @@ class _Errand:
     max_bytes: int
     referer: str = ""
     job: str = ""
-    ask_robots: bool = True
+    ask_robots: bool | None = None
+    """None: what is wanted is robots.txt itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ class _Kit:
     session: aiohttp.ClientSession
     politeness: Politeness
     robots: RobotsFiles
+    robots_politeness: Politeness
+    """A queue of their own: behind those who wait for them, files would come too late to be recorded."""
     user_agent: str
     window_s: float
 
@@ -193,6 +196,7 @@ class Fetcher:
             session,
             Politeness(config.concurrency, config.host_concurrency, config.host_delay_ms / 1000),
             RobotsFiles(self._fetch_robots, user_agent, rules),
+            Politeness(config.concurrency, 1, 0),
             user_agent,
             window_s,
         )
@@ -233,7 +237,7 @@ class Fetcher:
         return await self._journey(target, errand)
 
     async def _fetch_robots(self, target: Target, job: str) -> Fetched:
-        return await self._journey(target, _Errand(MAX_ROBOTS_BYTES, job=job, ask_robots=False))
+        return await self._journey(target, _Errand(MAX_ROBOTS_BYTES, job=job))
 
     async def _journey(self, target: Target, errand: _Errand) -> Fetched:
         journey = _Journey(self._kit, errand)
@@ -273,7 +277,6 @@ class _Journey:
         """
         target, visited = first, {first.url}
         while True:
-            await self._mind_robots(target)
             next_target, body = await self._hop(target, first)
             if next_target is None:
                 return body
@@ -309,7 +312,10 @@ class _Journey:
     async def _turn(self, target: Target) -> AsyncIterator[None]:
         """Wait for the host's turn, which costs no time of the fetch's own; then time runs."""
         loop = asyncio.get_running_loop()
-        async with self._kit.politeness.turn(f"{target.host}:{target.port}"):
+        kit = self._kit
+        politeness = kit.politeness if self._errand.ask_robots is not None else kit.robots_politeness
+        async with politeness.turn(f"{target.host}:{target.port}"):
+            await self._mind_robots(target)
             begun = loop.time()
             try:
                 async with asyncio.timeout(self._left_s):
