@@ -109,7 +109,7 @@ async def test_everything_that_goes_wrong_goes_wrong_alike_inside(site: Site) ->
     }
     # No route leads anywhere from many test machines, and to nowhere from others.
     unrouted = f"http://[2606:4700::1111]:{site.http_port}/"
-    config = site.config(first_byte_timeout_s=1.0, connect_timeout_s=1.0)
+    config = site.config(first_byte_timeout_s=3.0, connect_timeout_s=3.0)
     async with Fetching(config) as fetches:
         answers = await asyncio.gather(*(fetches.fetch(site.url(url), max_bytes=MEGABYTE) for url in wanted))
         met = dict(zip(wanted, (answer.outcome for answer in answers), strict=True))
