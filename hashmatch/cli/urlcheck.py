@@ -202,7 +202,7 @@ class Run:
             detecting as detector,
             self.opening(self.config, detector, job.path.name, self.wanted.evidence) as ports,
         ):
-            if not await detector.entries():
+            if await detector.entries() == 0:
                 watch.printing.output.remark("there are no entries in any hash set, so nothing can match")
             checker = Checker(hotline, ports, parse_by(urls.Rules.of(hotline)), detects_at_once=at_once)
             with watch.board as board:
