@@ -164,3 +164,18 @@ def test_figures_of_takedowns(jobs: tuple[str, str], tmp_path: Path, capsys: pyt
     assert json.loads(names[2].read_text(encoding="utf-8"))[0]["time_h"] == 6.0
     assert names[3].read_bytes().startswith(b"<?xml")
     assert names[4].read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list", "--follow"], "--follow goes with --recheck"),
+        (["list", "--resume", "--recheck", "{job}"], "--recheck goes on with a job; leave out resume, urls"),
+    ],
+)
+def test_a_check_and_a_recheck_are_not_one_command(
+    arguments: list[str], message: str, jobs: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["urlcheck", *(word.format(job=jobs[0]) for word in arguments), "--json"])
+    assert code == ExitCode.BAD_INPUT
+    assert json.loads(capsys.readouterr().err)["message"] == message
