@@ -9,6 +9,7 @@ import datetime as dt
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from hashmatch.config import HotlineConfig, PolicyConfig, ServerConfig
@@ -18,8 +19,10 @@ from hashmatch.model import Change, Entry, EntryStatus, Event, HarmDomain, HashS
 from hashmatch.report.status import IndexStatus, Protection, QuarantinedEntry, ServiceStatus, WorkersStatus
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
+from hashmatch.service.desk import Desk
 from hashmatch.service.endpoint import Endpoint
 from hashmatch.service.hotline import Checks
+from hashmatch.service.keyring import Keyring
 from tests.support.ports import FakeHasher, FakeIndex
 
 _T = TypeVar("_T")
@@ -223,6 +226,8 @@ class Scene:
     target: str = ""
     endpoint: Endpoint | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    data_dir: Path | None = None
+    desk: Desk | None = None
 
     async def publish(self) -> None:
         """Count."""
@@ -250,10 +255,12 @@ async def serving(scene: Scene | None = None) -> AsyncIterator[Scene]:
     """Serve ``scene`` on a free loopback port until the block ends."""
     scene = scene or Scene()
     engine = Engine(scene.hasher, scene.index, PolicyConfig(), max_hits=100)
-    scene.endpoint = endpoint = Endpoint(scene.server, scene.hotline)
+    keyring = Keyring(scene.server, scene.data_dir)
+    keyring.load()
+    scene.endpoint = endpoint = Endpoint(scene.server, scene.hotline, keyring)
     scene.target = endpoint.bind()
     async with Curator(scene.catalog, scene.publish, idle_s=scene.server.import_idle_s) as curator:
-        endpoint.offer(engine, curator, scene, checks=scene.checks)
+        endpoint.offer(engine, curator, scene, scene.desk, scene.checks)
         await endpoint.start([Check("fake", lambda: scene.healthy)])
         running = asyncio.create_task(endpoint.run(scene.stop))
         try:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import hashmatch.service
-from hashmatch.cases.receipt import sealed
-from hashmatch.errors import CaseNotFound, PermissionDenied
+from hashmatch.cases.receipt import MAX_BYTES, sealed, unsealed
+from hashmatch.errors import BadReceipt, CaseNotFound, PermissionDenied
 from hashmatch.identity import LOCAL, Caller, Role, acting
 from hashmatch.identity.callers import Proof
 from hashmatch.model import EntryHash, Hit, MatchReport, RescanAnswer, Verdict
@@ -198,3 +198,24 @@ def test_a_handler_that_forgets_is_seen() -> None:
 def test_local_callers_are_asked_nothing() -> None:
     assert LOCAL.sets is None
     assert LOCAL.may(Role.DETAIL)
+
+
+def test_a_sealed_receipt_is_opened_by_its_service_and_tells_nothing_by_its_length() -> None:
+    other = SigningKey.generate()
+    for size in (1, 100, 4_091, 4_092, 4_093, 100_000, MAX_BYTES):
+        receipt = b"HMR1" + bytes(size - 4) if size > 4 else bytes(size)
+        made = sealed(receipt, KEY)
+        assert unsealed(made, KEY) == receipt
+        assert (len(made) - 40) & (len(made) - 41) == 0
+        assert len(made) >= 4_096 + 40
+    assert sealed(receipt, KEY) != sealed(receipt, KEY)
+    assert unsealed(b"HMR1 as it is", KEY) == b"HMR1 as it is"
+    assert sealed(b"", KEY) == b""
+    made = sealed(b"HMR1", KEY)
+    for broken in (made[:-1], made[:30], b"HMS1", made[:8] + b"x" + made[9:], made[:-1] + bytes([made[-1] ^ 1])):
+        with pytest.raises(BadReceipt, match="receipt: cannot be opened here"):
+            unsealed(broken, KEY)
+    with pytest.raises(BadReceipt, match="receipt: cannot be opened here"):
+        unsealed(made, other)
+    with pytest.raises(BadReceipt, match="bytes are too many"):
+        unsealed(b"HMS1" + bytes(3 * MAX_BYTES), KEY)
