@@ -44,7 +44,6 @@ from tests.support.service import Scene, collect, loopback, serving, until
 
 ONCE = RetryPolicy(attempts=1)
 KNOWN = HashedImage((EntryHash("pdq", PDQ_ZERO, quality=100),))
-PERSON = {"reason": "why", "actor": "anna"}
 
 
 def present() -> dt.datetime:
@@ -83,7 +82,8 @@ def outcomes(target: str, methods: list[str], token: Token | None) -> dict[str, 
     ended = {}
     with grpc.insecure_channel(target) as channel:
         for method in methods:
-            call: Any = channel.stream_stream(method)(iter([b""]), metadata=metadata, timeout=30)
+            calling: Any = channel.stream_stream(method)
+            call = calling(iter([b""]), metadata=metadata, timeout=30)
             with contextlib.suppress(grpc.RpcError):
                 for _ in call:
                     pass
@@ -320,9 +320,9 @@ async def test_a_caller_reads_and_changes_its_own_sets_only(tmp_path: Path) -> N
             lambda: asking.hash_set("b"),
             lambda: collect(asking.export_entries("b")),
             lambda: asking.import_entries("b", []),
-            lambda: asking.withdraw_entry("b", "e", **PERSON),
-            lambda: asking.dispute_entry("b", "e", **PERSON),
-            lambda: asking.reinstate_entry("b", "e", **PERSON),
+            lambda: asking.withdraw_entry("b", "e", reason="why", actor="anna"),
+            lambda: asking.dispute_entry("b", "e", reason="why", actor="anna"),
+            lambda: asking.reinstate_entry("b", "e", reason="why", actor="anna"),
             lambda: asking.vote_entry("b", "e", opinion, actor="anna"),
             lambda: asking.entry("b", "e"),
             lambda: asking.history("b"),
