@@ -1,4 +1,4 @@
-"""What a check of URLs is put together from: who fetches, reads, locates and keeps evidence, each in its own process.
+"""What a check of URLs on the command line asks: the confined processes, and who keeps evidence.
 
 What this module deliberately does not do: it checks nothing, and knows no option.
 """
@@ -14,26 +14,12 @@ from typing import TYPE_CHECKING
 
 from hashmatch import __version__
 from hashmatch.cli.detecting import Detector
-from hashmatch.errors import BadConfig
-from hashmatch.model.hotline import Fetched, Item, Kind, Submission
+from hashmatch.hotline.opening import opened_processes
 
 if TYPE_CHECKING:
     from hashmatch.config import Config
     from hashmatch.hotline.evidence import Context, Evidence
-    from hashmatch.hotline.fetching import Fetching
     from hashmatch.hotline.looking import Ports
-
-MISSING = "checking URLs needs libraries that are not installed: pip install 'hashmatch[hotline]'"
-
-
-class NoEvidence:
-    """Keeps none."""
-
-    async def record(self, item: Item, submission: Submission) -> str:
-        """Return no digest."""
-        del item, submission
-        return ""
-
 
 @dataclass(frozen=True, slots=True)
 class EvidenceWanted:
@@ -43,23 +29,11 @@ class EvidenceWanted:
     key: Path
 
 
-@dataclass(frozen=True, slots=True)
-class _OfOneJob:
-    """Fetches for one job, which shares no connection through a proxy with others."""
-
-    fetching: Fetching
-    job: str
-
-    async def fetch(self, url: str, *, max_bytes: int, referer: str = "") -> Fetched:
-        """Fetch an address."""
-        return await self.fetching.fetch(url, max_bytes=max_bytes, referer=referer, job=self.job)
-
-
 @asynccontextmanager
 async def opened_ports(
     config: Config, detector: Detector, job: str, evidence: EvidenceWanted | None
 ) -> AsyncIterator[Ports]:
-    """Start the confined processes, and open what a check asks, for the length of the block.
+    """Start the confined processes, and open what one job asks, for the length of the block.
 
     Raises
     ------
@@ -71,31 +45,10 @@ async def opened_ports(
         Evidence cannot be kept.
 
     """
-    try:
-        from hashmatch.hotline.fetching import Fetching
-        from hashmatch.hotline.looking import Ports
-        from hashmatch.hotline.places import Places
-        from hashmatch.hotline.reading import Reading
-        from hashmatch.hotline.sniff import sniff
-    except ImportError as error:
-        raise BadConfig(MISSING) from error
-
-    def kind_of(body: bytes, content_type: str) -> Kind:
-        return sniff(body, content_type).kind
-
-    places = Places(config.hotline)
-    async with contextlib.AsyncExitStack() as stack:
-        degraded = config.sandbox.allow_degraded
-        fetching = await stack.enter_async_context(Fetching(config.hotline, allow_degraded=degraded))
-        reading = await stack.enter_async_context(Reading(config.hotline, config.sandbox))
-        yield Ports(
-            fetches=_OfOneJob(fetching, job),
-            reads=reading,
-            detects=detector,
-            locates=places,
-            proves=NoEvidence() if evidence is None else stack.enter_context(opened_evidence(config, evidence, job)),
-            sniff=kind_of,
-        )
+    async with opened_processes(config) as processes:
+        with contextlib.ExitStack() as stack:
+            proves = None if evidence is None else stack.enter_context(opened_evidence(config, evidence, job))
+            yield processes.ports(detector, job, proves=proves)
 
 
 def evidence_context(config: Config, job: str) -> Context:

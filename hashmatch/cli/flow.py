@@ -6,7 +6,6 @@ What this module deliberately does not do: it maps no error. What ``work`` raise
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import TypeVar
@@ -26,7 +25,9 @@ def workers_of(sandbox: SandboxConfig) -> int:
     As many images are handed to it at once: one more would wait in the pool's queue, where an image in front that runs
     into its deadline would cost the one behind it its turn.
     """
-    return sandbox.workers or len(os.sched_getaffinity(0))
+    from hashmatch.sandbox.pool import worker_count
+
+    return worker_count(sandbox)
 
 
 async def in_order(

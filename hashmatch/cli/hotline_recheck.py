@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hashmatch.cli.checking import NoEvidence, evidence_context, opened_evidence, opened_ports
+from hashmatch.cli.checking import evidence_context, opened_evidence, opened_ports
 from hashmatch.cli.detecting import Detector, opening_of
 from hashmatch.cli.hotline_records import watch_record, watched_job
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output, Results
 from hashmatch.cli.urlcheck_options import Ways, takes_ways
 from hashmatch.errors import ExitCode, JobRefused
+from hashmatch.hotline.opening import NoEvidence
 
 if TYPE_CHECKING:
     from hashmatch.config import Config

@@ -131,6 +131,7 @@ class _Errand:
     job: str = ""
     ask_robots: bool | None = None
     """None: what is wanted is robots.txt itself."""
+    respect_robots: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,9 @@ class Fetcher:
         """Close every connection."""
         await self._kit.session.close()
 
-    async def fetch(self, url: str, *, max_bytes: int, referer: str = "", job: str = "") -> Fetched:
+    async def fetch(
+        self, url: str, *, max_bytes: int, referer: str = "", job: str = "", respect_robots: bool = False
+    ) -> Fetched:
         """Fetch an address. Whatever goes wrong out there is an outcome.
 
         Parameters
@@ -227,13 +230,16 @@ class Fetcher:
             Sent only with ``hotline.send_referer``.
         job : str, optional
             Through a proxy, jobs use connections of their own.
+        respect_robots : bool, optional
+            Follow robots.txt also where ``hotline.respect_robots`` is off.
 
         """
         target = urls.read(url, self._kit.rules)
         if isinstance(target, Refused):
             return Fetched((), Outcome.REFUSED_URL, target.reason, ended_at=_now())
         config = self._kit.config
-        errand = _Errand(max_bytes, referer if config.send_referer else "", job, config.ask_robots)
+        respect = respect_robots or config.respect_robots
+        errand = _Errand(max_bytes, referer if config.send_referer else "", job, config.ask_robots or respect, respect)
         return await self._journey(target, errand)
 
     async def _fetch_robots(self, target: Target, job: str) -> Fetched:
@@ -305,7 +311,7 @@ class _Journey:
             return
         asking = asyncio.create_task(self._kit.robots.ask(target, self._errand.job))
         self._asking.append(asking)
-        if self._config.respect_robots and (await asking).forbids:
+        if self._errand.respect_robots and (await asking).forbids:
             raise Stopped(Outcome.REFUSED_ROBOTS, "the host's robots.txt forbids it")
 
     @contextlib.asynccontextmanager

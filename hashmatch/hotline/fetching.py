@@ -136,7 +136,9 @@ class Fetching:
         """Process id of the fetcher, 0 when there is none."""
         return self._child.pid
 
-    async def fetch(self, url: str, *, max_bytes: int, referer: str = "", job: str = "") -> Fetched:
+    async def fetch(
+        self, url: str, *, max_bytes: int, referer: str = "", job: str = "", respect_robots: bool = False
+    ) -> Fetched:
         """Fetch an address. Whatever goes wrong out there is an outcome.
 
         Parameters
@@ -149,6 +151,8 @@ class Fetching:
             Sent only with ``hotline.send_referer``.
         job : str, optional
             Through a proxy, jobs use connections of their own.
+        respect_robots : bool, optional
+            Follow robots.txt also where ``hotline.respect_robots`` is off.
 
         Raises
         ------
@@ -156,7 +160,13 @@ class Fetching:
             The process died and could not be started again.
 
         """
-        question = {"url": url, "max_bytes": min(max_bytes, self._largest), "referer": referer, "job": job}
+        question = {
+            "url": url,
+            "max_bytes": min(max_bytes, self._largest),
+            "referer": referer,
+            "job": job,
+            "respect_robots": respect_robots,
+        }
         answer = await self._ask(question)
         if isinstance(answer, Ended):
             async with self._suspects:
@@ -199,6 +209,7 @@ class _Work:
             max_bytes=int(header["max_bytes"]),
             referer=str(header["referer"]),
             job=str(header["job"]),
+            respect_robots=bool(header["respect_robots"]),
         )
         return to_header(fetched), fetched.body
 

@@ -57,6 +57,11 @@ _STABLE_S = 60.0
 _PROBE_TIMEOUT_S = 10.0
 
 
+def worker_count(sandbox: SandboxConfig) -> int:
+    """Return how many workers a pool of this configuration has."""
+    return sandbox.workers or len(os.sched_getaffinity(0))
+
+
 @dataclass(frozen=True, slots=True)
 class PoolStatus:
     """The pool at one moment.
@@ -80,7 +85,7 @@ class WorkerPool:
         self._decode = decode
         self._config = sandbox
         self._launch = _launch or Launch()
-        self._target = sandbox.workers or len(os.sched_getaffinity(0))
+        self._target = worker_count(sandbox)
         self._codec = Codec(tuple(algorithms.searchable().values()))
         self._request_ids = itertools.count(1)
         self._spawner: Spawner | None = None

@@ -25,6 +25,7 @@ from hashmatch.config import Config
 from hashmatch.errors import BadConfig
 from hashmatch.report.status import ServiceStatus
 from hashmatch.service.endpoint import Endpoint
+from hashmatch.service.investigation import opened_investigation
 from hashmatch.service.keyring import Keyring
 from hashmatch.service.runtime import Runtime
 
@@ -58,6 +59,8 @@ async def serve(
     ------
     BadConfig
         The address cannot be used, GRPC_TRACE is set, or an extra is configured that is not installed.
+    SandboxUnavailable
+        ``hotline.serve`` is on, and what fetches or reads could not be confined.
     HashmatchError
         The runtime could not start; see ``Runtime.start``.
 
@@ -65,12 +68,15 @@ async def serve(
     _refuse_tracing(os.environ)
     keyring = Keyring(config.server, data_dir)
     await asyncio.to_thread(keyring.load)
-    endpoint = Endpoint(config.server, keyring=keyring)
+    endpoint = Endpoint(config.server, config.hotline, keyring=keyring)
     target = endpoint.bind()
     hurry = asyncio.Event()
     try:
-        async with Runtime(config, data_dir, deliver=True) as runtime:
-            endpoint.offer(runtime.detector, runtime.curator, runtime, runtime.desk)
+        async with (
+            Runtime(config, data_dir, deliver=True) as runtime,
+            opened_investigation(config, runtime.detector) as investigation,
+        ):
+            endpoint.offer(runtime.detector, runtime.curator, runtime, runtime.desk, investigation)
             with _stopped_by_signals(hurry) if stop is None else contextlib.nullcontext(stop) as stopping:
                 await endpoint.start(runtime.checks())
                 _log.info("serving on %s", target)
