@@ -20,6 +20,7 @@ from hashmatch.errors import BadInput, NotOffered, Overloaded
 from hashmatch.model.hotline import Item, Submission, Summary
 from hashmatch.report.hotline import answer_to_proto, submission_from_proto
 from hashmatch.sections import HotlineConfig
+from hashmatch.service.purview import shown_item
 from hashmatch.v1 import hotline_pb2, hotline_pb2_grpc
 
 MAX_URL_LENGTH: Final = 8_192
@@ -60,7 +61,7 @@ class HotlineHandlers(hotline_pb2_grpc.HotlineServiceServicer):
             answers = self._checks.check(submissions, respect_robots=request.respect_robots)
             async with contextlib.aclosing(answers):
                 async for answer in answers:
-                    yield answer_to_proto(answer)
+                    yield answer_to_proto(shown_item(answer) if isinstance(answer, Item) else answer)
 
     @contextlib.contextmanager
     def _admitted(self) -> Iterator[None]:

@@ -21,9 +21,10 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hashmatch.config import Config
+from hashmatch.identity import caller
 from hashmatch.matching.engine import Submission as Upload
 from hashmatch.model import MatchReport
 from hashmatch.model.hotline import Item, Submission, Summary
@@ -32,9 +33,17 @@ from hashmatch.sandbox.pool import worker_count
 if TYPE_CHECKING:
     from hashmatch.hotline.check import Checker
     from hashmatch.hotline.job_states import Finished, Planned
-    from hashmatch.hotline.opening import Processes
+    from hashmatch.hotline.looking import Ports
+    from hashmatch.hotline.ports import Detects
     from hashmatch.hotline.turns import Turns
     from hashmatch.service.flooding import Detector
+
+
+class Processes(Protocol):
+    """Who fetches and reads for all calls; ``hotline.opening.Processes``."""
+
+    def ports(self, detects: Detects, job: str, *, respect_robots: bool = False) -> Ports:
+        """Return whom one call asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +71,11 @@ class Investigation:
         return f"<Investigation by {self._processes!r}>"
 
     async def check(
-        self, submissions: Sequence[Submission], *, respect_robots: bool, sets: frozenset[str] | None = None
+        self, submissions: Sequence[Submission], *, respect_robots: bool
     ) -> AsyncGenerator[Item | Summary, None]:
         """Yield items, and one summary for each submission after its items; closing it ends the check.
+
+        Pictures are looked up in the sets that are the caller's.
 
         Raises
         ------
@@ -85,6 +96,7 @@ class Investigation:
             if line.summary is not None:
                 yield line.summary
         firsts, repeated = _sorted(line for line in lines if line.summary is None)
+        sets = caller().narrowed(None, self._detector.served_sets)
         ports = self._processes.ports(_Detects(self._detector, sets), uuid.uuid4().hex, respect_robots=respect_robots)
         checker = Checker(hotline, ports, parse_by(rules), detects_at_once=self._images_at_once)
         async with contextlib.aclosing(

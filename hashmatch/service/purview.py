@@ -24,6 +24,7 @@ from hashmatch.model import HarmDomain, HashSet, MatchReport, RescanAnswer
 from hashmatch.model.cases import Case, CaseState
 from hashmatch.model.deliveries import CaseFile, Finding
 from hashmatch.model.figures import Counted
+from hashmatch.model.hotline import Item
 from hashmatch.outbox.store import DeliveryStore
 from hashmatch.report.status import ServiceStatus
 
@@ -57,6 +58,11 @@ def shown(report: MatchReport) -> MatchReport:
 def shown_answer(answer: RescanAnswer) -> RescanAnswer:
     """Likewise, the reports of a rescan."""
     return replace(answer, reports=tuple(map(shown, answer.reports)))
+
+
+def shown_item(item: Item) -> Item:
+    """Likewise, a picture that was found at a URL."""
+    return item if item.report is None else replace(item, report=shown(item.report))
 
 
 # --- sets ------------------------------------------------------------------------------------------------------------
