@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hashmatch.hotline.evidence import Context, Evidence
     from hashmatch.hotline.looking import Ports
 
+
 @dataclass(frozen=True, slots=True)
 class EvidenceWanted:
     """Where evidence is kept, and the key that signs it."""

@@ -21,6 +21,7 @@ to a confined process that may do neither and gives back addresses; images go to
     check.py       the use case: a submission to items and a summary; looking.py one file, visit.py one page
     gravity.py     which outcome outweighs which
     job.py         the job file: what was done, so that it is not done again; results.py reads it back
+    opening.py     the processes of a check, put together; turns.py hands submissions out host by host, without a file
     pipeline.py    a job from its first submission to its last
     recheck.py     is it gone: what looks say, states, schedule (pure)
     watches.py     what is watched, in the job file; watching.py looks again, rechecking.py when it is due

@@ -28,8 +28,12 @@ async def served(command: Command) -> AsyncIterator[AsyncClient]:
     config = dataclasses.replace(config, server=dataclasses.replace(config.server, listen="127.0.0.1:0"))
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
-    running = asyncio.create_task(serve(config, command.data, on_ready=ready.set_result, stop=stop))
-    running.add_done_callback(lambda ended: None if ready.done() else ready.set_exception(ended.exception() or EOFError()))
+    running: asyncio.Future[None] = asyncio.ensure_future(
+        serve(config, command.data, on_ready=ready.set_result, stop=stop)
+    )
+    running.add_done_callback(
+        lambda ended: None if ready.done() else ready.set_exception(ended.exception() or EOFError())
+    )
     try:
         async with AsyncClient(await ready) as client:
             yield client

@@ -92,7 +92,11 @@ async def test_every_call_is_a_job_of_its_own_and_as_strict_as_it_asks() -> None
 
 async def test_summaries_follow_their_items_and_repeated_addresses_are_told_of_the_first() -> None:
     web = FakeWeb({"https://a.example/": page("https://a.example/1"), "https://a.example/1": picture("x")})
-    urls = [Submission(5, "https://a.example/"), Submission(6, "mailto:x@example.org"), Submission(7, "hxxps://A[.]example")]
+    urls = [
+        Submission(5, "https://a.example/"),
+        Submission(6, "mailto:x@example.org"),
+        Submission(7, "hxxps://A[.]example"),
+    ]
     answers = await collect(investigation(web).check(urls, respect_robots=False))
     assert [(type(answer), answer.outcome) for answer in answers] == [
         (Summary, Outcome.REFUSED_URL),
