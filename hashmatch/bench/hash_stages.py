@@ -63,7 +63,9 @@ def _from_jpeg(samples: Sequence[Sample]) -> dict[str, Callable[[int], object]]:
         "decode by Pillow instead": lambda n: np.asarray(opener(io.BytesIO(samples[n].jpeg))),
         "hash": lambda n: pdq(samples[n].pixels),
         "decode for screening": lambda n: _scaled(samples[n], config),
-        DECODING: lambda n: simplejpeg.decode_jpeg(samples[n].jpeg, "RGB", strict=True),
+        DECODING: lambda n: simplejpeg.decode_jpeg(
+            samples[n].jpeg, "RGB", strict=False
+        ),  # photos may have their faults
     }
 
 
