@@ -41,8 +41,15 @@ Counting: TypeAlias = Callable[[Case], Iterable[Counted]]
 """What a change to a case adds to the counters, in its transaction."""
 
 
+Then: TypeAlias = Callable[[Session, Case], None]
+"""What else is written with a change to a case, in its transaction."""
+
+
 def _nothing(_: Case) -> Iterable[Counted]:
     return ()
+
+
+def _no_more(_: Session, __: Case) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +136,9 @@ class CaseStore:
         reason: str,
         now: dt.datetime,
         counting: Counting = _nothing,
+        then: Then = _no_more,
     ) -> Case:
-        """Move a case as the table allows, and count that; raises CaseNotFound, CaseConflict."""
+        """Move a case as the table allows, with what follows from that; raises CaseNotFound, CaseConflict."""
         with self._tables.changing() as session:
             case = _case_of(_row(session, case_id))
             state = moved(case.state, event)
@@ -140,6 +148,7 @@ class CaseStore:
                 )
             record(session, case_id, now, actor, event.value, reason)
             count_up(session, counting(case))
+            then(session, case)
             return replace(case, state=state)
 
     def note(

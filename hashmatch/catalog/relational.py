@@ -90,6 +90,17 @@ class RelationalCatalog(ABC):
 
         """
 
+    def altering(self) -> contextlib.AbstractContextManager[Session]:
+        """Hold a session inside a transaction that may also change hash sets (``deciding``): it waits for imports.
+
+        Raises
+        ------
+        CatalogCorrupt, CatalogUnavailable
+            The database is damaged, or could not be written.
+
+        """
+        return self._writing()
+
     def reading(self) -> contextlib.AbstractContextManager[Session]:
         """Hold a session that reads one moment; raises CatalogCorrupt, CatalogUnavailable."""
         return self._reading()

@@ -31,6 +31,7 @@ DELIVERY_FIELDS: Mapping[str, str] = MappingProxyType(
     {
         "delivery_id": "names it",
         "case_id": "the case that it is of",
+        "further_case_ids": "other cases that the same document tells",
         "outlet": "where it goes",
         "environment": "`test` or `production`",
         "format": "what it says it in",

@@ -149,6 +149,7 @@ def show(options: GlobalOptions, case_id: str) -> ExitCode:
 @click.option("--format", "name", required=True, metavar="FORMAT", help="As `report formats` lists them.")
 @click.option("--language", default="en", help="Of letters: en, nl, fr or de.")
 @click.option("--recipient", default="", metavar="TEXT", help="Whom a letter is for.")
+@click.option("--audience", default="", metavar="WHO", help="Of letters: `police`, in place of a host or platform.")
 @click.option("--subject", "subject_file", type=click.File("rb"), help="Whom it is about, a JSON object; not kept.")
 @click.option("--output", type=click.Path(path_type=Path), help="Directory for the document and its parts.")
 @pass_options
@@ -159,22 +160,24 @@ def render(
     name: str,
     language: str,
     recipient: str,
+    audience: str,
     subject_file: Any,
     output: Path | None,
 ) -> ExitCode:
     """Write a case in a format to standard output, or with all its parts into a directory. Nothing is sent.
 
-    Several cases make one document in cybertip (of one viral file), dsa-sor and iccam.
+    Several cases make one document in cybertip (of one viral file), dsa16, dsa-sor, iccam and letter.
     """
     from hashmatch.model.cases import Subject
     from hashmatch.report.plain import from_plain
 
     subject = None if subject_file is None else from_plain(Subject, json_of(subject_file, "subject"), "subject")
+    said = {"language": language, "recipient": recipient, "audience": audience}
     with casework(options) as work:
         if len(case_ids) == 1:
-            document = work.render(case_ids[0], name, language=language, recipient=recipient, subject=subject)
+            document = work.render(case_ids[0], name, subject=subject, **said)
         elif subject is None:
-            document = work.render_several(case_ids, name, language=language, recipient=recipient)
+            document = work.render_several(case_ids, name, **said)
         else:
             raise BadInput("subject: is of one case; render that one alone", field="subject")
     if output is None:

@@ -23,9 +23,11 @@ MOST = 1_000
         "hashmatch report send 0f4c1c1e --to ncmec-test --environment test",
         "hashmatch report send 0f4c1c1e --to abuse-mail --environment production --format xarf "
         "--recipient abuse@hoster.example",
+        "hashmatch report send 0f4c1c1e 5b0c2d7e --to abuse-mail --environment production --format letter --hold "
+        "--recipient abuse@hoster.example",
     ),
 )
-@click.argument("case_id")
+@click.argument("case_ids", nargs=-1, required=True, metavar="CASE_ID...")
 @click.option("--to", "outlet", required=True, metavar="OUTLET", help="An outlet of the configuration.")
 @click.option(
     "--environment",
@@ -36,24 +38,28 @@ MOST = 1_000
 @click.option("--format", "name", default="", metavar="FORMAT", help="Where the outlet has none of its own.")
 @click.option("--language", default="en", help="Of letters: en, nl, fr or de.")
 @click.option("--recipient", default="", metavar="ADDRESS", help="Of mail: where it goes.")
+@click.option("--audience", default="", metavar="WHO", help="Of letters: `police`, in place of a host or platform.")
+@click.option("--hold", "held", is_flag=True, help="Waits for a second person, whatever the outlet says.")
 @click.option("--with-file", is_flag=True, help="The file will be relayed, by `report relay` or RelayFile.")
 @click.option("--key", default="", metavar="TEXT", help="Idempotency key: another one sends the same once more.")
 @click.option("--by", "actor", metavar="WHO", help="Who sends it; default: the user's login name.")
 @pass_options
 def send(
     options: GlobalOptions,
-    case_id: str,
+    case_ids: tuple[str, ...],
     *,
     outlet: str,
     environment: str,
     name: str,
     language: str,
     recipient: str,
+    audience: str,
+    held: bool,
     with_file: bool,
     key: str,
     actor: str | None,
 ) -> ExitCode:
-    """Queue a case for an outlet. The service delivers it, or `report deliver`.
+    """Queue a case, or several in one document, for an outlet. The service delivers it, or `report deliver`.
 
     It is rendered at once, and refused if the harm domain or a rule of the format forbids it.
     """
@@ -68,9 +74,11 @@ def send(
         recipient=recipient,
         with_file=with_file,
         idempotency_key=key,
+        audience=audience,
+        held=held,
     )
     with casework(options) as work:
-        queued = work.send(case_id, sending, actor=actor or login_name())
+        queued = work.send_several(case_ids, sending, actor=actor or login_name())
     print_deliveries(Output(options), queued)
     return ExitCode.CLEAN
 

@@ -134,6 +134,7 @@ class Reports(Calls):
         further: Iterable[str] = (),
         language: str = "en",
         recipient: str = "",
+        audience: str = "",
         subject: Subject | None = None,
         timeout_s: float | None = None,
     ) -> Document:
@@ -144,9 +145,10 @@ class Reports(Calls):
         case_id, name : str
             The case, and a format of ``hashmatch report formats``.
         further : iterable of str
-            Ids of more cases for the same document, in this order; cybertip, dsa-sor and iccam take several.
-        language, recipient : str
-            Of letters: en, nl, fr or de, and whom it is for.
+            Ids of more cases for the same document, in this order; cybertip, dsa16, dsa-sor, iccam and letter take
+            several.
+        language, recipient, audience : str
+            Of letters: en, nl, fr or de, whom it is for, and ``police`` where it is for the police in place of a host.
         subject : Subject, optional
             Whom it is about; used for this rendering and not kept.
         timeout_s : float, optional
@@ -169,6 +171,7 @@ class Reports(Calls):
             recipient=recipient,
             subject=None if subject is None else casework.subject_to_proto(subject),
             further_case_ids=further,
+            audience=audience,
         )
         return casework.document_from_proto(self._repeatable(self._services.reports.RenderReport, request, timeout_s))
 
@@ -179,14 +182,17 @@ class Reports(Calls):
         environment: Environment,
         *,
         actor: str,
+        further: Iterable[str] = (),
         name: str = "",
         language: str = "en",
         recipient: str = "",
+        audience: str = "",
+        held: bool = False,
         with_file: bool = False,
         idempotency_key: str = "",
         timeout_s: float | None = None,
     ) -> DeliveryStatus:
-        """Queue a case for an outlet, or hold it for a second person.
+        """Queue a case, or several in one document, for an outlet, or hold it for a second person.
 
         Parameters
         ----------
@@ -196,10 +202,14 @@ class Reports(Calls):
             Which world is meant; an outlet of the other one is refused.
         actor : str
             Who sends it.
+        further : iterable of str
+            Ids of more cases for the same document, as in :meth:`render_report`.
         name : str
             Format, where the outlet has none of its own.
-        language, recipient : str
-            Of letters and mail.
+        language, recipient, audience : str
+            Of letters and mail, as in :meth:`render_report`.
+        held : bool
+            Waits for a second person, also where the outlet does not ask for one.
         with_file : bool
             The file will come by :meth:`relay_file`.
         idempotency_key : str
@@ -226,6 +236,9 @@ class Reports(Calls):
             with_file=with_file,
             idempotency_key=idempotency_key,
             actor=actor,
+            further_case_ids=further,
+            audience=audience,
+            held=held,
         )
         return casework.delivery_from_proto(self._keyed(self._services.reports.SendReport, request, timeout_s))
 

@@ -139,6 +139,8 @@ class Locator:
     content_ref: str = ""
     ip: str = ""
     """Address of the host that serves it, where a hotline knows one."""
+    cdn: str = ""
+    """Content delivery network whose address that is, which hides that of the origin; empty: none known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class DeliveryStatus:
 
     ``due_at`` is when it is to be taken; while it is being sent, when its lease ends; while it waits for a file, by
     when that must have come. ``sha256`` is of what is sent, and stays when that is erased. ``external_id`` is the
-    receiver's number.
+    receiver's number. ``further_case_ids`` are the other cases that the same document tells, in its order.
     """
 
     delivery_id: str
@@ -68,6 +68,12 @@ class DeliveryStatus:
     external_id: str = ""
     reason: str = ""
     released_by: str = ""
+    further_case_ids: tuple[str, ...] = ()
+
+    @property
+    def case_ids(self) -> tuple[str, ...]:
+        """Every case that it tells."""
+        return (self.case_id, *self.further_case_ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,13 @@ class Order:
     held: bool = False
     recipient: str = ""
     with_file: bool = False
+    further_case_ids: tuple[str, ...] = ()
+    """Other cases that the document tells."""
+
+    @property
+    def case_ids(self) -> tuple[str, ...]:
+        """Every case that it tells, each once."""
+        return (self.case_id, *self.further_case_ids)
 
 
 def document_text(document: Document) -> str:
@@ -139,6 +146,7 @@ def delivery_of(row: Sequence[Any]) -> Delivery:
         released_by=row[18],
         created_at=created_at,
         changed_at=changed_at,
+        further_case_ids=tuple(row[21].split()),
         defect=", ".join(defects),
     )
 

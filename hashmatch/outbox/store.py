@@ -12,6 +12,9 @@ A delivery under the same key as one before is that one: queuing twice queues on
 A delivery that cannot be sent whatever its outlet does, because its row is damaged or its document erased, is dead as
 soon as it is taken, with a reason that names the defect; the others are taken all the same.
 
+A delivery may tell several cases. What happens to it stands in the history of each; it is erased with the first of them
+that is, and not sent once the match of one was rejected.
+
 What happens is noted by whoever counts (:data:`Noting`) in the transaction that says so: no report is in the outbox and
 not in the figures, or the other way round, whenever a process ends.
 
@@ -26,7 +29,7 @@ import json
 import types
 import unicodedata
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -94,7 +97,7 @@ class DeliveryStore:
         text = document_text(order.document)
         digest = hashlib.sha256(text.encode()).digest()
         with self._tables.changing() as session:
-            keep(session, order.case_id)
+            _keep_all(session, order.case_ids)
             delivery_id = str(uuid.uuid4())
             state = DeliveryState.HELD if order.held else DeliveryState.QUEUED
             at = to_us(now)
@@ -103,8 +106,11 @@ class DeliveryStore:
             made = session.run("insert_delivery", (*head, state.value, at, *body, order.requested_by, at, at))
             if made.rowcount != 1:
                 return _same(_read(session, session.run("delivery_by_key", (order.key,)).fetchone()[0]), order)
-            record(session, order.case_id, now, order.requested_by, state.value, order.outlet, delivery_id)
-            return _read(session, delivery_id)
+            further = enumerate(order.further_case_ids, 1)
+            session.run_many("insert_delivery_case", ((delivery_id, place, case_id) for place, case_id in further))
+            queued = _read(session, delivery_id)
+            _record(session, queued, now, order.requested_by, state.value, order.outlet)
+            return queued
 
     def get(self, delivery_id: str) -> Delivery:
         """Return one delivery; raises CaseNotFound."""
@@ -112,7 +118,7 @@ class DeliveryStore:
             return _read(session, delivery_id)
 
     def of_case(self, case_id: str) -> tuple[Delivery, ...]:
-        """Return the deliveries of a case, oldest first."""
+        """Return the deliveries that tell a case, oldest first."""
         with self._tables.reading() as session:
             return tuple(delivery_of(row) for row in session.run("deliveries_of_case", (case_id,)))
 
@@ -143,7 +149,7 @@ class DeliveryStore:
                 )
             again = event in {DeliveryEvent.RETRY, DeliveryEvent.RELEASE}
             if again:
-                keep(session, found.case_id)
+                _keep_all(session, found.case_ids)
                 found.parcel  # noqa: B018  raises where there is nothing left to be sent
             _update(
                 session,
@@ -158,7 +164,7 @@ class DeliveryStore:
                 ),
                 now,
             )
-            record(session, found.case_id, now, actor, event.value, reason, delivery_id)
+            _record(session, found, now, actor, event.value, reason)
             return self._noted(session, delivery_id, event)
 
     # --- for those who deliver -----------------------------------------------------------------------------------
@@ -177,14 +183,14 @@ class DeliveryStore:
             return tuple(_sendable(session, _read(session, delivery_id), now) for delivery_id in ids)
 
     def _withdraw(self, session: Session, outlet: str, now: dt.datetime) -> None:
-        """Send nothing of a case whose match was rejected after a report was queued, or while it was being sent."""
+        """Send nothing that tells a case whose match was rejected after it was queued, or while it was being sent."""
         for (delivery_id,) in list(session.run("rejected_reports", (outlet, to_us(now)))):
             found = _read(session, delivery_id)
             sending = found.state is DeliveryState.SENDING
             event = DeliveryEvent.DOUBT if sending else DeliveryEvent.CANCEL
             reason = "the match was rejected" + (" while it was being sent; look whether it arrived" if sending else "")
             _update(session, found, replace(found, state=moved(found.state, event), reason=reason), now)
-            record(session, found.case_id, now, ACTOR, event.value, reason, delivery_id)
+            _record(session, found, now, ACTOR, event.value, reason)
 
     def take_for_file(self, delivery_id: str, now: dt.datetime, lease: dt.timedelta) -> Delivery:
         """Take the one delivery that waits for its file; raises CaseNotFound, CaseConflict."""
@@ -228,7 +234,7 @@ class DeliveryStore:
                 external_id=_legible(settled.external_id) or taken.external_id,
             )
             _update(session, taken, after, now)
-            record(session, taken.case_id, now, actor, settled.event.value, after.reason, taken.delivery_id)
+            _record(session, taken, now, actor, settled.event.value, after.reason)
             return self._noted(session, taken.delivery_id, settled.event)
 
     def _noted(self, session: Session, delivery_id: str, event: DeliveryEvent) -> Delivery:
@@ -245,7 +251,7 @@ class DeliveryStore:
                 found = _read(session, delivery_id)
                 state = moved(found.state, DeliveryEvent.EXPIRE)
                 _update(session, found, replace(found, state=state, reason=reason), now)
-                record(session, found.case_id, now, actor, DeliveryEvent.EXPIRE.value, reason, delivery_id)
+                _record(session, found, now, actor, DeliveryEvent.EXPIRE.value, reason)
             return due
 
     def next_due(self, outlet: str) -> dt.datetime | None:
@@ -268,7 +274,7 @@ class DeliveryStore:
             for one in found:
                 event, reason = _EXPIRY.get(one.state, (DeliveryEvent.EXPIRE, EXPIRED))
                 _update(session, one, replace(one, state=moved(one.state, event), reason=reason), now)
-                record(session, one.case_id, now, actor, event.value, reason, one.delivery_id)
+                _record(session, one, now, actor, event.value, reason)
             return tuple(self._noted(session, one.delivery_id, DeliveryEvent.EXPIRE) for one in found)
 
     def undecided(self, before: dt.datetime) -> Mapping[str, dt.datetime]:
@@ -283,13 +289,27 @@ class DeliveryStore:
             return {row[0]: row[1] for row in session.run("outlets_waited_for") if row[0] not in known}
 
 
+def _keep_all(session: Session, case_ids: Sequence[str]) -> None:
+    """Make sure that each case is there and stays, in one order, so that no two wait for each other."""
+    for case_id in sorted(case_ids):
+        keep(session, case_id)
+
+
+def _record(  # noqa: PLR0917  the columns of an event
+    session: Session, delivery: Delivery, now: dt.datetime, actor: str, what: str, reason: str
+) -> None:
+    """Write down what happens to a delivery, with each case that it tells."""
+    for case_id in delivery.case_ids:
+        record(session, case_id, now, actor, what, reason, delivery.delivery_id)
+
+
 def _sendable(session: Session, taken: Delivery, now: dt.datetime) -> Delivery:
     """Return a delivery that was taken, dead where it cannot be sent."""
     if not taken.hindrance:
         return taken
     state = moved(DeliveryState.SENDING, DeliveryEvent.GIVE_UP)
     _update(session, taken, replace(taken, state=state, reason=taken.hindrance), now)
-    record(session, taken.case_id, now, ACTOR, DeliveryEvent.GIVE_UP.value, taken.hindrance, taken.delivery_id)
+    _record(session, taken, now, ACTOR, DeliveryEvent.GIVE_UP.value, taken.hindrance)
     return _read(session, taken.delivery_id)
 
 
@@ -307,7 +327,7 @@ def _legible(text: str) -> str:
 
 
 def _same(found: Delivery, order: Order) -> Delivery:
-    if (found.case_id, found.outlet, found.format) != (order.case_id, order.outlet, order.document.format):
+    if (found.case_ids, found.outlet, found.format) != (order.case_ids, order.outlet, order.document.format):
         raise CaseConflict(
             f"idempotency_key: the delivery {found.delivery_id} was queued under this key for something else",
             field="idempotency_key",

@@ -9,7 +9,7 @@ import itertools
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hashmatch.errors import BadReport
@@ -57,7 +57,8 @@ class Context:
     """What a rendering needs beside the case.
 
     ``report_id`` is a UUID of this report, the same each time it is rendered; ``language`` matters to letters only:
-    en, nl, fr or de. ``recipient`` names whom a letter is for.
+    en, nl, fr or de. ``recipient`` names whom a letter is for, and ``audience`` what he is, where that is not as
+    ``letter_parts.audience_of`` has it.
     """
 
     reporter: ReporterConfig
@@ -65,6 +66,7 @@ class Context:
     report_id: uuid.UUID
     language: str = "en"
     recipient: str = ""
+    audience: str = ""
 
 
 def refuse(problems: Sequence[Problem], title: str) -> None:
@@ -79,6 +81,13 @@ def refuse(problems: Sequence[Problem], title: str) -> None:
     if problems:
         told = "; ".join(f"{problem.field}: {problem.message} ({problem.rule})" for problem in problems)
         raise BadReport(f"{title}: {told}", field=problems[0].field)
+
+
+def of_case(number: int, problem: Problem) -> Problem:
+    """Return a problem of one of several cases; what is wrong with the reporter is of none."""
+    if problem.field.startswith("reporter."):
+        return problem
+    return replace(problem, field=f"cases[{number}].{problem.field}")
 
 
 def time_problems(times: Iterable[tuple[str, dt.datetime | None]], now: dt.datetime) -> Iterator[Problem]:

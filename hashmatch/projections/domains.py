@@ -77,6 +77,17 @@ def check_allowed(case: Case, name: str) -> None:
         )
 
 
+def check_police(case: Case) -> None:
+    """Refuse a letter to the police of what is no crime against persons; raises OutletForbidden."""
+    if case.domain not in ALLOWED["dsa18"]:
+        choices = ", ".join(sorted(domain.value for domain in ALLOWED["dsa18"]))
+        raise OutletForbidden(
+            f"audience: {case.domain.value} is not told to the police in a letter, which is for {choices}; leave the "
+            "audience out",
+            field="audience",
+        )
+
+
 def formats_of(case: Case) -> tuple[str, ...]:
     """Return the formats that the case's domain has, in the table's order."""
     return tuple(name for name, domains in ALLOWED.items() if case.domain in domains and not _is_of_adults(case, name))

@@ -43,13 +43,17 @@ class Batch(Protocol):
 class Format:
     """One row: its module below ``projections``, what it is, and which kinds of outlets take it.
 
-    ``batch`` is the function of the module that tells several cases in one document, empty where there is none.
+    ``batch`` is the function of the module that tells several cases in one document, empty where there is none;
+    ``most_cases`` and ``most_urls`` bound what that takes. ``audiences`` are those that a caller may choose.
     """
 
     module: str
     what: str
     outlets: frozenset[OutletKind]
     batch: str = ""
+    most_cases: int = 1
+    most_urls: int = 1_000
+    audiences: tuple[str, ...] = ()
 
 
 _K = OutletKind
@@ -60,21 +64,31 @@ _TIP: Final = frozenset({_K.CYBERTIPLINE, _K.FOLDER})
 
 FORMATS: Final[Mapping[str, Format]] = types.MappingProxyType(
     {
-        "cybertip": Format("cybertip", "NCMEC CyberTipline report, XML", _TIP, "render_batch"),
-        "dsa16": Format("dsa_notice", "notice under Article 16 of the DSA, JSON", _MAIL),
+        "cybertip": Format("cybertip", "NCMEC CyberTipline report, XML", _TIP, "render_batch", 1_000),
+        "dsa16": Format("dsa_notice", "notice under Article 16 of the DSA, JSON", _MAIL, "render_many", 100),
         "dsa-sor": Format(
             "dsa_statement",
             "statement of reasons, Articles 17 and 24(5) of the DSA, JSON",
             _FILES | {_K.DSA_DATABASE},
             "render_batch",
+            100,
         ),
         "dsa18": Format("dsa_letter", "notification of a suspected crime, Article 18 of the DSA, JSON", _MAIL),
         "eu-annex3": Format("eu_annex3", "report of COM(2022) 209, Annex III: a proposal, not in force", _FILES),
         "xarf": Format("xarf", "XARF v4 notice to a hosting provider, JSON", _MAIL),
         "misp": Format("misp", "MISP event, JSON", _FILES),
         "stix": Format("stix", "STIX 2.1 bundle, JSON", _FILES),
-        "iccam": Format("iccam", "one row per item and address, as ICCAM has them, CSV", _MAIL, "render_many"),
-        "letter": Format("letter", "letter in English, Dutch, French or German, HTML and text", _MAIL),
+        "iccam": Format(
+            "iccam", "one row per item and address, as ICCAM has them, CSV", _MAIL, "render_many", 1_000, 1_000_000
+        ),
+        "letter": Format(
+            "letter",
+            "letter in English, Dutch, French or German, HTML and text",
+            _MAIL,
+            "render_many",
+            50,
+            audiences=("police",),
+        ),
     }
 )
 """Format to its row; the keys are those of ``domains.ALLOWED``."""
@@ -107,6 +121,7 @@ def render(case: Case, name: str, context: Context) -> Document:
 
     """
     check_allowed(case, name)
+    _check_audience(name, context)
     module: Projection = importlib.import_module(f"hashmatch.projections.{FORMATS[name].module}")
     return module.render(case, context)
 
@@ -129,9 +144,18 @@ def render_several(cases: Sequence[Case], name: str, context: Context) -> Docume
             check_allowed(case, name)
         except OutletForbidden as error:
             raise OutletForbidden(f"cases[{n}].{error.message}", field=f"cases[{n}].{error.field}") from error
+    _check_audience(name, context)
     row = FORMATS[name]
     if not row.batch:
         taking = ", ".join(key for key, other in FORMATS.items() if other.batch)
         raise BadInput(f"format: {name} tells one case at a time; {taking} take several", field="format")
     batch: Batch = getattr(importlib.import_module(f"hashmatch.projections.{row.module}"), row.batch)
     return batch(cases, context)
+
+
+def _check_audience(name: str, context: Context) -> None:
+    if context.audience and context.audience not in FORMATS[name].audiences:
+        taken = ", ".join(f"{key} for the {who}" for key, row in FORMATS.items() for who in row.audiences)
+        raise BadInput(
+            f"audience: {name} is not written for {context.audience[:40]!r}; there is {taken}", field="audience"
+        )

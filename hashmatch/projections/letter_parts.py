@@ -2,8 +2,9 @@
 
 Theory of operation
 -------------------
-``_SECTIONS`` lists the sections of each audience in their order; a section with nothing to say is left out. Every value
-of the case goes through ``wording.shown``, so that nothing in a letter is invisible.
+``_OF_EACH`` and ``_OF_ALL`` list the sections of each audience in their order; a section with nothing to say is left
+out. A letter about several cases has one section per case in place of what was found and where, and says once what is
+the same for all. Every value of a case goes through ``wording.shown``, so that nothing in a letter is invisible.
 
 What this module deliberately does not do: it escapes nothing (the HTML template does) and breaks no lines.
 """
@@ -40,6 +41,14 @@ class Audience(enum.StrEnum):
     PLATFORM = "platform"
     POLICE = "police"
     AUTHORITY = "authority"
+    REFERRAL = "referral"
+    """The police, by a hotline."""
+
+
+POLICE: Final = "police"
+"""What a caller may ask for in place of whom the letter is for by default."""
+
+_TO_POLICE: Final = frozenset({Audience.POLICE, Audience.REFERRAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +79,35 @@ class Letter:
     signature: tuple[str, ...]
 
 
-def audience_of(case: Case, reporter: ReporterConfig) -> Audience:
-    """Say whom a letter is for: a hotline gives notice to others, a provider informs of what is on its own service."""
+def audience_of(case: Case, reporter: ReporterConfig, wanted: str = "") -> Audience:
+    """Say whom a letter is for: a hotline gives notice to others, a provider informs of what is on its own service.
+
+    ``wanted`` may be :data:`POLICE`; whether the domain is one for the police is asked by ``letter``.
+    """
+    if wanted == POLICE:
+        return Audience.REFERRAL if reporter.hotline else Audience.POLICE
     if reporter.hotline:
         return Audience.HOST if case.domain in _SEXUAL_ABUSE else Audience.PLATFORM
     return Audience.POLICE if case.domain in domains.ALLOWED["dsa18"] else Audience.AUTHORITY
 
 
-def letter_of(case: Case, context: Context) -> Letter:
-    """Return what a letter about a case says; the case has no problems."""
-    words, reporter = Words(context.language), context.reporter
-    audience = audience_of(case, reporter)
-    sections = (make(case, context, words) for make in _SECTIONS[audience])
+def letter_of(cases: Sequence[Case], context: Context) -> Letter:
+    """Return what a letter about cases says; they have no problems, and belong together."""
+    case, words, reporter = cases[0], Words(context.language), context.reporter
+    audience = audience_of(case, reporter, context.audience)
+    subject = words(f"subject.{audience.value}", about=words(f"domain.{case.domain.value}"))
+    if len(cases) > 1:
+        subject = words("subject_several", subject=subject, number=words.number(len(cases)))
+    sections = _single(case, context, words, audience) if len(cases) == 1 else _several(cases, context, words, audience)
     return Letter(
         language=context.language,
         sender=_lines((reporter.name, reporter.address, reporter.contact_information, reporter.email, reporter.phone)),
         recipient=_lines((context.recipient,)),
         date=words.day(context.now.date()),
-        subject=words(f"subject.{audience.value}", about=words(f"domain.{case.domain.value}")),
+        subject=subject,
         salutation=words("salutation"),
-        opening=tuple(_opening(case, context, words, audience)),
-        sections=tuple(section for section in sections if section is not None),
+        opening=tuple(_opening(cases, context, words, audience)),
+        sections=tuple(sections),
         closing=words("closing"),
         colon=words("colon"),
         signature=_lines((_person(reporter), reporter.contact_point, reporter.name)),
@@ -110,12 +127,14 @@ def _person(reporter: ReporterConfig) -> str:
     return " ".join(filter(None, (reporter.first_name, reporter.last_name)))
 
 
-def _opening(case: Case, context: Context, words: Words, audience: Audience) -> Iterator[str]:
+def _opening(cases: Sequence[Case], context: Context, words: Words, audience: Audience) -> Iterator[str]:
+    case = cases[0]
     yield words(f"opening.{audience.value}", reporter=shown(context.reporter.name))
-    if case.urgent:
-        yield words("urgent", reason=_said(" ".join(case.urgent.split())))
-        if audience is Audience.POLICE and case.domain is HarmDomain.TVEC:
-            yield words("imminent_threat")
+    for one in cases:
+        if one.urgent:
+            yield words("urgent", reason=_said(" ".join(one.urgent.split())))
+    if audience in _TO_POLICE and case.domain is HarmDomain.TVEC and any(one.urgent for one in cases):
+        yield words("imminent_threat")
     if case.domain is not HarmDomain.OTHER:
         yield words(f"law.{case.domain.value}")
     if case.decision is not None and case.decision.legal_basis:
@@ -125,11 +144,45 @@ def _opening(case: Case, context: Context, words: Words, audience: Audience) -> 
 # --- sections ----------------------------------------------------------------------------------------------------
 
 
+def _single(case: Case, context: Context, words: Words, audience: Audience) -> Iterator[Section]:
+    yield _found(case, context, words)
+    yield _where(case, context, words)
+    yield from _of_each(case, context, words, audience)
+    yield from _of_all((case,), context, words, audience)
+
+
+def _several(cases: Sequence[Case], context: Context, words: Words, audience: Audience) -> Iterator[Section]:
+    urls = sum(len(case.locator.urls) for case in cases)
+    told = words("several", number=words.number(len(cases)), urls=words.number(urls))
+    rows = ((words("label.report"), str(context.report_id)),)
+    yield Section(words("heading.found"), (told, words("defanged")) if urls else (told,), rows)
+    for number, case in enumerate(cases, 1):
+        heading = words("heading.item", number=words.number(number), total=words.number(len(cases)))
+        where = _where(case, context, words)
+        facts = (*_facts(case, words), *where.rows)
+        yield Section(heading, (_how(case, words), *_reasons(case)), facts, places=where.places)
+        yield from _of_each(case, context, words, audience)
+    yield from _of_all(cases, context, words, audience)
+
+
+def _of_each(case: Case, context: Context, words: Words, audience: Audience) -> Iterator[Section]:
+    made = (make(case, context, words) for make in _OF_EACH[audience])
+    return (section for section in made if section is not None)
+
+
+def _of_all(cases: Sequence[Case], context: Context, words: Words, audience: Audience) -> Iterator[Section]:
+    return (make(cases, context, words) for make in _OF_ALL[audience])
+
+
 def _found(case: Case, context: Context, words: Words) -> Section:
+    rows = ((words("label.report"), str(context.report_id)), *_facts(case, words))
+    return Section(words("heading.found"), (_how(case, words), *_reasons(case)), rows)
+
+
+def _how(case: Case, words: Words) -> str:
     how = words("how.automated") if case.automated_detection and case.matches else words("how.other")
     seen = words("seen.yes") if case.viewed_by_human else words("seen.no")
-    paragraphs = (f"{how} {seen}", *_reasons(case))
-    return Section(words("heading.found"), paragraphs, tuple(_facts(case, context, words)))
+    return f"{how} {seen}"
 
 
 def _reasons(case: Case) -> Iterator[str]:
@@ -139,8 +192,7 @@ def _reasons(case: Case) -> Iterator[str]:
             yield from (_said(line) for line in text.splitlines() if line.strip())
 
 
-def _facts(case: Case, context: Context, words: Words) -> Iterator[tuple[str, str]]:
-    yield words("label.report"), str(context.report_id)
+def _facts(case: Case, words: Words) -> Iterator[tuple[str, str]]:
     yield words("label.case"), shown(case.case_id)
     yield words("label.occurred"), words.moment(case.occurred_at)
     yield words("label.observed"), words.moment(case.observed_at)
@@ -183,12 +235,15 @@ def _where(case: Case, context: Context, words: Words) -> Section:
     rows = [(words("label.reference"), _said(own))] if own else []
     if case.locator.ip:
         rows.append((words("label.host_ip"), case.locator.ip))
+    if case.locator.cdn:
+        rows.append((words("label.cdn"), _said(case.locator.cdn)))
     urls = tuple(shown(places.defanged(url)) for url in case.locator.urls)
     return Section(words("heading.where"), (words("defanged"),) if urls else (), tuple(rows), places=urls)
 
 
-def _notifier(case: Case, context: Context, words: Words) -> Section:
+def _notifier(cases: Sequence[Case], context: Context, words: Words) -> Section:
     """Article 16(2)(c) and (d)."""
+    case = cases[0]
     if case.domain is HarmDomain.CSAM:
         return Section(words("heading.notifier"), (words("anonymous"), words("good_faith")))
     name, email = context.reporter.name, context.reporter.email
@@ -198,11 +253,17 @@ def _notifier(case: Case, context: Context, words: Words) -> Section:
     return Section(words("heading.notifier"), (words("good_faith"),), rows)
 
 
-def _requests(case: Case, context: Context, words: Words) -> Section:
+def _requests(cases: Sequence[Case], context: Context, words: Words) -> Section:
     del context
-    first = "ask.remove_abuse" if case.domain in _SEXUAL_ABUSE else "ask.remove"
-    keys = (first, "ask.receipt", "ask.decision", "ask.automation")
+    first = "ask.remove_abuse" if cases[0].domain in _SEXUAL_ABUSE else "ask.remove"
+    origin = ("ask.origin",) if any(case.locator.cdn for case in cases) else ()
+    keys = (first, *origin, "ask.receipt", "ask.decision", "ask.automation")
     return Section(words("heading.ask"), items=tuple(words(key) for key in keys))
+
+
+def _asked_of_police(cases: Sequence[Case], context: Context, words: Words) -> Section:
+    del cases, context
+    return Section(words("heading.ask"), items=(words("ask.reference"), words("ask.hinder")))
 
 
 def _measures(case: Case, context: Context, words: Words) -> Section | None:
@@ -273,11 +334,24 @@ def _further(case: Case, context: Context, words: Words) -> Section | None:
     return Section(words("heading.further"), said, tuple(rows)) if rows or said else None
 
 
-_SECTIONS: Final[Mapping[Audience, tuple[Callable[[Case, Context, Words], Section | None], ...]]] = MappingProxyType(
+_OF_EACH: Final[Mapping[Audience, tuple[Callable[[Case, Context, Words], Section | None], ...]]] = MappingProxyType(
     {
-        Audience.HOST: (_found, _where, _notifier, _requests),
-        Audience.PLATFORM: (_found, _where, _notifier, _requests),
-        Audience.POLICE: (_found, _where, _measures, _person_concerned, _further),
-        Audience.AUTHORITY: (_found, _where, _measures),
+        Audience.HOST: (),
+        Audience.PLATFORM: (),
+        Audience.POLICE: (_measures, _person_concerned, _further),
+        Audience.AUTHORITY: (_measures,),
+        Audience.REFERRAL: (_person_concerned, _further),
     }
 )
+"""What stands behind where something is, for each case."""
+
+_OF_ALL: Final[Mapping[Audience, tuple[Callable[[Sequence[Case], Context, Words], Section], ...]]] = MappingProxyType(
+    {
+        Audience.HOST: (_notifier, _requests),
+        Audience.PLATFORM: (_notifier, _requests),
+        Audience.POLICE: (),
+        Audience.AUTHORITY: (),
+        Audience.REFERRAL: (_asked_of_police,),
+    }
+)
+"""What is said once, at the end."""

@@ -16,6 +16,8 @@ caller says, and from nothing else; where nobody said it, there is a problem tha
 One report is about one host. Further addresses of the same file there are in ``evidence`` as text, which is all that
 ever is: no image. Hashes are those of this file. ``confidence`` is left out, because a distance is not a probability.
 
+A report is one incident: several cases are several reports, each in a mail of its own (``formats`` has no batch of it).
+
 What this module deliberately does not do: it reports no other domain (there is no type for wildlife, trafficking or
 terrorist content: ``domains`` refuses them), and says nothing of a subject.
 
@@ -262,6 +264,13 @@ def _identified(case: Case) -> Iterator[str]:
         yield "The hashes in the JSON identify the file on your systems."
 
 
+def _origin_asked(case: Case) -> Iterator[str]:
+    """Ask a content delivery network for the host behind it: the JSON has no word for that."""
+    if case.locator.cdn:
+        name = places.unlinked(" ".join(case.locator.cdn.split()))
+        yield f"{name} delivers this for somebody else: pass this on to the host of the origin, and tell us who."
+
+
 def _summary(case: Case, context: Context) -> str:
     """Return what a person at an abuse desk reads first; addresses are de-fanged."""
     reporter = context.reporter
@@ -273,6 +282,7 @@ def _summary(case: Case, context: Context) -> str:
         f"Seen:   {_moment(case.observed_at)}",
         "Where (read hxxp as http and [.] as a dot):",
         *(f"  {places.defanged(places.uri(url))}" for url in case.locator.urls),
+        *_origin_asked(case),
         "",
         "No image is attached. Do not open the address to check it.",
         *_identified(case),

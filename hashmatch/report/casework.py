@@ -91,6 +91,7 @@ def delivery_to_proto(item: DeliveryStatus) -> report_pb2.Delivery:
         created_at=timestamp(item.created_at),
         changed_at=timestamp(item.changed_at),
         sha256=item.sha256,
+        further_case_ids=item.further_case_ids,
     )
 
 
@@ -116,6 +117,7 @@ def delivery_from_proto(message: report_pb2.Delivery) -> DeliveryStatus:
         external_id=message.external_id,
         reason=message.reason,
         released_by=message.released_by,
+        further_case_ids=tuple(message.further_case_ids),
     )
 
 

@@ -17,7 +17,6 @@ What this module deliberately does not do: it sends nothing (``outbox.worker`` d
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import functools
 import hashlib
@@ -37,10 +36,10 @@ from hashmatch.cases.store import CaseStore, NewCase, case_in
 from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.catalog.session import Session
 from hashmatch.config import Config, OutletConfig
-from hashmatch.errors import BadInput, BadReceipt, CaseConflict, CatalogCorrupt, EntryNotFound, SetNotFound
+from hashmatch.errors import BadInput, BadReceipt, CaseConflict, CatalogCorrupt
 from hashmatch.identity import caller
-from hashmatch.model import HarmDomain, Opinion, Rejected, Stance
-from hashmatch.model.cases import Case, CaseMatch, CaseState, Document, Environment, Facts, OutletKind, Subject
+from hashmatch.model import HarmDomain
+from hashmatch.model.cases import Case, CaseState, Document, Environment, Facts, OutletKind, Subject
 from hashmatch.model.deliveries import CaseFile, DeliveryState, Finding, Hold
 from hashmatch.model.figures import Counted
 from hashmatch.outbox.rows import Delivery, Order
@@ -51,6 +50,7 @@ from hashmatch.projections.basis import Context, refuse
 from hashmatch.report.plain import to_plain
 from hashmatch.service.auditor import SILENT, Auditor
 from hashmatch.service.bounds import MAX_KEY_LENGTH, check_actor, check_reason, check_recipient, check_text
+from hashmatch.service.findings import Findings
 from hashmatch.service.retention import Retention, Swept
 from hashmatch.signatures import SigningKey
 
@@ -60,12 +60,13 @@ LANGUAGES: Final = ("en", "nl", "fr", "de")
 
 _log = logging.getLogger("hashmatch.service")
 
-_PENDING: Final = frozenset({DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.WAITING})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """What is to be sent where. ``format`` may be empty where the outlet has one of its own."""
+    """What is to be sent where. ``format`` may be empty where the outlet has one of its own.
+
+    ``held`` makes it wait for a second person whatever the outlet says; ``audience`` is as in ``projections.basis``.
+    """
 
     outlet: str
     environment: Environment
@@ -74,6 +75,8 @@ class Sending:
     recipient: str = ""
     with_file: bool = False
     idempotency_key: str = ""
+    audience: str = ""
+    held: bool = False
 
 
 def _now() -> dt.datetime:
@@ -100,7 +103,8 @@ class Casework:
         self._cases = CaseStore(catalog)
         self._counters = CounterStore(catalog)
         self.outbox = DeliveryStore(catalog, self._note)
-        self._retention = Retention(self._cases, self.outbox, config, now)
+        self._findings = Findings(catalog, self._cases, self.outbox, config, now)
+        self._retention = Retention(self._cases, self.outbox, self._findings, config, now)
 
     def __repr__(self) -> str:
         return f"Casework({self._catalog!r})"
@@ -164,7 +168,14 @@ class Casework:
     # --- telling and sending -------------------------------------------------------------------------------------
 
     def render(
-        self, case_id: str, name: str, *, language: str = "en", recipient: str = "", subject: Subject | None = None
+        self,
+        case_id: str,
+        name: str,
+        *,
+        language: str = "en",
+        recipient: str = "",
+        audience: str = "",
+        subject: Subject | None = None,
     ) -> Document:
         """Return a case in a format; ``subject`` is used for this rendering and not kept.
 
@@ -177,10 +188,11 @@ class Casework:
         if subject is not None:
             refuse(tuple(size_problems(subject, "subject")), "the case cannot be told")
         case = self._cases.get(case_id)
-        return self._render(case if subject is None else replace(case, subject=subject), name, language, recipient)
+        told = case if subject is None else replace(case, subject=subject)
+        return self._render((told,), name, self._context(case_id, name, language, recipient, audience))
 
     def render_several(
-        self, case_ids: Sequence[str], name: str, *, language: str = "en", recipient: str = ""
+        self, case_ids: Sequence[str], name: str, *, language: str = "en", recipient: str = "", audience: str = ""
     ) -> Document:
         """Return several cases in one document, in their order.
 
@@ -190,63 +202,64 @@ class Casework:
             See ``projections.formats.render_several``.
 
         """
-        if len(case_ids) > MAX_TOGETHER:
-            raise BadInput(f"cases: {len(case_ids)} are too many; at most {MAX_TOGETHER}", field="cases")
-        first: dict[str, int] = {}
-        for n, case_id in enumerate(case_ids):
-            if (earlier := first.setdefault(case_id, n)) != n:
-                raise BadInput(f"cases[{n}]: is cases[{earlier}] again", field=f"cases[{n}]")
-        cases = [self._cases.get(case_id) for case_id in case_ids]
-        context = self._context(" ".join(case_ids), name, language, recipient)
-        return self._checked(formats.render_several(cases, name, context), name)
+        cases = self._together(case_ids)
+        return self._render(cases, name, self._context(" ".join(case_ids), name, language, recipient, audience))
 
     def send(self, case_id: str, sending: Sending, *, actor: str) -> Delivery:
-        """Queue a case for an outlet, or hold it for a second person.
+        """Queue a case for an outlet, or hold it for a second person; see :meth:`send_several`."""
+        return self.send_several((case_id,), sending, actor=actor)
 
-        The same case in the same format for the same outlet and recipient is queued once, unless the idempotency keys
-        differ.
+    def send_several(self, case_ids: Sequence[str], sending: Sending, *, actor: str) -> Delivery:
+        """Queue cases for an outlet in one document, in their order, or hold it for a second person.
+
+        The delivery is of each of them: it stands in the history of each, is erased with the first that is, and is
+        cancelled when the match of one is rejected (``findings``). The same cases in the same format for the same
+        outlet and recipient are queued once, unless the idempotency keys differ.
 
         Raises
         ------
         CaseNotFound, CaseConflict
             There is no such case, or it is not open.
         BadInput
-            No such outlet, it is of the other environment, or it does not take the format.
+            No such outlet, it is of the other environment, or it does not take the format; or that tells one case.
         OutletForbidden, BadReport
             See ``projections.formats.render``.
 
         """
         check_actor(actor)
         outlet = self._outlet(sending)
-        case = self._cases.get(case_id)
-        if case.state is not CaseState.OPEN:
-            raise CaseConflict(f"case_id: the case is {case.state.value}; reopen it to send it", field="case_id")
+        cases = self._together(case_ids)
+        for case in cases:
+            if case.state is not CaseState.OPEN:
+                which = f": {case.case_id}" if len(cases) > 1 else ""
+                raise CaseConflict(
+                    f"case_id: the case is {case.state.value}{which}; reopen it to send it", field="case_id"
+                )
         kind = OutletKind(outlet.kind)
-        name = sending.format or formats.BY_OUTLET.get(kind, "")
-        if name not in formats.FORMATS or kind not in formats.FORMATS[name].outlets:
-            taken = ", ".join(key for key, row in formats.FORMATS.items() if kind in row.outlets)
-            raise BadInput(
-                f"format: {name[:40] or 'nothing'!r} does not go to an outlet of kind {kind.value}; it takes {taken}",
-                field="format",
-            )
-        if sending.with_file and kind is not OutletKind.CYBERTIPLINE:
-            raise BadInput(f"with_file: an outlet of kind {kind.value} takes no file", field="with_file")
+        name = _format_for(sending, kind)
+        if sending.with_file and len(cases) > 1:
+            raise BadInput("with_file: a file is of one case; send that one alone", field="with_file")
         recipient = sending.recipient or (outlet.recipient if kind is OutletKind.MAIL else "")
-        document = self._render(case, name, sending.language, recipient)
-        parts = (case_id, sending.outlet, name, recipient, sending.language, sending.idempotency_key)
+        together = " ".join(case_ids)
+        document = self._render(
+            cases, name, self._context(together, name, sending.language, recipient, sending.audience)
+        )
+        parts = (together, sending.outlet, name, recipient, sending.language, sending.idempotency_key)
+        asked = (*parts, sending.audience) if sending.audience else parts
         order = Order(
-            case_id=case_id,
+            case_id=case_ids[0],
+            further_case_ids=tuple(case_ids[1:]),
             outlet=sending.outlet,
             environment=sending.environment,
             document=document,
-            key=hashlib.sha256("\0".join(parts).encode()).hexdigest(),
+            key=hashlib.sha256("\0".join(asked).encode()).hexdigest(),
             requested_by=actor,
-            held=outlet.two_person,
+            held=outlet.two_person or sending.held,
             recipient=recipient,
             with_file=sending.with_file,
         )
         delivery = self.outbox.queue(order, self._now())
-        about = {"case": case_id, "delivery": delivery.delivery_id, "outlet": sending.outlet, "format": name}
+        about = {"case": together, "delivery": delivery.delivery_id, "outlet": sending.outlet, "format": name}
         self._auditor.event("delivery.queued", {**about, "environment": sending.environment.value})
         return delivery
 
@@ -255,8 +268,8 @@ class Casework:
         check_actor(actor)
         check_reason(reason)
         changed = self.outbox.change(delivery_id, event, actor=actor, reason=reason, now=self._now())
-        self._cases.settle(changed.case_id, self._now())
-        about = {"case": changed.case_id, "delivery": changed.delivery_id, "decision": event.value}
+        self.settle(changed)
+        about = {"case": " ".join(changed.case_ids), "delivery": changed.delivery_id, "decision": event.value}
         self._auditor.event("delivery.decided", about)
         return changed
 
@@ -277,13 +290,14 @@ class Casework:
             raise BadInput(f"md5: {md5.hex()} is another file; the case is about {known[0].hex()}", field="md5")
 
     def settle(self, delivery: Delivery) -> None:
-        """Forget the subject where nothing else needs it, after a try; what a process ended before, the sweep does."""
-        self._cases.settle(delivery.case_id, self._now())
+        """Forget subjects where nothing else needs them, after a try; what a process ended before, the sweep does."""
+        for case_id in delivery.case_ids:
+            self._cases.settle(case_id, self._now())
 
     # --- findings, holds, retention ------------------------------------------------------------------------------
 
     def find(self, case_id: str, *, confirmed: bool, actor: str, reason: str) -> Finding:
-        """Record that the match of a case was right or wrong.
+        """Record that the match of a case was right or wrong; see ``findings``.
 
         Raises
         ------
@@ -291,30 +305,7 @@ class Casework:
             There is no such case, or it was found to be wrong before.
 
         """
-        check_actor(actor)
-        check_reason(reason, required=True)
-        now = self._now()
-        event = CaseEvent.CONFIRM if confirmed else CaseEvent.REJECT
-        count = functools.partial(counters.of_opinion, confirmed=confirmed, now=now)
-        case = self._cases.change(case_id, event, actor=actor, reason=reason, now=now, counting=count)
-        if not confirmed:
-            for delivery in self.outbox.of_case(case_id):
-                if delivery.state in _PENDING and delivery.format != preservation.FORMAT:
-                    with contextlib.suppress(CaseConflict):  # taken at this moment: the outbox lets it go no further
-                        self.outbox.change(
-                            delivery.delivery_id,
-                            DeliveryEvent.CANCEL,
-                            actor=actor,
-                            reason="the match was rejected",
-                            now=now,
-                        )
-        skipped = tuple(
-            trouble
-            for number, match in enumerate(case.matches)
-            if (trouble := self._vote(number, match, actor=actor, reason=reason, confirmed=confirmed)) is not None
-        )
-        self._cases.settle(case_id, now)
-        return Finding(case, len(case.matches) - len(skipped), skipped)
+        return self._findings.find(case_id, confirmed=confirmed, actor=actor, reason=reason)
 
     def complain(self, case_id: str, *, upheld: bool, actor: str, reason: str) -> Case:
         """Record that a user complained about the decision, and whether that was reversed: a figure for yearly reports.
@@ -373,37 +364,47 @@ class Casework:
         outlet = self._config.outbox.outlets.get(delivery.outlet)
         if delivery.format == preservation.FORMAT or (outlet is not None and outlet.dry_run):
             return
-        try:
-            case = case_in(session, delivery.case_id)
-        except CatalogCorrupt as error:  # that it arrived stands, or it would be sent again
-            _log.warning("%s is %s and not counted: %s", delivery.delivery_id, delivery.state.value, error.message)
-            return
-        if case is None:  # erased: nobody knows its domain, nor when it was observed
-            return
         files, now = (1 if delivery.with_file else 0), delivery.changed_at
-        counters.count_up(
-            session,
-            counters.of_delivery(case, delivery.outlet, files=files, now=now)
-            if arrived
-            else counters.of_expired(case, delivery.outlet, now=now),
-        )
+        rows: list[Counted] = []
+        for case_id in delivery.case_ids:
+            try:
+                case = case_in(session, case_id)
+            except CatalogCorrupt as error:  # that it arrived stands, or it would be sent again
+                _log.warning("%s is %s and not counted: %s", delivery.delivery_id, delivery.state.value, error.message)
+                continue
+            if case is None:  # erased: nobody knows its domain, nor when it was observed
+                continue
+            if arrived:
+                rows += counters.of_delivery(case, delivery.outlet, files=files, now=now)
+            else:
+                rows += counters.of_expired(case, delivery.outlet, now=now)
+        counters.count_up(session, rows)
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _render(self, case: Case, name: str, language: str, recipient: str) -> Document:
-        return self._checked(formats.render(case, name, self._context(case.case_id, name, language, recipient)), name)
+    def _together(self, case_ids: Sequence[str]) -> tuple[Case, ...]:
+        """Return cases that are to be told in one document."""
+        if not 0 < len(case_ids) <= MAX_TOGETHER:
+            raise BadInput(f"cases: {len(case_ids)} are not within 1 and {MAX_TOGETHER}", field="cases")
+        first: dict[str, int] = {}
+        for n, case_id in enumerate(case_ids):
+            if (earlier := first.setdefault(case_id, n)) != n:
+                raise BadInput(f"cases[{n}]: is cases[{earlier}] again", field=f"cases[{n}]")
+        return tuple(self._cases.get(case_id) for case_id in case_ids)
 
-    def _context(self, about: str, name: str, language: str, recipient: str) -> Context:
+    def _render(self, cases: Sequence[Case], name: str, context: Context) -> Document:
+        together = len(cases) > 1
+        document = formats.render_several(cases, name, context) if together else formats.render(cases[0], name, context)
+        if name == cybertip_schema.FORMAT and self._config.reporter.cybertip_xsd:
+            cybertip_schema.validate_document(document, self._config.reporter.cybertip_xsd)
+        return document
+
+    def _context(self, about: str, name: str, language: str, recipient: str, audience: str) -> Context:
         check_recipient(recipient)
         if language not in LANGUAGES:
             raise BadInput(f"language: {language[:20]!r} is none of {', '.join(LANGUAGES)}", field="language")
         report = formats.report_id(about, name)
-        return Context(self._config.reporter, self._now(), report, language, recipient)
-
-    def _checked(self, document: Document, name: str) -> Document:
-        if name == cybertip_schema.FORMAT and self._config.reporter.cybertip_xsd:
-            cybertip_schema.validate_document(document, self._config.reporter.cybertip_xsd)
-        return document
+        return Context(self._config.reporter, self._now(), report, language, recipient, audience)
 
     def _outlet(self, sending: Sending) -> OutletConfig:
         outlets: Mapping[str, OutletConfig] = self._config.outbox.outlets
@@ -419,18 +420,16 @@ class Casework:
             )
         return outlet
 
-    def _vote(self, number: int, match: CaseMatch, *, actor: str, reason: str, confirmed: bool) -> Rejected | None:
-        stance = Stance.AGREE if confirmed else Stance.DISAGREE
-        opinion = Opinion(self._who(match.list_name, actor), stance, reason, algorithm=match.algorithm)
-        try:
-            self._catalog.vote(match.list_name, match.entry_id, opinion, actor=actor)
-        except (SetNotFound, EntryNotFound, BadInput) as error:
-            return Rejected(number, "matches", error.message)
-        return None
 
-    def _who(self, list_name: str, actor: str) -> str:
-        """Return the name under which the source of a set knows us, else our own, else the person's."""
-        for source in self._config.sync.sources.values():
-            if source.set == list_name and source.own_name:
-                return source.own_name
-        return self._config.reporter.domain or actor
+def _format_for(sending: Sending, kind: OutletKind) -> str:
+    """Return the format in which an outlet gets what is sent."""
+    name = sending.format or formats.BY_OUTLET.get(kind, "")
+    if name not in formats.FORMATS or kind not in formats.FORMATS[name].outlets:
+        taken = ", ".join(key for key, row in formats.FORMATS.items() if kind in row.outlets)
+        raise BadInput(
+            f"format: {name[:40] or 'nothing'!r} does not go to an outlet of kind {kind.value}; it takes {taken}",
+            field="format",
+        )
+    if sending.with_file and kind is not OutletKind.CYBERTIPLINE:
+        raise BadInput(f"with_file: an outlet of kind {kind.value} takes no file", field="with_file")
+    return name

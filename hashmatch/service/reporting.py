@@ -129,6 +129,7 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
             request.format,
             language=request.language or "en",
             recipient=request.recipient,
+            audience=request.audience,
             subject=subject,
         )
         return document_to_proto(document)
@@ -138,7 +139,7 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
         request: report_pb2.SendReportRequest,
         context: Any,  # noqa: ARG002  gRPC's signature
     ) -> report_pb2.Delivery:
-        """Queue a case for an outlet."""
+        """Queue a case, or several in one document, for an outlet."""
         sending = Sending(
             outlet=request.outlet,
             environment=from_number(
@@ -149,10 +150,11 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
             recipient=request.recipient,
             with_file=request.with_file,
             idempotency_key=request.idempotency_key,
+            audience=request.audience,
+            held=request.held,
         )
-        queued = await asyncio.to_thread(
-            self._casework.send, await self._own(request.case_id), sending, actor=actor(request.actor)
-        )
+        case_ids = [await self._own(case_id) for case_id in (request.case_id, *request.further_case_ids)]
+        queued = await asyncio.to_thread(self._casework.send_several, case_ids, sending, actor=actor(request.actor))
         self._relays.wake()
         return delivery_to_proto(queued)
 
@@ -294,6 +296,7 @@ class ReportHandlers(report_pb2_grpc.ReportServiceServicer):
             request.format,
             language=request.language or "en",
             recipient=request.recipient,
+            audience=request.audience,
         )
 
     async def _find(self, request: report_pb2.FindingRequest, *, confirmed: bool) -> report_pb2.FindingResponse:

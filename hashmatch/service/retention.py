@@ -31,6 +31,7 @@ from hashmatch.model.deliveries import Hold
 from hashmatch.outbox.rows import Order
 from hashmatch.outbox.store import DeliveryStore
 from hashmatch.service.bounds import check_actor, check_reason
+from hashmatch.service.findings import Findings
 
 MAX_HOLD_DAYS: Final = 36_500
 STRANDED: Final = dt.timedelta(days=7)
@@ -49,9 +50,17 @@ class Swept:
 class Retention:
     """Holds and the end of cases. Every method blocks and may be called from any thread."""
 
-    def __init__(self, cases: CaseStore, outbox: DeliveryStore, config: Config, now: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self,
+        cases: CaseStore,
+        outbox: DeliveryStore,
+        findings: Findings,
+        config: Config,
+        now: Callable[[], dt.datetime],
+    ) -> None:
         self._cases = cases
         self._outbox = outbox
+        self._findings = findings
         self._config = config
         self._now = now
 
@@ -84,9 +93,10 @@ class Retention:
     def sweep(self) -> Swept:
         """End holds, expire deliveries that nobody decides, erase cases whose time has come.
 
-        Also forgets subjects that a process which was killed had no time to forget.
+        Also does what a process which was killed had no time to do: gives opinions, forgets subjects.
         """
         now = self._now()
+        self._findings.pay()
         for hold in self._cases.holds_due(now):
             self._tell_store(hold, preservation.HoldAction.RELEASE, RETENTION, "its deadline has passed")
             with contextlib.suppress(CaseConflict):  # another process sweeps as well; the store is told once

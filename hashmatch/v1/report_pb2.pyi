@@ -335,10 +335,13 @@ class Locator(_message.Message):
     URLS_FIELD_NUMBER: _builtins.int
     CONTENT_REF_FIELD_NUMBER: _builtins.int
     IP_FIELD_NUMBER: _builtins.int
+    CDN_FIELD_NUMBER: _builtins.int
     content_ref: _builtins.str
     """The caller's own reference, where there is no address that others could use."""
     ip: _builtins.str
     """Address of the host that serves it, where it is known."""
+    cdn: _builtins.str
+    """Content delivery network whose address that is, which hides that of the origin."""
     @_builtins.property
     def urls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -347,10 +350,11 @@ class Locator(_message.Message):
         urls: _abc.Iterable[_builtins.str] | None = ...,
         content_ref: _builtins.str = ...,
         ip: _builtins.str = ...,
+        cdn: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_ref", b"content_ref", "ip", b"ip", "urls", b"urls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cdn", b"cdn", "content_ref", b"content_ref", "ip", b"ip", "urls", b"urls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1173,6 +1177,7 @@ class Delivery(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     CHANGED_AT_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    FURTHER_CASE_IDS_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
     case_id: _builtins.str
     outlet: _builtins.str
@@ -1197,6 +1202,10 @@ class Delivery(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def changed_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def further_case_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other cases that the same document tells, in its order after case_id."""
+
     def __init__(
         self,
         *,
@@ -1217,10 +1226,11 @@ class Delivery(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         changed_at: _timestamp_pb2.Timestamp | None = ...,
         sha256: _builtins.bytes = ...,
+        further_case_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "created_at", b"created_at", "due_at", b"due_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "case_id", b"case_id", "changed_at", b"changed_at", "created_at", b"created_at", "delivery_id", b"delivery_id", "due_at", b"due_at", "environment", b"environment", "external_id", b"external_id", "format", b"format", "outlet", b"outlet", "reason", b"reason", "recipient", b"recipient", "released_by", b"released_by", "requested_by", b"requested_by", "sha256", b"sha256", "state", b"state", "with_file", b"with_file"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "case_id", b"case_id", "changed_at", b"changed_at", "created_at", b"created_at", "delivery_id", b"delivery_id", "due_at", b"due_at", "environment", b"environment", "external_id", b"external_id", "format", b"format", "further_case_ids", b"further_case_ids", "outlet", b"outlet", "reason", b"reason", "recipient", b"recipient", "released_by", b"released_by", "requested_by", b"requested_by", "sha256", b"sha256", "state", b"state", "with_file", b"with_file"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1319,20 +1329,23 @@ class RenderReportRequest(_message.Message):
     RECIPIENT_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
     FURTHER_CASE_IDS_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
     case_id: _builtins.str
     format: _builtins.str
     """cybertip, dsa16, dsa-sor, dsa18, eu-annex3, xarf, misp, stix, iccam or letter."""
     language: _builtins.str
     """Of letters: en, nl, fr or de; en when empty."""
     recipient: _builtins.str
+    audience: _builtins.str
+    """Whom a letter is for, where that is not as the domain and the reporter have it: police."""
     @_builtins.property
     def subject(self) -> Global___Subject:
         """Used for this rendering and not kept. Of one case only."""
 
     @_builtins.property
     def further_case_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """More cases for the same document, in this order: cybertip (one viral file), dsa-sor and iccam take several.
-        Errors count cases[0] for case_id, and go on with these.
+        """More cases for the same document, in this order: cybertip (one viral file), dsa16, dsa-sor, iccam and letter take
+        several. Errors count cases[0] for case_id, and go on with these.
         """
 
     def __init__(
@@ -1344,10 +1357,11 @@ class RenderReportRequest(_message.Message):
         recipient: _builtins.str = ...,
         subject: Global___Subject | None = ...,
         further_case_ids: _abc.Iterable[_builtins.str] | None = ...,
+        audience: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "format", b"format", "further_case_ids", b"further_case_ids", "language", b"language", "recipient", b"recipient", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "case_id", b"case_id", "format", b"format", "further_case_ids", b"further_case_ids", "language", b"language", "recipient", b"recipient", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1420,6 +1434,9 @@ class SendReportRequest(_message.Message):
     WITH_FILE_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    FURTHER_CASE_IDS_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
     case_id: _builtins.str
     outlet: _builtins.str
     """Name of an outlet of the server's configuration."""
@@ -1435,6 +1452,16 @@ class SendReportRequest(_message.Message):
     idempotency_key: _builtins.str
     """Sends the same report once more."""
     actor: _builtins.str
+    audience: _builtins.str
+    """As in RenderReportRequest."""
+    held: _builtins.bool
+    """Waits for a second person, also where the outlet does not ask for one."""
+    @_builtins.property
+    def further_case_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """More cases for the same document, as in RenderReportRequest; the delivery is erased with the first of them that is,
+        and cancelled when the match of one is rejected. No file can be relayed for it.
+        """
+
     def __init__(
         self,
         *,
@@ -1447,10 +1474,13 @@ class SendReportRequest(_message.Message):
         with_file: _builtins.bool = ...,
         idempotency_key: _builtins.str = ...,
         actor: _builtins.str = ...,
+        further_case_ids: _abc.Iterable[_builtins.str] | None = ...,
+        audience: _builtins.str = ...,
+        held: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "case_id", b"case_id", "environment", b"environment", "format", b"format", "idempotency_key", b"idempotency_key", "language", b"language", "outlet", b"outlet", "recipient", b"recipient", "with_file", b"with_file"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "audience", b"audience", "case_id", b"case_id", "environment", b"environment", "format", b"format", "further_case_ids", b"further_case_ids", "held", b"held", "idempotency_key", b"idempotency_key", "language", b"language", "outlet", b"outlet", "recipient", b"recipient", "with_file", b"with_file"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -183,7 +183,7 @@ def test_several_cases_are_written_as_one_document(shell: Shell) -> None:
         (
             ("--format", "misp"),
             "format",
-            "format: misp tells one case at a time; cybertip, dsa-sor, iccam take several",
+            "format: misp tells one case at a time; cybertip, dsa16, dsa-sor, iccam, letter take several",
         ),
         ((ids[0], "--format", "dsa-sor"), "cases[2]", "cases[2]: is cases[0] again"),
         (

@@ -238,7 +238,7 @@ async def test_several_cases_are_one_document_or_none(
             client.render_report(first, "stix", further=[second]),
             BadInput,
             "format",
-            "format: stix tells one case at a time; cybertip, dsa-sor, iccam take several",
+            "format: stix tells one case at a time; cybertip, dsa16, dsa-sor, iccam, letter take several",
         )
         await refused(
             client.render_report(first, "dsa-sor", further=[second, first]),

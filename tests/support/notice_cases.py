@@ -26,7 +26,7 @@ from hashmatch.model.cases import (
     Subject,
     Visibility,
 )
-from hashmatch.projections import iccam, letter, xarf
+from hashmatch.projections import dsa_notice, iccam, letter, xarf
 from hashmatch.projections.basis import Context
 from hashmatch.sections import ReporterConfig
 from tests.support import union_cases
@@ -113,6 +113,16 @@ AUTHORITY = replace(union_cases.WILDLIFE, subject=CSAM.subject)
 POLICE = replace(CONTEXT, reporter=PROVIDER, recipient="Example Police\nDesk of trafficking")
 LANGUAGES = ("en", "nl", "fr", "de")
 
+BEHIND = replace(
+    CSAM,
+    case_id="5b0c2d7e-0000-4000-8000-00000000000b",
+    locator=Locator(("https://cdn.example.org/b.png",), ip="2001:db8::50", cdn="Example Delivery"),
+    matches=(POSSIBLE,),
+    prior_reports=(),
+)
+GROUP = (CSAM, BEHIND, replace(UNLISTED, viewed_by_human=True))
+"""Three pictures in one notice; one of them is behind a content delivery network."""
+
 
 def text_of(case: Case, context: Context) -> Document:
     """Return the text of a letter as a document."""
@@ -120,12 +130,30 @@ def text_of(case: Case, context: Context) -> Document:
     return replace(document, body=dict(document.parts)["text"])
 
 
+def several(_: Case, context: Context) -> Document:
+    """Return one letter about several cases."""
+    return letter.render_many(GROUP, context)
+
+
+def text_of_several(_: Case, context: Context) -> Document:
+    """Return the text of that."""
+    document = several(_, context)
+    return replace(document, body=dict(document.parts)["text"])
+
+
+def notice_of_several(_: Case, context: Context) -> Document:
+    """Return one notice under Article 16 of several cases."""
+    return dsa_notice.render_many(GROUP[:2], context)
+
+
 LETTERS = {
     "host-csam": (CSAM, CONTEXT),
     "platform-wildlife": (WILDLIFE, CONTEXT),
     "police-thb": (THB, POLICE),
     "authority-wildlife": (AUTHORITY, replace(POLICE, recipient="")),
+    "police-by-hotline": (THB, replace(CONTEXT, recipient=POLICE.recipient, audience="police")),
 }
+SEVERAL = "host-several"
 Render = Callable[[Case, Context], Document]
 GOLDEN: dict[str, tuple[Case, Context, Render]] = {
     "xarf/csam.json": (CSAM, CONTEXT, xarf.render),
@@ -141,6 +169,12 @@ GOLDEN: dict[str, tuple[Case, Context, Render]] = {
         for language in LANGUAGES
         for form, render in (("html", letter.render), ("txt", text_of))
     },
+    **{
+        f"letter/{SEVERAL}.{language}.{form}": (CSAM, replace(CONTEXT, language=language), render)
+        for language in LANGUAGES
+        for form, render in (("html", several), ("txt", text_of_several))
+    },
+    "dsa16/several.json": (CSAM, CONTEXT, notice_of_several),
 }
 
 

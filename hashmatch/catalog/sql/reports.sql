@@ -47,8 +47,9 @@ UPDATE report_case SET state = 'erased', record = '', subject = '', idempotency_
 SELECT case_id
 FROM report_case AS c
 WHERE expires_at_us <= ? AND state <> 'erased'
-  AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.case_id = c.case_id
-    AND d.state IN ('held', 'queued', 'sending', 'waiting'))
+  AND NOT EXISTS (SELECT 1 FROM owed_opinion AS w WHERE w.case_id = c.case_id)
+  AND NOT EXISTS (SELECT 1 FROM delivery_case AS o JOIN delivery AS d ON d.delivery_id = o.delivery_id
+    WHERE o.case_id = c.case_id AND d.state IN ('held', 'queued', 'sending', 'waiting'))
   AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.case_id = c.case_id AND h.released_at_us IS NULL)
 ORDER BY expires_at_us
 LIMIT ?;
@@ -73,11 +74,16 @@ INSERT INTO delivery (delivery_id, case_id, outlet, environment, format, state, 
 VALUES (?, ?, ?, ?, ?, ?, 0, ?, '', ?, ?, ?, ?, ?, '{}', '', '', ?, '', ?, ?)
 ON CONFLICT DO NOTHING;
 
+-- name: insert_delivery_case
+-- Another case that a delivery tells.
+INSERT INTO delivery_case (delivery_id, position, case_id) VALUES (?, ?, ?);
+
 -- name: delivery_by_id
 -- One delivery.
 SELECT delivery_id, case_id, outlet, environment, format, state, attempt, due_at_us, taken_by, dedup_key, recipient,
-  with_file, document, sha256, progress, external_id, reason, requested_by, released_by, created_at_us, changed_at_us
-FROM delivery
+  with_file, document, sha256, progress, external_id, reason, requested_by, released_by, created_at_us, changed_at_us,
+  further_case_ids
+FROM delivery_told
 WHERE delivery_id = ?;
 
 -- name: delivery_by_key
@@ -85,18 +91,20 @@ WHERE delivery_id = ?;
 SELECT delivery_id FROM delivery WHERE dedup_key = ?;
 
 -- name: deliveries_of_case
--- Deliveries of one case, oldest first.
+-- Deliveries that tell one case, oldest first.
 SELECT delivery_id, case_id, outlet, environment, format, state, attempt, due_at_us, taken_by, dedup_key, recipient,
-  with_file, document, sha256, progress, external_id, reason, requested_by, released_by, created_at_us, changed_at_us
-FROM delivery
-WHERE case_id = ?
+  with_file, document, sha256, progress, external_id, reason, requested_by, released_by, created_at_us, changed_at_us,
+  further_case_ids
+FROM delivery_told
+WHERE delivery_id IN (SELECT delivery_id FROM delivery_case WHERE case_id = ?)
 ORDER BY created_at_us, delivery_id;
 
 -- name: deliveries_in_state
 -- Deliveries that stand somewhere, oldest first.
 SELECT delivery_id, case_id, outlet, environment, format, state, attempt, due_at_us, taken_by, dedup_key, recipient,
-  with_file, document, sha256, progress, external_id, reason, requested_by, released_by, created_at_us, changed_at_us
-FROM delivery
+  with_file, document, sha256, progress, external_id, reason, requested_by, released_by, created_at_us, changed_at_us,
+  further_case_ids
+FROM delivery_told
 WHERE state = ?
 ORDER BY created_at_us, delivery_id
 LIMIT ?;
@@ -117,7 +125,8 @@ RETURNING delivery_id;
 -- What would be taken at an outlet though the match was rejected; holds are no reports.
 SELECT delivery_id FROM delivery AS d
 WHERE outlet = ? AND state IN ('queued', 'sending') AND due_at_us <= ? AND format <> 'hold'
-  AND EXISTS (SELECT 1 FROM report_case AS c WHERE c.case_id = d.case_id AND c.state = 'rejected');
+  AND EXISTS (SELECT 1 FROM delivery_case AS o JOIN report_case AS c ON c.case_id = o.case_id
+    WHERE o.delivery_id = d.delivery_id AND c.state = 'rejected');
 
 -- name: take_delivery
 -- Take one that waits for its file.
@@ -146,28 +155,32 @@ SET state = :state, due_at_us = :due_at_us, taken_by = '', external_id = :extern
 WHERE delivery_id = :delivery_id AND state = :before AND taken_by = :taken_by;
 
 -- name: erase_documents
--- What was sent of a case is kept no longer; its digest is.
-UPDATE delivery SET document = '', recipient = '' WHERE case_id = ?;
+-- What was sent of a case is kept no longer, also where it tells others as well; its digest is.
+UPDATE delivery SET document = '', recipient = ''
+WHERE delivery_id IN (SELECT delivery_id FROM delivery_case WHERE case_id = ?);
 
 -- name: unsettled
 -- Deliveries of a case that may yet be sent without anybody deciding anew.
-SELECT count(*) FROM delivery WHERE case_id = ? AND state IN ('held', 'queued', 'sending', 'waiting');
+SELECT count(*) FROM delivery_case AS o JOIN delivery AS d ON d.delivery_id = o.delivery_id
+WHERE o.case_id = ? AND d.state IN ('held', 'queued', 'sending', 'waiting');
 
 -- name: undecided_deliveries
 -- Deliveries of cases whose time has come that nobody released, or that were due long ago and have no worker.
 SELECT d.delivery_id
-FROM delivery AS d JOIN report_case AS c ON c.case_id = d.case_id
-WHERE c.expires_at_us <= :now_us AND c.state <> 'erased'
+FROM delivery AS d
+WHERE d.delivery_id IN (SELECT o.delivery_id FROM report_case AS c JOIN delivery_case AS o ON o.case_id = c.case_id
+    WHERE c.expires_at_us <= :now_us AND c.state <> 'erased')
   AND (d.state = 'held' OR (d.state IN ('queued', 'sending', 'waiting') AND d.due_at_us <= :stranded_us))
-ORDER BY c.expires_at_us, d.delivery_id
+ORDER BY d.due_at_us, d.delivery_id
 LIMIT :most;
 
 -- name: undecided_before
--- Deliveries that wait for a person and whose cases are erased before a time, and when.
-SELECT d.delivery_id, c.expires_at_us
-FROM delivery AS d JOIN report_case AS c ON c.case_id = d.case_id
+-- Deliveries that wait for a person and of which a case is erased before a time, and when the first is.
+SELECT d.delivery_id, min(c.expires_at_us)
+FROM report_case AS c JOIN delivery_case AS o ON o.case_id = c.case_id JOIN delivery AS d ON d.delivery_id = o.delivery_id
 WHERE c.expires_at_us <= ? AND c.state <> 'erased' AND d.state IN ('held', 'unsure')
-ORDER BY c.expires_at_us, d.delivery_id
+GROUP BY d.delivery_id
+ORDER BY min(c.expires_at_us), d.delivery_id
 LIMIT ?;
 
 -- name: outlets_waited_for
@@ -183,14 +196,16 @@ ORDER BY outlet;
 SELECT coalesce(sum(CASE WHEN state IN ('delivered', 'cancelled') THEN 0 ELSE 1 END), 0),
   coalesce(sum(CASE WHEN format = 'hold' THEN 0 ELSE 1 END), 0)
 FROM delivery
-WHERE case_id = ?;
+WHERE delivery_id IN (SELECT delivery_id FROM delivery_case WHERE case_id = ?);
 
 -- name: told_subjects
 -- Cases whose subject is kept until everything is delivered, and of which something was to be delivered.
 SELECT case_id FROM report_case AS c
 WHERE keep_subject = 'delivered' AND subject <> ''
-  AND (state <> 'open' OR EXISTS (SELECT 1 FROM delivery AS d WHERE d.case_id = c.case_id AND d.format <> 'hold'))
-  AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.case_id = c.case_id AND d.state NOT IN ('delivered', 'cancelled'))
+  AND (state <> 'open' OR EXISTS (SELECT 1 FROM delivery_case AS o JOIN delivery AS d ON d.delivery_id = o.delivery_id
+    WHERE o.case_id = c.case_id AND d.format <> 'hold'))
+  AND NOT EXISTS (SELECT 1 FROM delivery_case AS o JOIN delivery AS d ON d.delivery_id = o.delivery_id
+    WHERE o.case_id = c.case_id AND d.state NOT IN ('delivered', 'cancelled'))
 ORDER BY case_id
 LIMIT ?;
 
@@ -221,6 +236,23 @@ LIMIT ?;
 -- name: release_hold
 -- The caller's store need not keep it any longer.
 UPDATE hold SET released_at_us = ? WHERE hold_id = ? AND released_at_us IS NULL;
+
+-- name: owe_opinions
+-- A finding whose opinions are still to be given, in the place of the one before.
+INSERT INTO owed_opinion (case_id, confirmed, actor, reason) VALUES (?, ?, ?, ?)
+ON CONFLICT (case_id) DO UPDATE SET confirmed = excluded.confirmed, actor = excluded.actor, reason = excluded.reason;
+
+-- name: owed_opinions
+-- The finding of a case whose opinions are still to be given.
+SELECT confirmed, actor, reason FROM owed_opinion WHERE case_id = ?;
+
+-- name: opinions_given
+-- The opinions of a finding were given.
+DELETE FROM owed_opinion WHERE case_id = ?;
+
+-- name: cases_owing
+-- Cases whose opinions are still to be given, at most so many.
+SELECT case_id FROM owed_opinion ORDER BY case_id LIMIT ?;
 
 -- name: count_up
 -- Add to a counter.

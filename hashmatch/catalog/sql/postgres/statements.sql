@@ -252,8 +252,9 @@ SELECT state FROM report_case WHERE case_id = ? FOR SHARE;
 SELECT case_id
 FROM report_case AS c
 WHERE expires_at_us <= ? AND state <> 'erased'
-  AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.case_id = c.case_id
-    AND d.state IN ('held', 'queued', 'sending', 'waiting'))
+  AND NOT EXISTS (SELECT 1 FROM owed_opinion AS w WHERE w.case_id = c.case_id)
+  AND NOT EXISTS (SELECT 1 FROM delivery_case AS o JOIN delivery AS d ON d.delivery_id = o.delivery_id
+    WHERE o.case_id = c.case_id AND d.state IN ('held', 'queued', 'sending', 'waiting'))
   AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.case_id = c.case_id AND h.released_at_us IS NULL)
 ORDER BY expires_at_us
 LIMIT ?
@@ -262,10 +263,11 @@ FOR UPDATE SKIP LOCKED;
 -- name: undecided_deliveries
 -- Deliveries of cases whose time has come that nobody released, or that have no worker; locked, unless somebody is at one.
 SELECT d.delivery_id
-FROM delivery AS d JOIN report_case AS c ON c.case_id = d.case_id
-WHERE c.expires_at_us <= :now_us AND c.state <> 'erased'
+FROM delivery AS d
+WHERE d.delivery_id IN (SELECT o.delivery_id FROM report_case AS c JOIN delivery_case AS o ON o.case_id = c.case_id
+    WHERE c.expires_at_us <= :now_us AND c.state <> 'erased')
   AND (d.state = 'held' OR (d.state IN ('queued', 'sending', 'waiting') AND d.due_at_us <= :stranded_us))
-ORDER BY c.expires_at_us, d.delivery_id
+ORDER BY d.due_at_us, d.delivery_id
 LIMIT :most
 FOR UPDATE OF d SKIP LOCKED;
 
@@ -277,5 +279,10 @@ SELECT delivery_id FROM delivery WHERE outlet = ? AND state = 'waiting' AND due_
 -- What would be taken at an outlet though the match was rejected, and that nobody else is taking.
 SELECT delivery_id FROM delivery AS d
 WHERE outlet = ? AND state IN ('queued', 'sending') AND due_at_us <= ? AND format <> 'hold'
-  AND EXISTS (SELECT 1 FROM report_case AS c WHERE c.case_id = d.case_id AND c.state = 'rejected')
+  AND EXISTS (SELECT 1 FROM delivery_case AS o JOIN report_case AS c ON c.case_id = o.case_id
+    WHERE o.delivery_id = d.delivery_id AND c.state = 'rejected')
 FOR UPDATE OF d SKIP LOCKED;
+
+-- name: owed_opinions
+-- The finding of a case whose opinions are still to be given, by nobody else until the transaction ends.
+SELECT confirmed, actor, reason FROM owed_opinion WHERE case_id = ? FOR UPDATE;
