@@ -38,6 +38,7 @@ from hashmatch.cli import (
     hash,  # noqa: A004
     hashset,
     hotline,
+    hotline_notices,
     hotline_records,
     list_formats,
     main,
@@ -110,7 +111,8 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     "report hold": (("Keys of the line that `--json` prints", report_find.HOLD_FIELDS),),
     "report stats": (("Tables", report_stats.TABLES),),
     "hotline links": (("Keys of a line of `--json`: one per picture and page", links_export.FIELDS),),
-    "hotline notified": (("Keys of the line that `--json` prints", hotline.NOTIFIED_FIELDS),),
+    "hotline notices": (("Keys of a line of `--json`: one per document", hotline_notices.NOTICE_FIELDS),),
+    "hotline notified": (("Keys of a line of `--json`", hotline.NOTIFIED_FIELDS),),
     "hotline watched": (("Keys of a line of `--json`: one per picture", hotline_records.WATCHED_FIELDS),),
     "hotline recheck": (("Keys of a line of `--json`: one per look", hotline_records.WATCHED_FIELDS),),
     "hotline stats": (("Keys of a line of `--json`", takedown.FIELDS),),

@@ -109,6 +109,12 @@ class CaseStore:
         with self._tables.reading() as session:
             return _case_of(_row(session, case_id))
 
+    def of_key(self, idempotency_key: str) -> str | None:
+        """Return the id of the case that an idempotency key was used for; None where it was not, or that is erased."""
+        with self._tables.reading() as session:
+            row = session.run("case_by_key", (idempotency_key,)).fetchone()
+            return None if row is None else str(row[0])
+
     def page(
         self, *, after: str = "", state: CaseState | None = None, domain: HarmDomain | None = None, most: int = 100
     ) -> tuple[Case, ...]:

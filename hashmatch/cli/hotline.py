@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hashmatch.cli import hotline_notices
 from hashmatch.cli.files import opened_for_writing
 from hashmatch.cli.hotline_recheck import recheck
 from hashmatch.cli.hotline_records import watch_record, watched_job
@@ -40,7 +41,7 @@ NOTIFIED_FIELDS: Mapping[str, str] = MappingProxyType(
         "by": "who says so",
     }
 )
-"""Keys of the one line of ``notified --json``."""
+"""Keys of a line of ``notified --json``: one, or with ``--from-reports`` one per delivery."""
 
 _JOB = click.Path(path_type=Path, exists=True, dir_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -113,6 +114,7 @@ def links(
     epilog=example(
         "hashmatch hotline notified monday.job --host img.example.org --by anna --note 'mail to abuse@example.org'",
         "hashmatch hotline notified monday.job --number 7 --at 2026-11-28T09:30+01:00",
+        "hashmatch hotline notified monday.job --from-reports",
     ),
 )
 @click.argument("job", type=_JOB)
@@ -120,6 +122,7 @@ def links(
 @click.option("--host", help="Those that this host serves and a list knew.")
 @click.option("--url", help="The picture at this address, known or not.")
 @click.option("--number", type=click.IntRange(1), help="Those of this submission that a list knew.")
+@click.option("--from-reports", is_flag=True, help="What `hotline notices` prepared and the outbox delivered.")
 @click.option("--at", "when", metavar="TIME", help="When, with its zone (ISO 8601); default: now.")
 @click.option("--by", "who", metavar="WHO", help="Who says so; default: the user's login name.")
 @click.option("--note", default="", metavar="TEXT", help="Whom, or by which means.")
@@ -132,14 +135,20 @@ def notified(
     host: str | None,
     url: str | None,
     number: int | None,
+    from_reports: bool,
     when: str | None,
     who: str | None,
     note: str,
 ) -> ExitCode:
     """Record that somebody was told: from then on the time to takedown counts, and the schedule begins anew.
 
-    Exactly one of --all, --host, --url and --number says of what.
+    Exactly one of --all, --host, --url, --number and --from-reports says of what. Reports say themselves when and by
+    whom, and what was recorded of them before is not recorded again.
     """
+    if from_reports:
+        if everything or when is not None or who is not None or note or (host, url, number) != (None, None, None):
+            raise BadInput("from_reports: stands alone; reports say of what, when and by whom", field="from_reports")
+        return _notified_by_reports(options, job)
     wanted = _selection(everything=everything, host=host, url=url, number=number)
     at, by = _time(when), who or getpass.getuser()
     with watched_job(job) as opened:
@@ -149,6 +158,14 @@ def notified(
     record = {"job": str(job), "pictures": count, "at": at.isoformat(timespec="seconds"), "by": by}
     with Output(options).results(*NOTIFIED_FIELDS) as results:
         results.add(record, *(str(value) for value in record.values()))
+    return ExitCode.CLEAN
+
+
+def _notified_by_reports(options: GlobalOptions, job: Path) -> ExitCode:
+    with watched_job(job) as opened, Output(options).results(*NOTIFIED_FIELDS) as results:
+        for count, at, who in hotline_notices.notified_by_reports(options, opened):
+            record = {"job": str(job), "pictures": count, "at": at.isoformat(timespec="seconds"), "by": who}
+            results.add(record, *(str(value) for value in record.values()))
     return ExitCode.CLEAN
 
 
@@ -218,6 +235,7 @@ def _cells(record: Mapping[str, object]) -> Iterator[str | Styled]:
 
 
 hotline.add_command(recheck)
+hotline.add_command(hotline_notices.notices)
 
 
 def _print_links(output: Output, found: Links) -> None:

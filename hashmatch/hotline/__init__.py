@@ -26,6 +26,7 @@ to a confined process that may do neither and gives back addresses; images go to
     recheck.py     is it gone: what looks say, states, schedule (pure)
     watches.py     what is watched, in the job file; watching.py looks again, rechecking.py when it is due
     survival.py    how long things last, the Kaplan-Meier estimate (pure); takedown.py time to takedown by host
+    notices.py    whom to tell of what was found, as facts of cases in one group per recipient (pure)
     near.py        which hashes are near each other: groups and stars (pure)
     links.py       the same picture elsewhere (pure); links_export.py its table and its graph
     evidence.py    what is signed, and clock.py how well it is dated

@@ -153,6 +153,11 @@ class Casework:
         case = self._cases.get(case_id)
         return CaseFile(case, self.outbox.of_case(case_id), self._cases.events(case_id), self._cases.holds(case_id))
 
+    def by_key(self, idempotency_key: str) -> CaseFile | None:
+        """Return the case that was opened under a key; None where there is none, or it was erased."""
+        case_id = self._cases.of_key(idempotency_key)
+        return None if case_id is None else self.get(case_id)
+
     def page(
         self, *, after: str = "", state: CaseState | None = None, domain: HarmDomain | None = None, most: int = 100
     ) -> tuple[Case, ...]:
@@ -227,7 +232,7 @@ class Casework:
 
         """
         check_actor(actor)
-        outlet = self._outlet(sending)
+        outlet = self.outlet_for(sending)
         cases = self._together(case_ids)
         for case in cases:
             if case.state is not CaseState.OPEN:
@@ -406,7 +411,8 @@ class Casework:
         report = formats.report_id(about, name)
         return Context(self._config.reporter, self._now(), report, language, recipient, audience)
 
-    def _outlet(self, sending: Sending) -> OutletConfig:
+    def outlet_for(self, sending: Sending) -> OutletConfig:
+        """Return the outlet that is meant; raises BadInput where there is none, or it is of the other environment."""
         outlets: Mapping[str, OutletConfig] = self._config.outbox.outlets
         if sending.outlet not in outlets:
             known = ", ".join(outlets) or "none; [outbox.outlets.NAME] in the configuration makes one"
