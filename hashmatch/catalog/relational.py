@@ -91,14 +91,7 @@ class RelationalCatalog(ABC):
         """
 
     def altering(self) -> contextlib.AbstractContextManager[Session]:
-        """Hold a session inside a transaction that may also change hash sets (``deciding``): it waits for imports.
-
-        Raises
-        ------
-        CatalogCorrupt, CatalogUnavailable
-            The database is damaged, or could not be written.
-
-        """
+        """Hold a session inside a transaction that may also change hash sets and waits for imports; raises the same."""
         return self._writing()
 
     def reading(self) -> contextlib.AbstractContextManager[Session]:

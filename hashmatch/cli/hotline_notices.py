@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -59,6 +59,25 @@ INDEX_COLUMNS = tuple(name for name in NOTICE_FIELDS if name not in {"deliveries
 _YES = click.Choice(["yes", "no"])
 
 
+_SAID = (
+    click.option("--viewed", required=True, type=_YES, help="Has a person at your place looked at the pictures?"),
+    click.option("--exif-viewed", required=True, type=_YES, help="And at their EXIF data?"),
+    click.option(
+        "--classification", default="", metavar="TEXT", help="Your own, of every picture: A1, A2, B1, B2, baseline."
+    ),
+    click.option("--legal-basis", default="", metavar="TEXT", help="The law, where the domain has none of its own."),
+    click.option("--explanation", default="", metavar="TEXT", help="Why it is held to be illegal, in your own words."),
+    click.option("--include-possible", is_flag=True, help="Possible matches as well, which a person has to look at."),
+)
+
+
+def _what_only_you_know(command: Any) -> Any:
+    """Add the options that make :class:`~hashmatch.hotline.notices.Said`."""
+    for option in reversed(_SAID):
+        command = option(command)
+    return command
+
+
 @click.command(
     "notices",
     cls=Command,
@@ -69,8 +88,7 @@ _YES = click.Choice(["yes", "no"])
     ),
 )
 @click.argument("job", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--viewed", required=True, type=_YES, help="Has a person at your place looked at the pictures?")
-@click.option("--exif-viewed", required=True, type=_YES, help="And at their EXIF data?")
+@_what_only_you_know
 @click.option(
     "--environment",
     required=True,
@@ -81,30 +99,20 @@ _YES = click.Choice(["yes", "no"])
 @click.option("--outlet", default="", metavar="NAME", help="Open cases, and hold the notices for this outlet.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="DIR", help="New directory for the documents.")
 @click.option("--language", default="en", help="Of letters: en, nl, fr or de.")
-@click.option(
-    "--classification", default="", metavar="TEXT", help="Your own, of every picture: A1, A2, B1, B2, baseline."
-)
-@click.option("--legal-basis", default="", metavar="TEXT", help="The law, where the domain has none of its own.")
-@click.option("--explanation", default="", metavar="TEXT", help="Why it is held to be illegal, in your own words.")
-@click.option("--include-possible", is_flag=True, help="Possible matches as well, which a person has to look at.")
 @click.option("--by", "actor", metavar="WHO", help="Who prepares them; default: the user's login name.")
 @pass_options
 def notices(
     options: GlobalOptions,
+    /,
     job: Path,
     *,
-    viewed: str,
-    exif_viewed: str,
     environment: str,
     name: str,
     outlet: str,
     output: Path | None,
     language: str,
-    classification: str,
-    legal_basis: str,
-    explanation: str,
-    include_possible: bool,
     actor: str | None,
+    **words: Any,
 ) -> ExitCode:
     """Prepare one notice per recipient of what a check found. Nothing is sent before a person releases it.
 
@@ -117,14 +125,7 @@ def notices(
 
     if not (outlet or output):
         raise BadInput("output: say where the documents go, or name an --outlet to hold them for", field="output")
-    said = Said(
-        viewed_by_human=viewed == "yes",
-        exif_viewed=exif_viewed == "yes",
-        classification=classification,
-        legal_basis=legal_basis,
-        explanation=explanation,
-        include_possible=include_possible,
-    )
+    said = Said(viewed_by_human=words.pop("viewed") == "yes", exif_viewed=words.pop("exif_viewed") == "yes", **words)
     manner = Manner(
         format=name, reporter=options.load_config().reporter, now=dt.datetime.now(dt.UTC), language=language
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import click
 
@@ -35,29 +36,30 @@ MOST = 1_000
     type=click.Choice([environment.value for environment in Environment]),
     help="Which world is meant; an outlet of the other one is refused.",
 )
-@click.option("--format", "name", default="", metavar="FORMAT", help="Where the outlet has none of its own.")
+@click.option("--format", default="", metavar="FORMAT", help="Where the outlet has none of its own.")
 @click.option("--language", default="en", help="Of letters: en, nl, fr or de.")
 @click.option("--recipient", default="", metavar="ADDRESS", help="Of mail: where it goes.")
 @click.option("--audience", default="", metavar="WHO", help="Of letters: `police`, in place of a host or platform.")
 @click.option("--hold", "held", is_flag=True, help="Waits for a second person, whatever the outlet says.")
 @click.option("--with-file", is_flag=True, help="The file will be relayed, by `report relay` or RelayFile.")
-@click.option("--key", default="", metavar="TEXT", help="Idempotency key: another one sends the same once more.")
+@click.option(
+    "--key",
+    "idempotency_key",
+    default="",
+    metavar="TEXT",
+    help="Idempotency key: another one sends the same once more.",
+)
 @click.option("--by", "actor", metavar="WHO", help="Who sends it; default: the user's login name.")
 @pass_options
 def send(
     options: GlobalOptions,
+    /,
     case_ids: tuple[str, ...],
     *,
     outlet: str,
     environment: str,
-    name: str,
-    language: str,
-    recipient: str,
-    audience: str,
-    held: bool,
-    with_file: bool,
-    key: str,
     actor: str | None,
+    **given: Any,
 ) -> ExitCode:
     """Queue a case, or several in one document, for an outlet. The service delivers it, or `report deliver`.
 
@@ -66,17 +68,7 @@ def send(
     from hashmatch.cli.hashset import login_name
     from hashmatch.service.casework import Sending
 
-    sending = Sending(
-        outlet=outlet,
-        environment=Environment(environment),
-        format=name,
-        language=language,
-        recipient=recipient,
-        with_file=with_file,
-        idempotency_key=key,
-        audience=audience,
-        held=held,
-    )
+    sending = Sending(outlet=outlet, environment=Environment(environment), **given)
     with casework(options) as work:
         queued = work.send_several(case_ids, sending, actor=actor or login_name())
     print_deliveries(Output(options), queued)

@@ -200,20 +200,14 @@ class AsyncReports(AsyncCalls):
         ----------
         case_id, outlet : str
             The case, and an outlet of the service's configuration.
-        environment : Environment
-            Which world is meant; an outlet of the other one is refused.
-        actor : str
-            Who sends it.
+        environment, actor : Environment, str
+            Which world is meant; an outlet of the other one is refused. Who sends it.
         further : iterable of str
             Ids of more cases for the same document, as in :meth:`render_report`.
-        name : str
-            Format, where the outlet has none of its own.
-        language, recipient, audience : str
-            Of letters and mail, as in :meth:`render_report`.
-        held : bool
-            Waits for a second person, also where the outlet does not ask for one.
-        with_file : bool
-            The file will come by :meth:`relay_file`.
+        name, language, recipient, audience : str
+            Format, where the outlet has none of its own; the others as in :meth:`render_report`.
+        held, with_file : bool
+            Waits for a second person whatever the outlet says; the file will come by :meth:`relay_file`.
         idempotency_key : str
             Sends the same report once more than without it, and only once under this key; so it is tried again where
             that can help.
