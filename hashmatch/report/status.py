@@ -28,7 +28,11 @@ class Protection:
 
 @dataclass(frozen=True, slots=True)
 class WorkersStatus:
-    """The confined processes. ``confined`` says that all protections are in force and the self-test passed."""
+    """The confined processes. ``confined`` says that all protections are in force and the self-test passed.
+
+    ``quarantined`` counts images that are refused now because workers died on them, ``quarantine_refusals`` how often
+    one was since the start.
+    """
 
     workers: int
     busy: int
@@ -37,6 +41,8 @@ class WorkersStatus:
     restarts: int
     confined: bool
     protections: tuple[Protection, ...] = ()
+    quarantined: int = 0
+    quarantine_refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,8 @@ def status_to_proto(status: ServiceStatus) -> status_pb2.GetStatusResponse:
                 status_pb2.Protection(name=item.name, active=item.active, detail=item.detail)
                 for item in workers.protections
             ],
+            quarantined=workers.quarantined,
+            quarantine_refusals=workers.quarantine_refusals,
         ),
         hash_sets=status.hash_sets,
         entries=status.entries,
@@ -177,6 +185,8 @@ def status_from_proto(message: status_pb2.GetStatusResponse) -> ServiceStatus:
             restarts=workers.restarts,
             confined=workers.confined,
             protections=tuple(Protection(item.name, item.active, item.detail) for item in workers.protections),
+            quarantined=workers.quarantined,
+            quarantine_refusals=workers.quarantine_refusals,
         ),
         hash_sets=message.hash_sets,
         entries=message.entries,

@@ -7,7 +7,7 @@ waits for the reply until the deadline. A worker is used again only after a well
 (deadline, death, a reply that does not check, a cancelled caller) it is killed, because nothing that it holds can be
 trusted, and :meth:`_keep` brings the pool back to strength in the background. An image whose worker was killed by
 something else is tried once more, since the fault may have been the machine's (the kernel's OOM killer, an operator);
-a second death is the image's.
+a second death is the image's. Bytes that keep killing are in ``quarantine``, and cost nobody another worker.
 
 | worker | event | next |
 |---|---|---|
@@ -33,6 +33,7 @@ import itertools
 import logging
 import math
 import os
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Self
@@ -45,6 +46,7 @@ from hashmatch.sandbox.confine import Outcome
 from hashmatch.sandbox.control import ZygoteSettings
 from hashmatch.sandbox.posture import Posture, assess, swap_devices
 from hashmatch.sandbox.protocol import Codec, Request, RequestKind
+from hashmatch.sandbox.quarantine import OWN_FAULT, Quarantine, weight_of
 from hashmatch.sandbox.spawner import Launch, Spawner, Worker, WorkerDied
 
 _log = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class PoolStatus:
 
     ``workers`` counts those alive, ``busy`` those with an image, ``queued`` the images waiting; ``images`` and
     ``restarts`` (workers lost to a fault, not to recycling) count from the start. ``posture`` is None before it.
+    ``quarantined`` counts images refused now because they killed workers, ``quarantine_refusals`` how often one was.
     """
 
     workers: int
@@ -76,6 +79,8 @@ class PoolStatus:
     images: int
     restarts: int
     posture: Posture | None
+    quarantined: int = 0
+    quarantine_refusals: int = 0
 
 
 class WorkerPool:
@@ -100,6 +105,7 @@ class WorkerPool:
         self._recovering = False
         self._images = 0
         self._restarts = 0
+        self._quarantine = Quarantine(sandbox.quarantine_images, sandbox.quarantine_s)
 
     def __repr__(self) -> str:
         if self._keeper is None:
@@ -133,6 +139,8 @@ class WorkerPool:
             images=self._images,
             restarts=self._restarts,
             posture=self._posture,
+            quarantined=self._quarantine.held(time.monotonic()),
+            quarantine_refusals=self._quarantine.refused,
         )
 
     async def start(self) -> None:
@@ -160,9 +168,8 @@ class WorkerPool:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeper
-        for waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_exception(SandboxUnavailable("the sandbox is not running"))
+        for waiter in (waiter for waiter in self._waiting if not waiter.done()):
+            waiter.set_exception(SandboxUnavailable("the sandbox is not running"))
         self._waiting.clear()
         await self._end_zygote()
 
@@ -181,7 +188,8 @@ class WorkerPool:
         Returns
         -------
         Picture
-            Refusals are values: TIMEOUT when the worker was killed at the deadline, CRASHED when it died twice.
+            Refusals are values: TIMEOUT when the worker was killed at the deadline, CRASHED when it died twice, or the
+            bytes did that before and are in quarantine.
 
         Raises
         ------
@@ -194,31 +202,41 @@ class WorkerPool:
 
         """
         if len(image) > self._decode.max_bytes:
-            limit = self._decode.max_bytes
-            return Picture(refusal=Refusal.TOO_LARGE, detail=f"{len(image)} bytes; at most {limit} are decoded")
+            detail = f"{len(image)} bytes; at most {self._decode.max_bytes} are decoded"
+            return Picture(refusal=Refusal.TOO_LARGE, detail=detail)
         options = _perceptual_only(options)
         loop = asyncio.get_running_loop()
-        arrived = loop.time()
+        arrived, queue_us = loop.time(), 0
         patience = math.inf if deadline_s is None else arrived + deadline_s
-        queue_us = 0
         death: WorkerDied | None = None
         for attempt in range(_ATTEMPTS):
-            worker = await self._acquire(
-                min(patience, loop.time() + self._config.deadline_ms / 1_000), retry=attempt > 0
-            )
+            worker = await self._worker_for(image, patience, retry=attempt > 0)
+            if isinstance(worker, Picture):
+                self._images += 1
+                return worker
             if attempt == 0:
                 queue_us = int((loop.time() - arrived) * 1_000_000)
             try:
                 picture = await self._ask(worker, image, options, patience)
             except WorkerDied as error:
                 death = error
+                self._quarantine.died(image, weight_of(error.signal_number), loop.time())
                 _log.warning("worker %d %s, attempt %d of %d", worker.pid, error, attempt + 1, _ATTEMPTS)
                 continue
             self._images += 1
             return dataclasses.replace(picture, queue_us=queue_us)
         self._images += 1
-        detail = f"two workers died on this image, the second {death}"
-        return Picture(refusal=Refusal.CRASHED, detail=detail, queue_us=queue_us)
+        return Picture(None, (), Refusal.CRASHED, f"two workers died on this image, the second {death}", queue_us)
+
+    async def _worker_for(self, image: bytes, patience: float, *, retry: bool) -> Worker | Picture:
+        """Take a worker, or answer: bytes in quarantine do not queue, and others may have put them there meanwhile."""
+        loop = asyncio.get_running_loop()
+        if (refused := self._quarantine.refusal(image, loop.time())) is not None:
+            return refused
+        worker = await self._acquire(min(patience, loop.time() + self._config.deadline_ms / 1_000), retry=retry)
+        if (refused := self._quarantine.refusal(image, loop.time())) is not None:
+            self._give_back(worker)
+        return refused or worker
 
     async def _ask(self, worker: Worker, image: bytes, options: HashOptions, patience: float) -> Picture:
         """Use one worker for one image, then give it back or kill it.
@@ -243,6 +261,7 @@ class WorkerPool:
             elapsed_ms = (loop.time() - started) * 1_000
             return Picture(refusal=Refusal.TIMEOUT, detail=f"the worker was killed after {elapsed_ms:.0f} ms")
         except BadFrame as error:
+            self._quarantine.died(image, OWN_FAULT, loop.time())
             _log.warning("worker %d was killed: its reply is not valid", worker.pid)
             return Picture(refusal=Refusal.CRASHED, detail=f"the worker's reply is not valid: {error}")
         finally:
@@ -359,7 +378,7 @@ class WorkerPool:
         """
         settings = ZygoteSettings(self._decode, self._config.memory_bytes)
         names = [algorithm.name for algorithm in self._codec.algorithms]
-        spawner = await Spawner.start(settings, self._launch, names, self._config.start_timeout_ms / 1_000)
+        spawner = await Spawner.start(settings, self._launch, names, self._config.start_timeout_ms / 1e3)
         self._spawner = spawner
         self._zygote_started = asyncio.get_running_loop().time()
         probe = await spawner.spawn()

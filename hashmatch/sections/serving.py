@@ -91,6 +91,14 @@ class SandboxConfig:
         1_000, "a worker is replaced after so many images, so that heap remnants do not pile up; costs 3.5 ms",
         unit="images", at_least=1,
     )  # fmt: skip
+    quarantine_images: int = setting(
+        4_096, "images that killed workers and are remembered by digest, about 250 bytes each; of more, the one that "
+        "killed longest ago is forgotten; 0 tries everything again", unit="images", at_least=0, at_most=1_000_000,
+    )  # fmt: skip
+    quarantine_s: float = setting(
+        600.0, "how long an image that killed two workers is refused without a try; doubled each time it kills again, "
+        "up to a day", unit="s", at_least=1, at_most=86_400,
+    )  # fmt: skip
     allow_degraded: bool = setting(
         default=False, why="serve although the kernel refuses part of the confinement; the posture then says so"
     )  # fmt: skip

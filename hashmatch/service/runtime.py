@@ -243,6 +243,8 @@ class Runtime:
                 restarts=pool.restarts,
                 confined=pool.posture is not None and pool.posture.confined,
                 protections=tuple(Protection(p.name, p.active, p.detail) for p in protections),
+                quarantined=pool.quarantined,
+                quarantine_refusals=pool.quarantine_refusals,
             ),
             hash_sets=counts.hash_sets,
             entries=counts.entries,

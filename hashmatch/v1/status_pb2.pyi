@@ -75,6 +75,8 @@ class WorkerPoolStatus(_message.Message):
     RESTARTS_FIELD_NUMBER: _builtins.int
     CONFINED_FIELD_NUMBER: _builtins.int
     PROTECTIONS_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    QUARANTINE_REFUSALS_FIELD_NUMBER: _builtins.int
     workers: _builtins.int
     busy: _builtins.int
     queued: _builtins.int
@@ -83,6 +85,9 @@ class WorkerPoolStatus(_message.Message):
     restarts: _builtins.int
     confined: _builtins.bool
     """All protections in force and the self-test passed."""
+    quarantined: _builtins.int
+    """Images that are refused now because workers died on them, and how often one was since the start."""
+    quarantine_refusals: _builtins.int
     @_builtins.property
     def protections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Protection]: ...
     def __init__(
@@ -95,10 +100,12 @@ class WorkerPoolStatus(_message.Message):
         restarts: _builtins.int = ...,
         confined: _builtins.bool = ...,
         protections: _abc.Iterable[Global___Protection] | None = ...,
+        quarantined: _builtins.int = ...,
+        quarantine_refusals: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy", b"busy", "confined", b"confined", "images", b"images", "protections", b"protections", "queued", b"queued", "restarts", b"restarts", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy", b"busy", "confined", b"confined", "images", b"images", "protections", b"protections", "quarantine_refusals", b"quarantine_refusals", "quarantined", b"quarantined", "queued", b"queued", "restarts", b"restarts", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -358,3 +358,41 @@ async def test_two_hundred_images_under_random_kills_are_never_wrong() -> None:
         assert len(answered) + len(refused) == 200
         assert set(refused) <= {"two workers died on this image, the second killed by SIGKILL"}
         assert await worker_pids(pool)
+
+
+async def test_bytes_that_killed_twice_cost_nobody_another_worker() -> None:
+    async with attack_pool(workers=2) as pool:
+        await worker_pids(pool)
+        assert (await attack(pool, "segfault")).detail == "two workers died on this image, the second killed by SIGSEGV"
+        family = await worker_pids(pool)
+        restarts = pool.status().restarts
+        for _ in range(50):
+            refused = await attack(pool, "segfault")
+            assert refused.refusal is Refusal.CRASHED
+            assert re.fullmatch(r"workers died on this image, and it is not tried again for \d+ s", refused.detail)
+            assert is_right(await pool.hash(b"other", ANY), b"other")
+        assert await worker_pids(pool) == family
+        assert (await attack(pool, "segfault", "another")).detail.startswith("two workers died on this image")
+        status = pool.status()
+        assert (status.restarts, status.quarantined, status.quarantine_refusals) == (restarts + 2, 2, 50)
+
+
+async def test_many_who_send_the_same_poison_at_once_cost_a_few_workers() -> None:
+    async with attack_pool(workers=2, queue=100) as pool:
+        await worker_pids(pool)
+        async with queued(pool, *[b"segfault "] * 60, b"other") as tasks:
+            *poisoned, other = await asyncio.gather(*tasks)
+        assert {picture.refusal for picture in poisoned} == {Refusal.CRASHED}
+        assert is_right(other, b"other")
+        assert pool.status().restarts <= 4, "two that had a worker at once, and as many that were tried again"
+
+
+async def test_images_whose_workers_are_killed_from_outside_are_tried_again_later() -> None:
+    async with attack_pool() as pool:
+        for _ in range(2):
+            (victim,) = await worker_pids(pool)
+            with frozen(victim):
+                async with queued(pool, b"sleep 0.1") as (task,):
+                    os.kill(victim, signal.SIGKILL)
+                    assert (await task).detail == "allowed"
+        assert pool.status().quarantined == 0

@@ -35,7 +35,9 @@ STATUS = ServiceStatus(
     libraries={"pillow": "13.0.0"},
     started_at=dt.datetime(2026, 11, 21, tzinfo=dt.UTC),
     index=IndexStatus("serving", "7.1", 42, {"pdq": 3}, 1, 2),
-    workers=WorkersStatus(2, 1, 0, 99, 1, confined=True, protections=(Protection("seccomp", active=True),)),
+    workers=WorkersStatus(
+        2, 1, 0, 99, 1, confined=True, protections=(Protection("seccomp", active=True),), quarantined=3
+    ),
     hash_sets=1,
     entries=3,
     quarantined=(QuarantinedEntry("known", "e", dt.datetime(2026, 11, 21, tzinfo=dt.UTC), "9 matches within 60 s"),),
