@@ -112,6 +112,7 @@ def _files(parcel: Parcel) -> Iterator[tuple[str, bytes]]:
         "delivery": parcel.key,
         "delivery_id": parcel.delivery_id,
         "case_id": parcel.case_id,
+        **({"further_case_ids": list(parcel.further_case_ids)} if parcel.further_case_ids else {}),
         "environment": parcel.environment.value,
         "format": document.format,
         "media_type": document.media_type,

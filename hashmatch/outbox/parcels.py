@@ -21,7 +21,7 @@ class Parcel:
 
     ``key`` is unique to the delivery and the same at every try: receivers that take idempotency keys get it.
     ``attempt`` counts from 1. ``recipient`` is a mail address where the outlet is mail. ``with_file`` says that the
-    caller will relay the file.
+    caller will relay the file. ``further_case_ids`` are the other cases that the document tells.
     """
 
     delivery_id: str
@@ -33,6 +33,7 @@ class Parcel:
     progress: Progress = field(default_factory=dict)
     recipient: str = ""
     with_file: bool = False
+    further_case_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ class Delivery(DeliveryStatus):
             self.progress,
             self.recipient,
             self.with_file,
+            self.further_case_ids,
         )
 
 

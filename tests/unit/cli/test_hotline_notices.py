@@ -290,6 +290,8 @@ def test_what_was_delivered_is_recorded_once_as_the_notice(desk: Desk) -> None:
     assert desk.run("hotline", "notified", job, "--from-reports")[1] == [], "nothing was delivered yet"
     assert desk.run("report", "decide", lines[2]["deliveries"][0], "release", "--by", "ben")[0] == 0
     assert desk.run("report", "deliver")[0] == 0
+    (manifest,) = (json.loads(path.read_text()) for path in (desk.folder / "drive").glob("*/manifest.json"))
+    assert len({manifest["case_id"], *manifest["further_case_ids"]}) == 2
     code, (told,), _ = desk.run("hotline", "notified", job, "--from-reports")
     assert (code, told["pictures"], told["by"]) == (0, 3, "ben")
     assert desk.run("hotline", "notified", job, "--from-reports")[1] == [], "it is recorded already"
