@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help dev demo test test-slow bench-search bench-hash bench-import robustness check format proto client docs clean
+.PHONY: help dev demo test test-slow dist dist-check bench-search bench-hash bench-import robustness check format proto client docs clean
 
 help:  ## show this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -69,6 +69,13 @@ client: $(VENV)/.installed  ## write the synchronous client from the asynchronou
 
 docs: $(VENV)/.installed  ## write the reference pages that come from the code
 	$(BIN)/python docs/generate.py
+
+dist: $(VENV)/.installed  ## build the sdist and, from it, the wheel: dist/
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 1577836800) $(BIN)/python -m build --no-isolation
+
+dist-check: dist  ## install that wheel with pip into an empty environment and use it
+	$(BIN)/python -m tests.packaging.fresh dist constraints.txt
 
 clean:  ## remove .venv, caches and build products
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
