@@ -16,10 +16,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import logging
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from hashmatch.errors import HashmatchError
 from hashmatch.hotline.abreast import abreast
 from hashmatch.hotline.gravity import GRAVITY, gravest
 from hashmatch.hotline.job_states import Finished, Taken
@@ -31,6 +35,9 @@ from hashmatch.sections import HotlineConfig
 
 CHALLENGED = "the page wants proof of a person"
 LOGIN = "the page asks for a login"
+FAILURE = "hashmatch failed on it ({}); this is a defect, please report it"
+
+_log = logging.getLogger(__name__)
 
 
 class Checker:
@@ -56,7 +63,27 @@ class Checker:
         return f"<Checker: {self._looking!r}, {self._remembered!r}>"
 
     async def check(self, taken: Taken) -> Finished:
-        """Return everything there is about a submission."""
+        """Return everything there is about a submission.
+
+        Raises
+        ------
+        HashmatchError
+            What ends a job: a server or an index that is not there.
+
+        """
+        try:
+            return await self._checked(taken)
+        except HashmatchError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the named boundary: one address that meets a defect is an outcome
+            kind = type(error).__name__
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            _log.error("checking an address failed: %s at %s:%s", kind, Path(frame.filename).name, frame.lineno)
+            return Finished(
+                Summary(taken.submission, Outcome.FAILED, FAILURE.format(kind), taken.address, checked_at=self._clock())
+            )
+
+    async def _checked(self, taken: Taken) -> Finished:
         number, url = taken.submission.number, taken.address
         looked = await self._looking.document(url)
         items: tuple[Item, ...] = ()

@@ -43,6 +43,7 @@ GRAVITY: Final = (
     Outcome.NOT_CHECKED,
     Outcome.UNSUPPORTED,
     Outcome.NOT_IMAGE,
+    Outcome.FAILED,
     Outcome.ABORTED,
     Outcome.NO_MATCH,
     Outcome.GONE,

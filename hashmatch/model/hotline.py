@@ -70,6 +70,8 @@ class Outcome(enum.StrEnum):
     REFUSED_ROBOTS = "refused_robots"
     PAGE_FAIL = "page_fail"
     """The page could not be read in its confined process."""
+    FAILED = "failed"
+    """hashmatch itself failed on it: a defect, which must not end a job, and again whenever it is resumed."""
     ABORTED = "aborted"
     """The job ended before; resuming it goes on."""
 

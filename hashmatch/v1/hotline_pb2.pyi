@@ -55,6 +55,7 @@ class _UrlOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UrlOutcome
     URL_OUTCOME_REFUSED_ROBOTS: _UrlOutcome.ValueType  # 25
     URL_OUTCOME_PAGE_FAIL: _UrlOutcome.ValueType  # 26
     URL_OUTCOME_ABORTED: _UrlOutcome.ValueType  # 27
+    URL_OUTCOME_FAILED: _UrlOutcome.ValueType  # 28
 
 class UrlOutcome(_UrlOutcome, metaclass=_UrlOutcomeEnumTypeWrapper):
     """How the check of one address ended. NO_MATCH says that nothing known was found, never that something is legal."""
@@ -87,6 +88,7 @@ URL_OUTCOME_REFUSED_URL: UrlOutcome.ValueType  # 24
 URL_OUTCOME_REFUSED_ROBOTS: UrlOutcome.ValueType  # 25
 URL_OUTCOME_PAGE_FAIL: UrlOutcome.ValueType  # 26
 URL_OUTCOME_ABORTED: UrlOutcome.ValueType  # 27
+URL_OUTCOME_FAILED: UrlOutcome.ValueType  # 28
 Global___UrlOutcome: _TypeAlias = UrlOutcome  # noqa: Y015
 
 class _FoundVia:

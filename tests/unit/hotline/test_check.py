@@ -79,6 +79,16 @@ async def test_an_answer_that_one_picture_did_not_get_is_an_outcome(error: Deadl
     assert done.items[0].detail == f"{error.reason().lower()}: {error.message}"
 
 
+async def test_an_address_that_meets_a_defect_is_an_outcome_and_ends_no_job(caplog: pytest.LogCaptureFixture) -> None:
+    finished = await checked(FakeWeb({SITE: "what no web serves"}))
+    assert finished.summary.outcome is Outcome.FAILED
+    assert finished.summary.detail == "hashmatch failed on it (TypeError); this is a defect, please report it"
+    assert (finished.summary.url, finished.summary.checked_at, finished.items) == (SITE, AT, ())
+    (record,) = caplog.records
+    assert record.getMessage().startswith("checking an address failed: TypeError at fakes.py:")
+    assert SITE not in record.getMessage()
+
+
 async def test_an_index_that_is_not_loaded_ends_the_job() -> None:
     with pytest.raises(IndexNotLoaded):
         await checked(FakeWeb({SITE: page(SITE + "a"), SITE + "a": picture("a")}), FakeDetects({"a": IndexNotLoaded()}))

@@ -117,7 +117,8 @@ def test_every_outcome_says_something_and_none_that_it_is_there() -> None:
     assert unclear == {
         Outcome.FORBIDDEN, Outcome.CHALLENGE, Outcome.HTTP_ERROR, Outcome.TOO_SLOW, Outcome.TOO_LARGE,
         Outcome.TOO_MANY, Outcome.TOO_MANY_REDIRECTS, Outcome.BAD_ANSWER, Outcome.NOT_CHECKED,
-        Outcome.REFUSED_ADDRESS, Outcome.REFUSED_URL, Outcome.REFUSED_ROBOTS, Outcome.PAGE_FAIL, Outcome.ABORTED,
+        Outcome.REFUSED_ADDRESS, Outcome.REFUSED_URL, Outcome.REFUSED_ROBOTS, Outcome.PAGE_FAIL, Outcome.FAILED,
+        Outcome.ABORTED,
     }  # fmt: skip
 
 
