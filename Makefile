@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help dev demo test test-slow dist dist-check bench-search bench-hash bench-import robustness check format proto client docs clean
+.PHONY: help dev demo test test-slow dist dist-check bench-search bench-hash bench-import robustness check format proto client docs clean bench-urlcheck
 
 help:  ## show this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ bench-hash: $(VENV)/.installed  ## measure hashing beside its peers: native_benc
 
 bench-import: $(VENV)/.installed  ## measure imports beside sqlite3's own: native_bench/import/IMPORT.md (ten minutes)
 	$(BIN)/hashmatch bench import --entries 1000000,10000000 --results native_bench/import $(ARGS)
+
+bench-urlcheck: $(VENV)/.installed  ## measure the URL checker beside a plain crawler: native_bench/HOTLINE.md (fifteen minutes)
+	$(BIN)/hashmatch bench urlcheck --memory 100000 --results native_bench $(ARGS)
 
 PHOTOS ?= hashsets/demo/photos
 robustness: $(VENV)/.installed  ## count which altered photos are found: make robustness PHOTOS=DIR ARGS="--limit 60"

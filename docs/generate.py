@@ -31,6 +31,7 @@ from hashmatch.cli import (
     bench_distances,
     bench_hash,
     bench_import,
+    bench_urlcheck,
     cases,
     config_show,
     detect,
@@ -126,6 +127,7 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
     "bench robustness": (("Keys of the object that `--json` prints", bench.ROBUSTNESS_FIELDS),),
     "bench distances": (("Keys of the object that `--json` prints", bench_distances.FIELDS),),
     "bench import": (("Keys of each row that `--json` prints", bench_import.FIELDS),),
+    "bench urlcheck": (("Keys of the one row that `--json` prints", bench_urlcheck.FIELDS),),
     "keys create": (("Keys of the line that `--json` prints; the same for `keys rotate`", access.MADE_FIELDS),),
     "keys list": (("Keys of a line of `--json`: one per caller; the same for `keys show`", access.CALLER_FIELDS),),
     "audit verify": (

@@ -37,9 +37,16 @@ HASHING_OUTSIDE = frozenset(
 )
 """What of ``hashmatch.hashing`` parses nothing: a table of names, hashlib, and pictures made of whole numbers."""
 MAY_DECODE = frozenset({"hashmatch.sandbox.worker", "hashmatch.sandbox.zygote"})
-MAY_PARSE = frozenset(f"hashmatch.hotline.{name}" for name in ("css", "elements", "page", "page_worker"))
-"""The inside of the process that reads strangers' pages; ``reading``, outside, is not among them."""
-MEASURES = ("hashmatch.bench", "hashmatch.cli.bench", "hashmatch.cli.bench_hash", "hashmatch.cli.bench_distances")
+MAY_PARSE = frozenset(f"hashmatch.hotline.{name}" for name in ("css", "elements", "page", "page_worker")) | {
+    "hashmatch.bench.urlcheck_crawl"
+}
+"""The inside of the process that reads strangers' pages; ``reading``, outside, is not among them. And the crawler that
+the checker is measured against, a process of its own that reads the benchmark's pages only.
+"""
+MEASURES = (
+    "hashmatch.bench",
+    *(f"hashmatch.cli.bench{part}" for part in ("", "_distances", "_hash", "_urlcheck")),
+)
 """Makes its pictures itself or takes those of a folder that its user names, and never sees a list: no service."""
 
 
