@@ -77,5 +77,5 @@ HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=3 \
     CMD ["python", "/opt/hashmatch/ready.py", "127.0.0.1:50051"]
 ENTRYPOINT ["hashmatch"]
 # A container's loopback is of no use to anyone else; the service refuses another address until told that the network
-# around it is trusted (server.allow_insecure_remote), which deploy/compose.yaml does and this image does not.
+# around it is trusted (server.allow_insecure_remote), which deploy/compose/compose.yaml does and this image does not.
 CMD ["serve", "--listen", "0.0.0.0:50051"]

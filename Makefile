@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help dev demo test test-slow dist dist-check bench-search bench-hash bench-import robustness check format proto client docs clean bench-urlcheck
+.PHONY: help dev demo test test-slow dist dist-check deploy-check bench-search bench-hash bench-import robustness check format proto client docs clean bench-urlcheck
 
 help:  ## show this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -24,10 +24,10 @@ demo: $(VENV)/.installed  ## start the service, send it real images, show the re
 
 JOBS ?= 2
 test: $(VENV)/.installed  ## run the tests (under ten minutes on two cores): make test JOBS=8
-	$(BIN)/python -m pytest -m "not slow" --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not deploy" --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-slow: $(VENV)/.installed  ## run the long suites: thousands of malformed files, kill -9 loops
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not deploy" $(ARGS)
 
 bench-search: $(VENV)/.installed  ## measure the search beside its peers: native_bench/RESULTS.md (ten minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
@@ -79,6 +79,11 @@ dist: $(VENV)/.installed  ## build the sdist and, from it, the wheel: dist/
 
 dist-check: dist  ## install that wheel with pip into an empty environment and use it
 	$(BIN)/python -m tests.packaging.fresh dist constraints.txt
+
+deploy-check: $(VENV)/.installed  ## lint and render the chart, hold what is under deploy/ against its schemas
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[deploy]'
+	$(BIN)/python deploy/helm/render.py --check
+	$(BIN)/python -m pytest -m deploy tests/deployment $(ARGS)
 
 clean:  ## remove .venv, caches and build products
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

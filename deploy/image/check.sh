@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run the built image the way deploy/compose.yaml does and see that it keeps its promises.
+# Run the built image the way deploy/compose/compose.yaml does and see that it keeps its promises.
 #
 #   deploy/image/check.sh                            # docker or podman, the image that build.sh made
 #   ENGINE=podman TAG=registry.example/hashmatch:1 deploy/image/check.sh
@@ -25,7 +25,7 @@ failed() {
 }
 within() { "$engine" exec --interactive "$name" "$@"; }
 
-# As in deploy/compose.yaml, but for /tmp, which is made so small that nobody can lean on it, and the network.
+# As in deploy/compose/compose.yaml, but for /tmp, which is made so small that nobody can lean on it, and the network.
 run() {
     "$engine" run --network none --init --cap-drop ALL --security-opt no-new-privileges \
         --memory 2g --memory-swap 2g --pids-limit 256 "$@"

@@ -36,6 +36,7 @@ def main(dist: str, constraints: str = "") -> None:
         options = ["--constraint", constraints] if constraints else []
         if subprocess.run([*pip, *options, str(wheels[0])], check=False).returncode:
             raise SystemExit(f"pip could not install {wheels[0]}")
+        subprocess.run([prefix / "bin" / "python", "-m", "hashmatch.kernels"], stdout=subprocess.DEVNULL, check=True)
         installed.exercise(installed.Installation(prefix, work))
     sys.stdout.write(f"{wheels[0].name}: installed, hashes, serves, detects\n")
 

@@ -1,15 +1,12 @@
-"""The image and its compose file take away what the service does not need (docs/adr/0007-image.md)."""
+"""The image takes away what the service does not need (docs/adr/0007-image.md); its compose files: tests/deployment."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 
-from hashmatch import __version__
-from hashmatch.config import ServerConfig
 from hashmatch.sandbox import spawner
 from tests.repo import tree
 
@@ -62,77 +59,7 @@ def _position(steps: list[Instruction], name: str) -> int:
     return max((index for index, step in enumerate(steps) if step[0] == name), default=len(steps))
 
 
-def compose_facts(text: str) -> dict[str, str]:
-    """Dotted path to scalar: block mappings and block lists of scalars, which is all that our file uses.
-
-    Raises
-    ------
-    ValueError
-        A line of any other form, so that nothing is overlooked in silence.
-
-    """
-    facts: dict[str, str] = {}
-    path: list[tuple[int, str]] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        match = re.fullmatch(r"( *)(?:- (?P<item>[^#]+?)|(?P<key>[\w.-]+):(?: +(?P<value>[^#]+?))?)", line.rstrip())
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        if match is None:
-            raise ValueError(f"line {number} is of no form that this check understands: {line}")
-        depth = len(match[1])
-        path = [(level, name) for level, name in path if level < depth]
-        where = ".".join(name for _, name in path)
-        if match["item"] is not None:
-            facts[where] = f"{facts.get(where, '')} {match['item'].strip(chr(34))}".strip()
-            continue
-        path.append((depth, match["key"]))
-        if match["value"] is not None:
-            facts[f"{where}.{match['key']}".lstrip(".")] = match["value"].strip('"')
-    return facts
-
-
-REQUIRED: Mapping[str, str] = {
-    "image": r"\$\{IMAGE:-hashmatch:" + re.escape(__version__) + r"\}",
-    "restart": "unless-stopped",
-    "init": "true",
-    "user": "10001:10001",
-    "read_only": "true",
-    "cap_drop": "ALL",
-    "security_opt": r"no-new-privileges:true",
-    "tmpfs": r"/tmp:.*\bnoexec\b.*\bsize=\d+m\b.*",  # noqa: S108 - a mount point, not a file
-    "volumes": "data:/data",
-    "ports": r"127\.0\.0\.1:\d+:50051",
-    "pids_limit": r"\d+",
-    "cpus": r".+",
-    "mem_limit": r".+",
-    "ulimits.core": "0",
-    "logging.options.max-size": r"\d+m",
-    "logging.options.max-file": r"\d+",
-}
-
-
-def compose_faults(text: str, dockerfile: str) -> Iterator[str]:
-    """Say what the compose file lacks, or puts otherwise than the Dockerfile and the defaults."""
-    facts = compose_facts(text)
-    service = {name.removeprefix("services.hashmatch."): value for name, value in facts.items()}
-    for name, pattern in REQUIRED.items():
-        if not re.fullmatch(pattern, service.get(name, "")):
-            yield f"{name}: {service.get(name)!r}"
-    if service.get("memswap_limit") != service.get("mem_limit"):
-        yield "memswap_limit: the container may swap"
-    for name in ("privileged", "cap_add", "network_mode", "pid", "ipc", "devices"):
-        if name in service:
-            yield f"{name}: {service[name]!r}"
-    probe = dict(instructions(dockerfile)).get("HEALTHCHECK", "").partition("CMD ")[2]
-    if json.loads(service.get("healthcheck.test", "[]"))[1:] != json.loads(probe or "[]"):
-        yield "healthcheck.test: not the image's"
-    grace_s = int(service.get("stop_grace_period", "0s").removesuffix("s"))
-    if grace_s <= ServerConfig().drain_s:
-        yield f"stop_grace_period: {grace_s} s is not more than server.drain_s"
-
-
 DOCKERFILE = tree.read("Dockerfile")
-COMPOSE = tree.read("deploy/compose.yaml")
 
 
 def test_the_dockerfile_has_no_fault() -> None:
@@ -160,39 +87,6 @@ def test_the_dockerfile_has_no_fault() -> None:
 def test_a_worse_dockerfile_is_seen(before: str, after: str, fault: str) -> None:
     assert before in DOCKERFILE
     assert fault in list(dockerfile_faults(DOCKERFILE.replace(before, after)))
-
-
-def test_the_compose_file_has_no_fault() -> None:
-    assert list(compose_faults(COMPOSE, DOCKERFILE)) == []
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "fault"),
-    [
-        ("    read_only: true\n", "", "read_only: None"),
-        ("read_only: true", "read_only: false", "read_only: 'false'"),
-        ('user: "10001:10001"', 'user: "0:0"', "user: '0:0'"),
-        ("      - ALL", "      - CHOWN", "cap_drop: 'CHOWN'"),
-        ("no-new-privileges:true", "seccomp:unconfined", "security_opt: 'seccomp:unconfined'"),
-        ("127.0.0.1:50051:50051", "50051:50051", "ports: '50051:50051'"),
-        ("memswap_limit: ${MEMORY:-2g}", "memswap_limit: -1", "memswap_limit: the container may swap"),
-        ("    memswap_limit: ${MEMORY:-2g}\n", "", "memswap_limit: the container may swap"),
-        ("    init: true\n", "    init: true\n    privileged: true\n", "privileged: 'true'"),
-        ("core: 0", "core: -1", "ulimits.core: '-1'"),
-        ('["CMD", "python"', '["CMD", "true"', "healthcheck.test: not the image's"),
-        ("stop_grace_period: 30s", "stop_grace_period: 10s", "stop_grace_period: 10 s is not more than server.drain_s"),
-        (f"hashmatch:{__version__}", "hashmatch:latest", "image: '${IMAGE:-hashmatch:latest}'"),
-        ("size=16m", "", "tmpfs: '/tmp:rw,noexec,nosuid,nodev,,mode=1777'"),
-    ],
-)
-def test_a_worse_compose_file_is_seen(before: str, after: str, fault: str) -> None:
-    assert before in COMPOSE
-    assert fault in list(compose_faults(COMPOSE.replace(before, after), DOCKERFILE))
-
-
-def test_a_compose_file_in_another_form_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"line 1 is of no form that this check understands: a: &anchor \{b"):
-        compose_facts("a: &anchor {b: c} # d\n")
 
 
 def test_the_zygote_is_told_where_the_compiled_kernels_are() -> None:
