@@ -74,6 +74,8 @@ __all__ = [
     "TlsConfig",
     "api_key",
     "load",
+    "parse",
+    "read",
     "rows",
     "sections",
 ]
@@ -136,15 +138,28 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
         Unreadable file, unknown key, wrong type or value out of range; the message names the field.
 
     """
-    tree: dict[str, Any] = {}
-    if path is not None:
-        try:
-            tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise BadConfig(f"cannot read {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BadConfig(f"{path} is not valid TOML: {error}") from error
-    for dotted, text in _environment(environ):
+    return parse(read(path), environ, path)
+
+
+def read(path: Path | None) -> str:
+    """Return the text of the file; empty without one. Raises BadConfig."""
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadConfig(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadConfig(f"{path} is not valid TOML: {error}") from error
+
+
+def parse(text: str, environ: Mapping[str, str] = os.environ, path: Path | None = None) -> Config:
+    """Put together what :func:`load` does, from the text of the file, which is ``path``. Raises BadConfig."""
+    try:
+        tree: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f"{path} is not valid TOML: {error}") from error
+    for dotted, given in _environment(environ):
         *above, name = dotted.split(".")
         table = tree
         for depth, section in enumerate(above, 1):
@@ -152,7 +167,7 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
             if not isinstance(table, dict):
                 where = ".".join(above[:depth])
                 raise BadConfig(f"{where}: expected a table", field=where)
-        table[name] = text
+        table[name] = given
     config: Config = _build(Config, tree, "")
     _check_across(config)
     return config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -24,16 +24,23 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "address": "where, with the port that was taken when port 0 was asked for",
         "generation": "generation of the index that is being searched",
         "entries": "entries that are not withdrawn",
+        "processes": "how many share the address",
     }
 )
 """Keys of the one row of ``serve --json``, printed when the service is ready."""
 
 
-def with_listen(config: Config, listen: str | None) -> Config:
-    """Return ``config`` with the address given on the command line, if any."""
-    if listen is None:
-        return config
-    return dataclasses.replace(config, server=dataclasses.replace(config.server, listen=listen))
+def adjusted(config: Config, listen: str | None, processes: int | None) -> Config:
+    """Return ``config`` with what was given on the command line, if anything."""
+    server = config.server
+    return dataclasses.replace(
+        config,
+        server=dataclasses.replace(
+            server,
+            listen=server.listen if listen is None else listen,
+            processes=server.processes if processes is None else processes,
+        ),
+    )
 
 
 @click.command(
@@ -44,14 +51,23 @@ def with_listen(config: Config, listen: str | None) -> Config:
     ),
 )
 @click.option("--listen", metavar="ADDR", help="Address to listen on, e.g. 127.0.0.1:50051; overrides server.listen.")
+@click.option("--processes", type=click.IntRange(0, 256), metavar="N", help="Processes that share the address; 0: one "
+              "per core; overrides server.processes.")  # fmt: skip
 @pass_options
-def serve(options: GlobalOptions, listen: str | None) -> ExitCode:
+def serve(options: GlobalOptions, listen: str | None, processes: int | None) -> ExitCode:
     """Serve detection, hash sets and status over gRPC.
 
     The embedded catalog is made when there is none. SIGTERM and Ctrl-C let accepted calls finish; a second one does
-    not. With --json a line on stdout says when the service is ready and where.
+    not. With several processes SIGHUP reads the configuration again and replaces them one after the other. With --json
+    a line on stdout says when the service is ready and where.
     """
-    asyncio.run(_serve(with_listen(options.load_config(), listen), options, Output(options)))
+    from hashmatch.service.seating import seats
+
+    def adjust(config: Config) -> Config:
+        return adjusted(config, listen, processes)
+
+    config, output = adjust(options.load_config()), Output(options)
+    asyncio.run(_serve(config, options, output) if seats(config) == 1 else _supervise(adjust, options, output))
     return ExitCode.CLEAN
 
 
@@ -59,10 +75,29 @@ async def _serve(config: Config, options: GlobalOptions, output: Output) -> None
     from hashmatch.service.server import serve as serve_grpc
 
     def announce(address: str, status: ServiceStatus) -> None:
-        generation, entries = status.index.generation, status.entries
-        if output.json:
-            record = {"event": "serving", "address": address, "generation": generation, "entries": entries}
-            write_json(record, output.stdout)
-        output.remark(f"serving on {address}, generation {generation}, {entries} entries")
+        _announce(output, address, status.index.generation, status.entries, 1)
 
     await serve_grpc(config, options.data_dir, on_serving=announce)
+
+
+async def _supervise(adjust: Callable[[Config], Config], options: GlobalOptions, output: Output) -> None:
+    from hashmatch.service.supervisor import Source, Up, supervise
+
+    def announce(up: Up) -> None:
+        _announce(output, up.address, up.generation, up.entries, up.processes)
+
+    await supervise(Source(options.config_path, adjust, options.data_dir, options.log_level), announce)
+
+
+def _announce(output: Output, address: str, generation: str, entries: int, processes: int) -> None:
+    if output.json:
+        record = {
+            "event": "serving",
+            "address": address,
+            "generation": generation,
+            "entries": entries,
+            "processes": processes,
+        }
+        write_json(record, output.stdout)
+    by = "" if processes == 1 else f" by {processes} processes"
+    output.remark(f"serving on {address}{by}, generation {generation}, {entries} entries")

@@ -39,6 +39,7 @@ from hashmatch.hashing.digests import digest
 from hashmatch.matching import policy as rules
 from hashmatch.matching import screening
 from hashmatch.matching.given import HashedItem, check_hashes, quality_of
+from hashmatch.matching.lookups import Lookups
 from hashmatch.matching.policy import Decision, Evidence
 from hashmatch.matching.rescan import Newer, Rescan
 from hashmatch.matching.searching import Scope, Searches, search
@@ -58,6 +59,7 @@ from hashmatch.model import (
 
 _QUALITY_ALGORITHM = "pdq"
 """Always computed: its quality gates every other perceptual hash."""
+_LEAST_S = 1e-3
 _OUR_OWN = "pdq-canonical"
 """Computed by nobody else, and of no use to whoever keeps hashes."""
 
@@ -110,6 +112,7 @@ class Engine:
         *,
         max_hits: int,
         fidelity: Fidelity = Fidelity.EXACT,
+        queue_ms: int = 500,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._hasher = hasher
@@ -123,6 +126,7 @@ class Engine:
         self._perceptual = frozenset(algorithms.perceptual_names())
         self._view_algorithms = algorithms.views_algorithms(policy.views)
         self._digests = frozenset(algorithms.digest_names())
+        self._lookups = Lookups(queue_ms)
 
     async def detect(self, submission: Submission) -> MatchReport:
         """Hash, search, decide.
@@ -154,6 +158,8 @@ class Engine:
         ------
         BadInput
             A value has the wrong length, or the algorithm is unknown; ``field`` names the item and the hash.
+        Overloaded
+            So many lookups wait already that these would wait for longer than ``queue_ms``.
         IndexNotLoaded, SetNotFound
             As for :meth:`detect`.
 
@@ -161,7 +167,7 @@ class Engine:
         self._check_sets(sets)
         for number, item in enumerate(items):
             check_hashes(item, f"items[{number}]")
-        return await asyncio.to_thread(lambda: [self._detect_item(item, sets) for item in items])
+        return await self._lookups.run(lambda: [self._detect_item(item, sets) for item in items], len(items))
 
     def served_sets(self) -> Collection[str]:
         """Return the names of the sets of the current generation; raises IndexNotLoaded."""
@@ -193,7 +199,7 @@ class Engine:
             computed = self._wanted()
             views = level if self._views_may_find() else Views.NONE
             options = HashOptions(algorithms=computed, views=views, fidelity=fidelity)
-            picture = await self._hasher.hash(submission.image, options)
+            picture = await self._hasher.hash(submission.image, options, deadline_s=watch.left_s(submission.deadline_s))
             seen = _both(seen, picture)
             digests = await digesting
             last = level is self._policy.views or views is Views.NONE
@@ -323,6 +329,12 @@ class _Stopwatch:
         self._began = self._mark = time.perf_counter_ns()
         self._stage = ""
         self._stages: dict[str, int] = {}
+
+    def left_s(self, deadline_s: float | None) -> float | None:
+        """Seconds until a deadline that was so far away at the beginning; None without one, never 0."""
+        if deadline_s is None:
+            return None
+        return max(_LEAST_S, deadline_s - (time.perf_counter_ns() - self._began) / 1e9)
 
     def start(self, stage: str) -> None:
         """Begin a stage; the one before ends. Beginning a stage again adds to it."""

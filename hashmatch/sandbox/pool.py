@@ -38,6 +38,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Self
 
+from hashmatch.backlog import Backlog
 from hashmatch.config import DecodeConfig, SandboxConfig
 from hashmatch.errors import BadFrame, Overloaded, SandboxUnavailable, UnknownAlgorithm
 from hashmatch.hashing import algorithms
@@ -91,6 +92,7 @@ class WorkerPool:
         self._config = sandbox
         self._launch = _launch or Launch()
         self._target = worker_count(sandbox)
+        self._backlog = Backlog(self._target, sandbox.queue, sandbox.queue_ms, "images")
         self._codec = Codec(tuple(algorithms.searchable().values()))
         self._request_ids = itertools.count(1)
         self._spawner: Spawner | None = None
@@ -194,7 +196,7 @@ class WorkerPool:
         Raises
         ------
         Overloaded
-            The queue is full, or no worker became free in time.
+            The queue is full, too long for the image or for the caller's patience, or no worker became free in time.
         SandboxUnavailable
             The pool is not running, or its workers are being restarted and none came back in time.
         UnknownAlgorithm
@@ -233,7 +235,7 @@ class WorkerPool:
         loop = asyncio.get_running_loop()
         if (refused := self._quarantine.refusal(image, loop.time())) is not None:
             return refused
-        worker = await self._acquire(min(patience, loop.time() + self._config.deadline_ms / 1_000), retry=retry)
+        worker = await self._acquire(patience, retry=retry)
         if (refused := self._quarantine.refusal(image, loop.time())) is not None:
             self._give_back(worker)
         return refused or worker
@@ -257,6 +259,7 @@ class WorkerPool:
                 untrusted_reply = await worker.ask(self._codec.encode_request(request), image)
             picture = self._codec.decode_reply(untrusted_reply, request)
             intact = True
+            self._backlog.note(loop.time() - started)
         except TimeoutError:
             elapsed_ms = (loop.time() - started) * 1_000
             return Picture(refusal=Refusal.TIMEOUT, detail=f"the worker was killed after {elapsed_ms:.0f} ms")
@@ -271,13 +274,13 @@ class WorkerPool:
                 self._remove(worker, fault=True)
         return picture
 
-    async def _acquire(self, expires: float, *, retry: bool) -> Worker:
+    async def _acquire(self, patience: float, *, retry: bool) -> Worker:
         """Take an idle worker or wait for one; an image that is tried again goes to the head of the queue.
 
         Raises
         ------
         Overloaded
-            The queue is full, or no worker became free before ``expires``.
+            The queue is full, or too long for ``sandbox.queue_ms`` or ``patience``, or no worker became free in time.
         SandboxUnavailable
             The same, while there are no live workers; or the pool was closed.
 
@@ -285,10 +288,11 @@ class WorkerPool:
         if self._keeper is None:
             raise SandboxUnavailable("the sandbox is not running")
         loop = asyncio.get_running_loop()
+        expires = min(patience, loop.time() + self._config.deadline_ms / 1_000)
         if self._idle and loop.time() < expires:
             return self._idle.popleft()
-        if len(self._waiting) >= self._config.queue and not retry:
-            raise Overloaded(f"all {self._target} workers are busy and {len(self._waiting)} images wait already")
+        if not retry:
+            self._backlog.admit(len(self._waiting), patience - loop.time())
         waiter: asyncio.Future[Worker] = loop.create_future()
         self._waiting.insert(0 if retry else len(self._waiting), waiter)
         try:

@@ -75,6 +75,10 @@ class SandboxConfig:
         64, "images waiting for a worker before callers are told RESOURCE_EXHAUSTED; a second of work on two cores",
         unit="images", at_least=0, at_most=100_000,
     )  # fmt: skip
+    queue_ms: int = setting(
+        1_000, "an image that would wait longer is refused at once, as is one that would miss its caller's deadline; a "
+        "wait of a second is what callers of an upload path bear", unit="ms", at_least=1, at_most=600_000,
+    )  # fmt: skip
     deadline_ms: int = setting(
         10_000, "the slowest allowed image measured takes 0.7 s; the rest is for a loaded machine",
         unit="ms", at_least=10, at_most=600_000,
@@ -142,6 +146,10 @@ class IndexConfig:
         100, "hits in one report; the nearest are kept and the report says that there were more",
         unit="hits", at_least=1, at_most=10_000,
     )  # fmt: skip
+    queue_ms: int = setting(
+        500, "lookups of given hashes that would wait longer are refused at once; they take microseconds each, so "
+        "that is a queue of tens of thousands", unit="ms", at_least=1, at_most=600_000,
+    )  # fmt: skip
     poll_ms: int = setting(
         250, "how often a server asks the catalog whether another process changed it", unit="ms", at_least=10
     )
@@ -156,6 +164,14 @@ class ServerConfig:
     """The gRPC server (reference security §3.2 has the measurement behind each number)."""
 
     listen: str = setting("127.0.0.1:50051", "loopback: nothing is exposed until someone decides so")
+    processes: int = setting(
+        1, "that share the address and the workers; 0: one per core. Images need no second one, for their work is in "
+        "the workers; lookups of hashes do (docs/explain/serving.md)", unit="processes", at_least=0, at_most=256,
+    )  # fmt: skip
+    move_s: int = setting(
+        10, "with several processes a connection is moved on after that, with no call lost: so load spreads, and a "
+        "process can be replaced; a new connection costs 5 ms", unit="s", at_least=1, at_most=600,
+    )  # fmt: skip
     max_message_bytes: int = setting(
         33 << 20, "one image of decode.max_bytes plus the message around it", unit="bytes", at_least=1 << 10
     )

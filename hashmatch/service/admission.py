@@ -42,6 +42,7 @@ from hashmatch.identity.quota import Meter
 from hashmatch.identity.roles import PER_MESSAGE
 from hashmatch.identity.tokens import HEADER, from_header
 from hashmatch.service.keyring import Keyring
+from hashmatch.service.seating import ONLY, Seat, divided
 
 MAX_PATIENCE_S: Final = 10.0
 """How long a message of a stream waits for the quota; less than ``server.import_idle_s`` and any client's timeout."""
@@ -65,6 +66,7 @@ class Admission(grpc.aio.ServerInterceptor):
         self,
         keyring: Keyring,
         quota: QuotaConfig,
+        seat: Seat = ONLY,
         *,
         clock: Callable[[], int] = time.monotonic_ns,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
@@ -72,6 +74,7 @@ class Admission(grpc.aio.ServerInterceptor):
     ) -> None:
         self._keyring = keyring
         self._quota = quota
+        self._seat = seat
         self._clock = clock
         self._now = now
         self._sleep = sleep
@@ -178,7 +181,7 @@ class Admission(grpc.aio.ServerInterceptor):
         return meter
 
     def _quota_of(self, directory: Directory, name: str) -> QuotaConfig:
-        return dataclasses.replace(self._quota, **directory.quota(name))
+        return divided(dataclasses.replace(self._quota, **directory.quota(name)), self._seat)
 
     # --- metering --------------------------------------------------------------------------------------------------
 

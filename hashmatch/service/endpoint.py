@@ -13,9 +13,10 @@ What this module deliberately does not do: it handles no request, and knows no b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import grpc.aio
@@ -23,7 +24,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hashmatch.config import HotlineConfig, ServerConfig
 from hashmatch.errors import BadConfig
-from hashmatch.service import address
+from hashmatch.service import address, connections
 from hashmatch.service.admission import Admission
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
@@ -35,6 +36,7 @@ from hashmatch.service.health import Health
 from hashmatch.service.hotline import Checks, HotlineHandlers
 from hashmatch.service.keyring import Keyring
 from hashmatch.service.reporting import ReportHandlers
+from hashmatch.service.seating import ONLY, Seat
 from hashmatch.service.status import Observed, StatusHandlers
 from hashmatch.service.tls import Certificates
 from hashmatch.v1 import (
@@ -58,6 +60,9 @@ _SERVICES = (
     *status_pb2.DESCRIPTOR.services_by_name.values(),
     *health_pb2.DESCRIPTOR.services_by_name.values(),
 )
+_LATEST_MOVE: Final = 1.2
+"""gRPC lets connections live for up to a tenth longer than they are told to, so that not all move at once."""
+_LOOK_S: Final = 0.1
 _log = logging.getLogger("hashmatch.service")
 
 
@@ -69,15 +74,17 @@ class Endpoint:
         config: ServerConfig,
         hotline: HotlineConfig = HotlineConfig(),  # noqa: B008  frozen
         keyring: Keyring | None = None,
+        seat: Seat = ONLY,
     ) -> None:
         self._config = config
+        self._port: int | None = None
         self._keyring = keyring or Keyring(config)
         self._hotline = hotline
         self._guard = Guard()
         self._health = Health(())
         self._grpc = grpc.aio.server(
-            interceptors=(self._guard, Admission(self._keyring, config.quota)),  # the guard is the outermost
-            options=_options(config),
+            interceptors=(self._guard, Admission(self._keyring, config.quota, seat)),  # the guard is outermost
+            options=_options(config, seat),
             compression=grpc.Compression.NoCompression,
         )
 
@@ -114,7 +121,10 @@ class Endpoint:
                 "address not this machine's?",
                 field="server.listen",
             ) from error
-        return wanted.target if wanted.port is None else address.Address(wanted.host, port).target
+        if wanted.port is None:
+            return wanted.target
+        self._port = port
+        return address.Address(wanted.host, port).target
 
     def offer(
         self,
@@ -156,22 +166,41 @@ class Endpoint:
         await self._health.refresh()
         await self._grpc.start()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Keep health and the known callers current until ``stop`` is set."""
-        stopping = asyncio.create_task(stop.wait())
+    async def run(self, *stops: asyncio.Event) -> None:
+        """Keep health and the known callers current until one of ``stops`` is set."""
+        stopping = {asyncio.create_task(stop.wait()) for stop in stops}
         tasks: set[asyncio.Task[Any]] = {
             asyncio.create_task(self._health.follow(self._config.health_poll_ms / 1e3)),
             asyncio.create_task(self._keyring.follow()),
-            stopping,
+            *stopping,
         }
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in ended - {stopping}:
+            for task in ended - stopping:
                 task.result()
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def leave(self, stop: asyncio.Event) -> None:
+        """Take no new connections and serve those there are until they have moved on, unless ``stop`` is set.
+
+        Only with several processes, where connections have :attr:`ServerConfig.move_s`.
+        """
+        if stop.is_set():
+            return
+        assert self._port is not None  # noqa: S101  Unix sockets are not shared
+        await self._health.drain()
+        connections.end_listening(self._port)
+        _log.info("leaving; %d connections move on", connections.count(self._port))
+        patience_s = _LATEST_MOVE * self._config.move_s
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                while connections.count(self._port) and not stop.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_LOOK_S):
+                            await stop.wait()
 
     async def drain(self, hurry: asyncio.Event | None = None) -> None:
         """Refuse new calls and let accepted ones finish within ``drain_s``, or until ``hurry`` is set."""
@@ -194,7 +223,10 @@ class Endpoint:
         await self._grpc.stop(None)
 
 
-def _options(config: ServerConfig) -> list[tuple[str, Any]]:
+def _options(config: ServerConfig, seat: Seat) -> list[tuple[str, Any]]:
+    shared = seat.of > 1
+    age_s = min(config.move_s, config.connection_age_s) if shared else config.connection_age_s
+    grace_s = config.connection_age_s + config.connection_grace_s - age_s  # the whole is the same, shared or not
     return [
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_concurrent_streams", config.max_concurrent_streams),
@@ -203,12 +235,12 @@ def _options(config: ServerConfig) -> list[tuple[str, Any]]:
         ("grpc.max_allowed_incoming_connections", config.max_connections),
         ("grpc.server_handshake_timeout_ms", config.handshake_timeout_ms),
         ("grpc.max_connection_idle_ms", config.connection_idle_s * 1_000),
-        ("grpc.max_connection_age_ms", config.connection_age_s * 1_000),
-        ("grpc.max_connection_age_grace_ms", config.connection_grace_s * 1_000),
+        ("grpc.max_connection_age_ms", age_s * 1_000),
+        ("grpc.max_connection_age_grace_ms", grace_s * 1_000),
         ("grpc.keepalive_time_ms", config.keepalive_s * 1_000),
         ("grpc.keepalive_timeout_ms", config.keepalive_timeout_s * 1_000),
         ("grpc.http2.min_ping_interval_without_data_ms", config.min_ping_interval_s * 1_000),
-        ("grpc.so_reuseport", 0),  # or a second server would silently share the port
+        ("grpc.so_reuseport", int(shared)),  # else 0, or a second server would silently share the port
     ]
 
 

@@ -38,7 +38,7 @@ import hashmatch
 from hashmatch.catalog.opening import open_catalog
 from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.catalog.store import CatalogCounts, Watch
-from hashmatch.config import Config
+from hashmatch.config import Config, fingerprint
 from hashmatch.errors import BadConfig, CatalogUnavailable, HashmatchError, RollbackRefused
 from hashmatch.index.live import LiveIndex
 from hashmatch.matching.engine import Engine
@@ -74,11 +74,16 @@ _log = logging.getLogger("hashmatch.service")
 class Runtime:
     """Catalog, index, workers and engine over one data directory. Use as an async context manager."""
 
-    def __init__(self, config: Config, data_dir: Path, *, progress: Progress = SILENT, deliver: bool = False) -> None:
+    def __init__(
+        self, config: Config, data_dir: Path, *, progress: Progress = SILENT, deliver: bool = False,
+        lead: bool = True, reloaded: bool = False,
+    ) -> None:  # fmt: skip
         self._config = config
         self._data_dir = data_dir
         self._progress = progress
         self._deliver = deliver
+        self._lead = lead
+        self._reloaded = reloaded
         self._started_at = dt.datetime.now(dt.UTC)
         self._index = LiveIndex()
         self._pool = WorkerPool(config.decode, config.sandbox)
@@ -101,6 +106,7 @@ class Runtime:
             config.policy,
             max_hits=config.index.max_hits,
             fidelity=config.decode.fidelity,
+            queue_ms=config.index.queue_ms,
         )
         self.curator: Curator
         self.detector: Detector = self.engine
@@ -176,6 +182,8 @@ class Runtime:
         libraries = {name: metadata.version(name) for name in LIBRARIES}
         self._generation = self._index.status().generation
         self._auditor.event("service.started", {"libraries": libraries, "generation": self._generation})
+        if self._reloaded:
+            self._auditor.event("policy.reloaded", {"config": fingerprint(self._config)})
 
     async def _report(self, opened: contextlib.AsyncExitStack) -> None:
         """Sign and count what is answered; deliver reports, if that is what this process is for."""
@@ -184,7 +192,8 @@ class Runtime:
         casework = Casework(self._catalog, self._config, key, auditor=self._auditor)
         if self._deliver:
             self.desk = Desk(casework, self._config)
-            await self.desk.start()
+            if self._lead:
+                await self.desk.start()
             opened.push_async_callback(self.desk.close)
         witness = Witness(casework.count, cases.flush_s)
         await witness.start()

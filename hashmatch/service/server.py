@@ -2,9 +2,10 @@
 
 Theory of operation
 -------------------
-One process, one event loop. The address is bound before anything slow is started; calls are accepted once the runtime
-serves. The end has two speeds. The first SIGTERM or SIGINT drains: new calls are refused, accepted ones finish or are
-cancelled after ``server.drain_s``. A second signal cancels them at once.
+One process, one event loop; ``service.supervisor`` runs several of them. The address is bound before anything slow is
+started; calls are accepted once the runtime serves. The end has two speeds. The first SIGTERM or SIGINT drains: new
+calls are refused, accepted ones finish or are cancelled after ``server.drain_s``. A second signal cancels them at once.
+One process of several can also be told to leave first (``Endpoint.leave``), so that no call is refused at all.
 
 gRPC's own tracing can print payloads, so a server does not start while GRPC_TRACE is set.
 
@@ -19,6 +20,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hashmatch.config import Config
@@ -28,8 +30,20 @@ from hashmatch.service.endpoint import Endpoint
 from hashmatch.service.investigation import opened_investigation
 from hashmatch.service.keyring import Keyring
 from hashmatch.service.runtime import Runtime
+from hashmatch.service.seating import ONLY, Seat
 
 _log = logging.getLogger("hashmatch.service")
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """The place of one process among several, and what it is ordered. ``reloaded``: it took over from another."""
+
+    seat: Seat
+    reloaded: bool = False
+    leave: asyncio.Event = field(default_factory=asyncio.Event)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def serve(
@@ -39,6 +53,7 @@ async def serve(
     on_ready: Callable[[str], None] | None = None,
     on_serving: Callable[[str, ServiceStatus], None] | None = None,
     stop: asyncio.Event | None = None,
+    post: Post | None = None,
 ) -> None:
     """Serve until told to stop, then drain.
 
@@ -54,6 +69,8 @@ async def serve(
         Called once after that, with the service's status as well: whoever started it may have no key to ask with.
     stop : asyncio.Event, optional
         Set by the caller to stop. Without it SIGTERM and SIGINT stop, which needs the main thread.
+    post : Post, optional
+        The place among several processes, and what is ordered there besides signals; the only one by default.
 
     Raises
     ------
@@ -68,24 +85,25 @@ async def serve(
     _refuse_tracing(os.environ)
     keyring = Keyring(config.server, data_dir)
     await asyncio.to_thread(keyring.load)
-    endpoint = Endpoint(config.server, config.hotline, keyring=keyring)
+    post = post or Post(ONLY, stop=stop or asyncio.Event())
+    endpoint = Endpoint(config.server, config.hotline, keyring, post.seat)
     target = endpoint.bind()
-    hurry = asyncio.Event()
     try:
         async with (
-            Runtime(config, data_dir, deliver=True) as runtime,
+            Runtime(config, data_dir, deliver=True, lead=post.seat.leads, reloaded=post.reloaded) as runtime,
             opened_investigation(config, runtime.detector) as investigation,
         ):
             endpoint.offer(runtime.detector, runtime.curator, runtime, runtime.desk, investigation)
-            with _stopped_by_signals(hurry) if stop is None else contextlib.nullcontext(stop) as stopping:
+            with _stopped_by_signals(post) if stop is None else contextlib.nullcontext():
                 await endpoint.start(runtime.checks())
                 _log.info("serving on %s", target)
                 if on_ready is not None:
                     on_ready(target)
                 if on_serving is not None:
                     on_serving(target, await runtime.status())
-                await endpoint.run(stopping)
-                await endpoint.drain(hurry)
+                await endpoint.run(post.stop, post.leave)
+                await endpoint.leave(post.stop)
+                await endpoint.drain(post.hurry)
     finally:
         await endpoint.abort()
 
@@ -99,19 +117,18 @@ def _refuse_tracing(environ: Mapping[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def _stopped_by_signals(hurry: asyncio.Event) -> Iterator[asyncio.Event]:
-    """Yield an event that the first SIGTERM or SIGINT sets; the second sets ``hurry``."""
-    stop = asyncio.Event()
+def _stopped_by_signals(post: Post) -> Iterator[None]:
+    """Let the first SIGTERM or SIGINT stop, and the second hurry."""
 
     def received(number: signal.Signals) -> None:
         _log.info("%s received", number.name)
-        (hurry if stop.is_set() else stop).set()
+        (post.hurry if post.stop.is_set() else post.stop).set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, received, number)
     try:
-        yield stop
+        yield
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

@@ -120,9 +120,31 @@ async def test_a_full_queue_is_said_at_once() -> None:
     async with attack_pool(queue=1) as pool:
         async with queued(pool, b"sleep 600", b"waiting"):
             assert (pool.status().busy, pool.status().queued) == (1, 1)
-            with pytest.raises(Overloaded, match=r"^all 1 workers are busy and 1 images wait already$"):
+            with pytest.raises(Overloaded, match=r"^all 1 are busy and 1 images wait already$"):
                 await pool.hash(b"too many", ANY)
         assert is_right(await pool.hash(b"after", ANY), b"after")
+
+
+async def test_a_queue_that_takes_too_long_is_said_at_once() -> None:
+    async with attack_pool(queue_ms=1) as pool:
+        await attack(pool, "sleep", "0.2")
+        async with queued(pool, b"sleep 600"):
+            with pytest.raises(
+                Overloaded, match=r"^the wait behind 0 images is \d+ ms, and at most 1 are waited$"
+            ) as refused:
+                await pool.hash(b"too many", ANY)
+        assert refused.value.retry_after_s > 0.15
+        await worker_pids(pool)
+        assert is_right(await pool.hash(b"after", ANY), b"after")
+
+
+async def test_a_deadline_that_cannot_be_met_is_said_at_once() -> None:
+    async with attack_pool() as pool:
+        await attack(pool, "sleep", "0.2")
+        async with queued(pool, b"sleep 600"):
+            with pytest.raises(Overloaded, match=r"^an answer behind 0 images takes \d+ ms, and the caller"):
+                await pool.hash(b"too late", ANY, deadline_s=0.3)
+            assert pool.status().queued == 0
 
 
 async def test_waiting_ends_at_the_callers_deadline() -> None:

@@ -21,7 +21,9 @@ ANY = HashOptions(algorithms=frozenset({"pdq"}))
 
 def patient(**settings: Any) -> SandboxConfig:
     """Return settings under which only a hang, and not a slow machine, is a timeout."""
-    return SandboxConfig(**{"workers": 1, "deadline_ms": 120_000, "start_timeout_ms": 600_000, **settings})
+    return SandboxConfig(
+        **{"workers": 1, "deadline_ms": 120_000, "start_timeout_ms": 600_000, "queue_ms": 600_000, **settings}
+    )
 
 
 def attack_pool(*, unconfined: bool = False, allow_degraded: bool | None = None, **settings: int) -> WorkerPool:

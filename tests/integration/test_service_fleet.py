@@ -1,0 +1,162 @@
+"""A service of several processes: killed, replaced and stopped under load, with real processes and sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+
+from hashmatch.audit.log import ledgers
+from hashmatch.errors import ExitCode
+from hashmatch.v1 import detection_pb2, detection_pb2_grpc, status_pb2, status_pb2_grpc
+from tests.support.fleet import Fleet, calling, channels, fleet, launched, write
+from tests.support.images import encoded, photo
+from tests.support.sandbox import frozen
+from tests.support.service import until
+
+CALLERS = 6
+
+
+async def test_a_process_that_is_killed_loses_the_calls_in_its_hands_and_no_other(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as running, calling(running.target, 16) as callers:
+        assert len(set(callers.served_by.values())) == 2
+        victim = min(running.members())
+        os.kill(victim, signal.SIGKILL)
+        await running.logs("a process ended that was not told to")
+        await running.logs("serving on", times=4)  # three processes and the service
+        await callers.answers(20)
+        assert len(running.members()) == 2
+    lost_by = {callers.served_by[number] for number in callers.failed}
+    assert len(lost_by) == 1
+    assert [len(errors) for errors in callers.failed.values()] == [1] * len(callers.failed)
+    assert {error.partition(":")[0] for errors in callers.failed.values() for error in errors} == {"UNAVAILABLE"}
+
+
+async def test_a_hangup_replaces_every_process_and_refuses_nothing(tmp_path: Path) -> None:
+    async with fleet(tmp_path, move_s=1) as running, calling(running.target, CALLERS) as callers:
+        before = running.members()
+        write(running.config, move_s=1, listen="127.0.0.1:0", more="[policy]\nmin_side_px = 77\n")
+        running.send(signal.SIGHUP)
+        await running.logs("all 2 processes serve the configuration that was read again")
+        await callers.answers(20)
+        after = running.members()
+        assert len(after) == 2
+        assert not before & after
+    assert callers.failed == {}
+    recorded = sorted(path for ledger in ledgers(tmp_path / "data" / "audit") for path in ledger.iterdir())
+    assert sum(path.read_bytes().count(b'"policy.reloaded"') for path in recorded if path.is_file()) == 2
+
+
+async def test_a_configuration_that_does_not_load_or_cannot_be_served_changes_nothing(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as running, calling(running.target, 2) as callers:
+        before = running.members()
+        good = running.config.read_text()
+        for text, why in (
+            ("[server]\nlisten = 7\n", "server.listen: expected str, got 7"),
+            (good.replace("processes = 2", "processes = 3"), "server.processes: 3 instead of 2 takes a restart"),
+            (
+                good + '[catalog]\nurl = "postgresql://user:word@db.example.org/x"\n',
+                "catalog.url: leave the password out",
+            ),
+        ):
+            running.config.write_text(text)
+            running.send(signal.SIGHUP)
+            await running.logs(f"the configuration was not read again, and the one before still holds: {why}")
+        write(running.config, more=f'[cases]\nreceipt_key = "{tmp_path}/nowhere"\n')
+        running.send(signal.SIGHUP)
+        await running.logs("the new configuration cannot be served, and the one before still is: ")
+        await callers.answers(5)
+        assert running.members() == before
+        assert callers.failed == {}
+        os.kill(max(before), signal.SIGKILL)  # who comes back has the configuration that works
+        await running.logs("serving on", times=4)
+        await callers.answers(5)
+        assert len(running.members()) == 2
+
+
+async def images_in_hand(running: Fleet, opened: list[grpc.aio.Channel], calls: list[asyncio.Task[Any]]) -> None:
+    """Return once every one of the calls is with a worker or waits for one."""
+
+    async def in_hand() -> int:
+        found: dict[str, int] = {}
+        for channel in opened:
+            stub: Any = status_pb2_grpc.StatusServiceStub(channel)
+            answer = await stub.GetStatus(status_pb2.GetStatusRequest(), timeout=300)
+            found[answer.started_at.ToJsonString()] = answer.workers.busy + answer.workers.queued
+        return sum(found.values())
+
+    async with asyncio.timeout(300):
+        while await in_hand() < len(calls):  # noqa: ASYNC110  the service tells nobody
+            await asyncio.sleep(0.01)
+    assert len(running.members()) == 2
+
+
+async def detect(channel: grpc.aio.Channel) -> detection_pb2.DetectResponse:
+    """Ask about a picture."""
+    stub: Any = detection_pb2_grpc.DetectionServiceStub(channel)
+    request = detection_pb2.DetectRequest(image=encoded(photo(), "JPEG"))
+    answer: detection_pb2.DetectResponse = await stub.Detect(request, timeout=300)
+    return answer
+
+
+async def test_a_stop_answers_every_accepted_call(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as running, channels(running.target, 8) as opened:
+        with frozen(*running.workers()):
+            calls = [asyncio.create_task(detect(channel)) for channel in opened]
+            await images_in_hand(running, opened, calls)
+            running.send(signal.SIGTERM)
+            await running.logs("draining ", times=2)
+        answers = await asyncio.gather(*calls)
+        assert await running.process.wait() == ExitCode.CLEAN
+    assert [answer.report.generation for answer in answers] == ["0"] * 8
+
+
+async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as running, channels(running.target, 4) as opened:
+        with frozen(*running.workers()):
+            calls = [asyncio.create_task(detect(channel)) for channel in opened]
+            await images_in_hand(running, opened, calls)
+            running.send(signal.SIGINT)
+            await running.logs("draining ", times=2)
+            began = time.monotonic()
+            running.send(signal.SIGTERM)
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+            assert await running.process.wait() == ExitCode.CLEAN
+            assert time.monotonic() - began < 300  # the drain of this service takes 600 s
+    assert {type(outcome) for outcome in ended} == {grpc.aio.AioRpcError}
+
+
+async def test_when_the_supervisor_is_killed_its_processes_end(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as running:
+        left = running.members()
+        running.process.kill()
+        await running.process.wait()
+        await until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in left), 300)
+
+
+async def test_a_port_that_somebody_else_has_is_refused(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        write(tmp_path / "hashmatch.toml", listen=address)
+        process = await launched(tmp_path / "hashmatch.toml", tmp_path / "data")
+        out, said = await process.communicate()
+    assert process.returncode == ExitCode.BAD_INPUT
+    assert out == b""
+    assert f"server.listen: cannot listen on {address}; is another server running there" in said.decode()
+
+
+async def test_a_service_whose_processes_cannot_start_says_why(tmp_path: Path) -> None:
+    write(tmp_path / "hashmatch.toml", more=f'[cases]\nreceipt_key = "{tmp_path}/nowhere"\n')
+    process = await launched(tmp_path / "hashmatch.toml", tmp_path / "data")
+    _, said = await process.communicate()
+    assert process.returncode == ExitCode.BAD_INPUT
+    assert f"{tmp_path}/nowhere" in said.decode()
