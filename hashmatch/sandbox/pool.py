@@ -105,8 +105,7 @@ class WorkerPool:
         self._waiting: deque[asyncio.Future[Worker]] = deque()
         self._below_strength = asyncio.Event()
         self._recovering = False
-        self._images = 0
-        self._restarts = 0
+        self._images = self._restarts = 0
         self._quarantine = Quarantine(sandbox.quarantine_images, sandbox.quarantine_s)
 
     def __repr__(self) -> str:
@@ -114,10 +113,9 @@ class WorkerPool:
             return "<WorkerPool stopped>"
         status = self.status()
         confined = "confined" if status.posture and status.posture.confined else "NOT CONFINED"
-        health = "healthy" if self.healthy else "unhealthy"
         return (
-            f"<WorkerPool {health}, {confined}: {status.workers}/{self._target} workers, {status.busy} busy, "
-            f"{status.queued} queued, {status.images} images, {status.restarts} restarts>"
+            f"<WorkerPool {'' if self.healthy else 'un'}healthy, {confined}: {status.workers}/{self._target} workers, "
+            f"{status.busy} busy, {status.queued} queued, {status.images} images, {status.restarts} restarts>"
         )
 
     async def __aenter__(self) -> Self:
@@ -249,9 +247,8 @@ class WorkerPool:
             It ended before it answered.
 
         """
-        loop = asyncio.get_running_loop()
         request = Request(RequestKind.HASH, next(self._request_ids), len(image), options)
-        started = loop.time()
+        started = (loop := asyncio.get_running_loop()).time()
         expires = min(patience, started + self._config.deadline_ms / 1_000)
         intact = False
         try:
@@ -298,14 +295,13 @@ class WorkerPool:
         try:
             async with asyncio.timeout_at(expires):
                 return await waiter
-        except TimeoutError:
+        except (TimeoutError, asyncio.CancelledError) as ended:
             self._stop_waiting(waiter)
-            if not self.healthy:
-                raise SandboxUnavailable("the sandbox is being restarted and no worker came back in time") from None
-            raise Overloaded("no worker became free before the deadline") from None
-        except asyncio.CancelledError:
-            self._stop_waiting(waiter)
-            raise
+            if not isinstance(ended, TimeoutError):
+                raise
+        if self.healthy:
+            raise Overloaded("no worker became free before the deadline")
+        raise SandboxUnavailable("the sandbox is being restarted and no worker came back in time")
 
     def _stop_waiting(self, waiter: asyncio.Future[Worker]) -> None:
         """Leave the queue; a worker that was handed over in the same moment goes to the next in line."""
