@@ -170,6 +170,8 @@ class Watched:
     pdq: bytes = b""
     known: bool = True
     """Whether a list knew it; its own hash is compared in any case."""
+    entries: tuple[str, ...] = ()
+    """Those that knew it, ``set/entry``: what else is on its page and known is told from it by these."""
     country: str = ""
     found_at: dt.datetime
 
@@ -272,15 +274,19 @@ def presence(
     """
     if own is not None and (found := _compared(watched, own, rules)) in _PRESENT:
         return found
-    among = [_compared(watched, item, rules) for item in shown]
+    among = [_compared(watched, item, rules, elsewhere=not watched.url or item.url != watched.url) for item in shown]
     if any(here in _PRESENT for here in among):
         return Presence.MOVED if watched.url else next(here for here in _PRESENT if here in among)
     answer = own if own is not None else page
     return Presence.UNCLEAR if answer is None else _compared(watched, answer, rules)
 
 
-def _compared(watched: Watched, item: Item, rules: Rules) -> Presence:
-    """Judge one answer by its picture, or by its outcome where it has none."""
+def _compared(watched: Watched, item: Item, rules: Rules, *, elsewhere: bool = False) -> Presence:
+    """Judge one answer by its picture, or by its outcome where it has none.
+
+    At the picture's own address, whatever a list knows is there still. ``elsewhere`` on its page, it must be an entry
+    that knew this picture: the others of a page are watched by themselves.
+    """
     report, end = item.report, item.fetched.final_url if item.fetched else ""
     if host_of(end) in rules.parking and end:
         return Presence.PARKED
@@ -290,7 +296,7 @@ def _compared(watched: Watched, item: Item, rules: Rules) -> Presence:
     same = digest == watched.sha256
     if not same and digest in rules.placeholders:
         return Presence.PLACEHOLDER
-    if same or _is_the_picture(watched, report, rules):
+    if same or _is_near(watched, report, rules) or _is_listed(watched, report, elsewhere=elsewhere):
         if end and watched.final_url and end != watched.final_url and item.url == watched.url:
             return Presence.MOVED
         return Presence.ONLINE_SAME if same else Presence.ONLINE_CHANGED_MATCH
@@ -306,11 +312,23 @@ def _without_picture(outcome: Outcome, fetched: Fetched | None) -> Presence:
     return BY_OUTCOME.get(outcome, Presence.UNCLEAR)
 
 
-def _is_the_picture(watched: Watched, report: MatchReport, rules: Rules) -> bool:
-    """Whether other bytes are the same picture: near its own hash, or near to a list that knew it."""
+def _is_near(watched: Watched, report: MatchReport, rules: Rules) -> bool:
+    """Whether other bytes are near the picture's own hash."""
     values = [value.value for value in report.hashes if value.algorithm == PDQ and not value.view]
-    near = any(_distance(watched.pdq, value) <= rules.max_distance for value in values if watched.pdq)
-    return near or (watched.known and report.verdict in _FOUND)
+    return any(_distance(watched.pdq, value) <= rules.max_distance for value in values if watched.pdq)
+
+
+def _is_listed(watched: Watched, report: MatchReport, *, elsewhere: bool) -> bool:
+    """Whether a list that knew the picture knows other bytes."""
+    if not watched.known or report.verdict not in _FOUND:
+        return False
+    return not elsewhere or not set(watched.entries).isdisjoint(entries_of(report))
+
+
+def entries_of(report: MatchReport) -> tuple[str, ...]:
+    """Return the entries that a picture was found as, ``set/entry``, in order."""
+    found = {f"{hit.entry.set_name}/{hit.entry.entry_id}" for hit in report.hits if hit.verdict in _FOUND}
+    return tuple(sorted(found))
 
 
 def _distance(one: bytes, other: bytes) -> int:

@@ -19,7 +19,7 @@ from typing import Final
 from hashmatch.catalog.rows import from_us, to_us
 from hashmatch.hotline.job_storage import Storage
 from hashmatch.hotline.links import PDQ
-from hashmatch.hotline.recheck import Look, Watch, Watched
+from hashmatch.hotline.recheck import Look, Watch, Watched, entries_of
 from hashmatch.model.hotline import Item, Outcome, Submission
 from hashmatch.report.plain import from_plain, to_plain
 
@@ -121,6 +121,7 @@ def watched_of(item: Item) -> Watched | None:
         sha256=report.digests.sha256,
         pdq=next((value.value for value in report.hashes if value.algorithm == PDQ and not value.view), b""),
         known=item.outcome in FOUND,
+        entries=entries_of(report),
         country=item.place.country if item.place else "",
         found_at=ended or report.created_at,
     )

@@ -10,7 +10,17 @@ import pytest
 
 from hashmatch.hotline import recheck
 from hashmatch.hotline.recheck import Life, Look, Presence, Rules, Sign, Spell, State, Watched
-from hashmatch.model import Digests, EntryHash, MatchReport, Verdict
+from hashmatch.model import (
+    Digests,
+    EntryHash,
+    EntryRef,
+    EntryStatus,
+    HarmDomain,
+    Hit,
+    MatchReport,
+    SetMode,
+    Verdict,
+)
 from hashmatch.model.hotline import Fetched, Hop, Item, Outcome, Via
 
 NOON = dt.datetime(2026, 11, 28, 12, tzinfo=dt.UTC)
@@ -107,6 +117,44 @@ def test_what_no_list_knew_is_only_compared_with_itself() -> None:
     unknown = dataclasses.replace(WATCHED, known=False)
     assert recheck.presence(unknown, picture(b"x", verdict=Verdict.MATCH), (), RULES) is Presence.ONLINE_CHANGED_OTHER
     assert recheck.presence(unknown, NEAR, (), RULES) is Presence.ONLINE_CHANGED_MATCH
+
+
+def known_as(entry_id: str, url: str) -> Item:
+    """Return a picture far from the one that is watched, which a list knows."""
+    found = picture(b"known", verdict=Verdict.MATCH, url=url)
+    assert found.report is not None
+    hit = Hit(
+        Verdict.MATCH, "pdq_near",
+        EntryRef("1", "known", 1, HarmDomain.OTHER, SetMode.ENFORCED, entry_id, EntryStatus.ACTIVE, ()),
+        "pdq", "pdq", 3, 31, "",
+    )  # fmt: skip
+    return dataclasses.replace(found, report=dataclasses.replace(found.report, hits=(hit,)))
+
+
+@pytest.mark.parametrize(
+    ("entry_id", "url", "expected"),
+    [
+        ("e1", "https://img.example.org/mirrored.jpg", Presence.MOVED),
+        ("e2", "https://img.example.org/next.jpg", Presence.GONE_404),
+    ],
+)
+def test_another_known_picture_of_the_page_is_not_the_one_that_was_removed(
+    entry_id: str, url: str, expected: Presence
+) -> None:
+    watched = dataclasses.replace(WATCHED, entries=("known/e1",))
+    assert recheck.presence(watched, answer(Outcome.GONE, 404), (known_as(entry_id, url),), RULES) is expected
+
+
+def test_at_its_own_address_whatever_a_list_knows_is_there() -> None:
+    watched = dataclasses.replace(WATCHED, entries=("known/e1",))
+    assert recheck.presence(watched, known_as("e2", URL), (), RULES) is Presence.ONLINE_CHANGED_MATCH
+
+
+def test_of_pictures_inside_a_page_another_known_one_is_not_the_watched_one() -> None:
+    watched = dataclasses.replace(INLINE, entries=("known/e1",))
+    page = answer(Outcome.NO_MATCH, 200)
+    assert recheck.presence(watched, None, (known_as("e2", ""),), RULES, page=page) is Presence.ONLINE_CHANGED_OTHER
+    assert recheck.presence(watched, None, (known_as("e1", ""),), RULES, page=page) is Presence.ONLINE_CHANGED_MATCH
 
 
 def test_every_outcome_says_something_and_none_that_it_is_there() -> None:
