@@ -28,7 +28,7 @@ import dataclasses
 import datetime as dt
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,6 +59,8 @@ from hashmatch.model import (
 
 _QUALITY_ALGORITHM = "pdq"
 """Always computed: its quality gates every other perceptual hash."""
+_DIGESTED_AT_ONCE_BYTES = 32 << 10
+"""0.1 ms of the event loop; waking a thread and being woken by it takes as much of two."""
 _LEAST_S = 1e-3
 _OUR_OWN = "pdq-canonical"
 """Computed by nobody else, and of no use to whoever keeps hashes."""
@@ -191,7 +193,7 @@ class Engine:
     async def _detect(self, submission: Submission) -> MatchReport:
         watch = _Stopwatch()
         self._check_sets(submission.sets)
-        digesting = asyncio.get_running_loop().run_in_executor(None, digest, submission.image)
+        digesting = _digesting(submission.image)
         level: Views = Views.CHEAP if self._policy.views is Views.FULL else self._policy.views
         fidelity, seen = self._fidelity, Picture()
         while True:
@@ -315,6 +317,16 @@ def _as_it_is(picture: Picture) -> tuple[EntryHash, ...]:
         for item in picture.hashes
         if item.transformation == "orig" and item.frame == 0 and item.algorithm != _OUR_OWN
     )
+
+
+def _digesting(image: bytes) -> Awaitable[Digests]:
+    """Begin to digest an image: beside its hashing, or at once where waking a thread takes longer than that."""
+    loop = asyncio.get_running_loop()
+    if len(image) > _DIGESTED_AT_ONCE_BYTES:
+        return loop.run_in_executor(None, digest, image)
+    digests = loop.create_future()
+    digests.set_result(digest(image))
+    return digests
 
 
 def _screened(picture: Picture) -> bool:

@@ -84,6 +84,16 @@ async def test_refused_picture_with_a_known_digest_matches() -> None:
     assert (report.verdict, report.rule, report.reason) == (Verdict.MATCH, "digest_equal", Refusal.CORRUPT)
 
 
+@pytest.mark.parametrize("length", [1, 32 << 10, (32 << 10) + 1, 1 << 20])
+async def test_small_images_are_digested_at_once_and_large_ones_beside_with_one_answer(length: int) -> None:
+    image = b"i" * length
+    index = FakeIndex([("sha256", hashlib.sha256(image).digest(), entry_ref())])
+    report = await engine(FakeHasher(), index).detect(Submission(image))
+    assert report.digests is not None
+    assert (report.verdict, report.rule) == (Verdict.MATCH, "digest_equal")
+    assert (report.digests.sha256, report.digests.size_bytes) == (hashlib.sha256(image).digest(), length)
+
+
 async def test_only_algorithms_that_decide_and_occur_are_computed() -> None:
     hasher = FakeHasher()
     rows = [("dhash", bytes(8), entry_ref()), ("whash", bytes(8), entry_ref())]
