@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help dev demo test test-slow dist dist-check deploy-check bench-search bench-hash bench-import robustness check format proto client docs clean bench-urlcheck
+.PHONY: help dev demo test test-slow dist dist-check deploy-check bench-search bench-hash bench-import robustness chaos fuzz check format proto client docs clean bench-urlcheck
 
 help:  ## show this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -50,6 +50,19 @@ robustness: $(VENV)/.installed  ## count which altered photos are found: make ro
 	OMP_NUM_THREADS=1 $(BIN)/hashmatch bench robustness $(foreach where,$(PHOTOS),--photos $(where)) --limit 60 --transforms all,augly \
 	  --levels all --strangers 100000 --strangers-file native_bench/robustness/strangers.jsonl \
 	  --results native_bench/robustness/RESULTS.md --plot native_bench/robustness/plots $(ARGS)
+
+CHAOS_MINUTES ?= 10
+CHAOS_JSON := native_bench/results/chaos.json
+chaos: $(VENV)/.installed  ## break the service in every way, for some CHAOS_MINUTES=10, and write docs/explain/reliability.md
+	rm -f $(CHAOS_JSON)
+	CHAOS_MINUTES=$(CHAOS_MINUTES) CHAOS_RESULTS=$(CHAOS_JSON) \
+	  $(BIN)/python -m pytest tests/chaos --numprocesses $(JOBS) --dist load -o timeout=3600 $(ARGS)
+	$(BIN)/python docs/generate.py
+
+FUZZ_S ?= 60
+fuzz: $(VENV)/.installed  ## fuzz every parser that a stranger reaches, FUZZ_S seconds each, guided by coverage
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.guided --seconds $(FUZZ_S) $(ARGS)
 
 check: $(VENV)/.installed  ## lint, types, import layers, generated code and docs
 	$(BIN)/ruff format --check .

@@ -5,9 +5,9 @@ Theory of operation
 :meth:`WorkerPool.hash` takes an idle worker or waits in a bounded queue, puts the image into the worker's memory, and
 waits for the reply until the deadline. A worker is used again only after a well-formed reply. In every other case
 (deadline, death, a reply that does not check, a cancelled caller) it is killed, because nothing that it holds can be
-trusted, and :meth:`_keep` brings the pool back to strength in the background. An image whose worker was killed by
-something else is tried once more, since the fault may have been the machine's (the kernel's OOM killer, an operator);
-a second death is the image's. Bytes that keep killing are in ``quarantine``, and cost nobody another worker.
+trusted, and :meth:`_keep` brings the pool back to strength in the background. An image whose worker died is tried once
+more, and up to three times more where the deaths may have been the machine's fault (the kernel's OOM killer, an
+operator). Bytes that keep killing are in ``quarantine``, which weighs deaths, and cost nobody another worker.
 
 | worker | event | next |
 |---|---|---|
@@ -47,12 +47,11 @@ from hashmatch.sandbox.confine import Outcome
 from hashmatch.sandbox.control import ZygoteSettings
 from hashmatch.sandbox.posture import Posture, assess, swap_devices
 from hashmatch.sandbox.protocol import Codec, Request, RequestKind
-from hashmatch.sandbox.quarantine import OWN_FAULT, Quarantine, weight_of
+from hashmatch.sandbox.quarantine import LIMIT, OWN_FAULT, Quarantine, weight_of
 from hashmatch.sandbox.spawner import Launch, Spawner, Worker, WorkerDied
 
 _log = logging.getLogger(__name__)
 
-_ATTEMPTS = 2
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 10.0
 _STABLE_S = 60.0
@@ -188,8 +187,8 @@ class WorkerPool:
         Returns
         -------
         Picture
-            Refusals are values: TIMEOUT when the worker was killed at the deadline, CRASHED when it died twice, or the
-            bytes did that before and are in quarantine.
+            Refusals are values: TIMEOUT when the worker was killed at the deadline, CRASHED when workers died on it
+            now, or before, so that it is in quarantine.
 
         Raises
         ------
@@ -208,25 +207,26 @@ class WorkerPool:
         loop = asyncio.get_running_loop()
         arrived, queue_us = loop.time(), 0
         patience = math.inf if deadline_s is None else arrived + deadline_s
-        death: WorkerDied | None = None
-        for attempt in range(_ATTEMPTS):
-            worker = await self._worker_for(image, patience, retry=attempt > 0)
+        deaths: list[WorkerDied] = []
+        while sum(weight_of(death.signal_number) for death in deaths) < LIMIT:
+            worker = await self._worker_for(image, patience, retry=bool(deaths))
             if isinstance(worker, Picture):
                 self._images += 1
                 return worker
-            if attempt == 0:
+            if not deaths:
                 queue_us = int((loop.time() - arrived) * 1_000_000)
             try:
                 picture = await self._ask(worker, image, options, patience)
             except WorkerDied as error:
-                death = error
+                deaths.append(error)
                 self._quarantine.died(image, weight_of(error.signal_number), loop.time())
-                _log.warning("worker %d %s, attempt %d of %d", worker.pid, error, attempt + 1, _ATTEMPTS)
+                _log.warning("worker %d %s, %d on this image", worker.pid, error, len(deaths))
                 continue
             self._images += 1
             return dataclasses.replace(picture, queue_us=queue_us)
         self._images += 1
-        return Picture(None, (), Refusal.CRASHED, f"two workers died on this image, the second {death}", queue_us)
+        detail = f"{len(deaths)} workers died on this image, the last {deaths[-1]}"
+        return Picture(refusal=Refusal.CRASHED, detail=detail, queue_us=queue_us)
 
     async def _worker_for(self, image: bytes, patience: float, *, retry: bool) -> Worker | Picture:
         """Take a worker, or answer: bytes in quarantine do not queue, and others may have put them there meanwhile."""
@@ -255,6 +255,7 @@ class WorkerPool:
             async with asyncio.timeout_at(expires):
                 untrusted_reply = await worker.ask(self._codec.encode_request(request), image)
             picture = self._codec.decode_reply(untrusted_reply, request)
+            self._quarantine.survived(image)
             intact = True
             self._backlog.note(loop.time() - started)
         except TimeoutError:
@@ -396,8 +397,7 @@ class WorkerPool:
                 f"workers cannot be confined here: {posture.explain_missing()}; or set sandbox.allow_degraded = true "
                 "to decode strangers' images with less protection"
             )
-        self._posture = posture
-        self._outcome = probe.outcome
+        self._posture, self._outcome = posture, probe.outcome
 
     async def _add_worker(self) -> None:
         """Start one more worker; it must be locked up exactly like the one that proved the confinement.

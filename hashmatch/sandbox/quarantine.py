@@ -6,13 +6,14 @@ A worker that dies is the image's fault or the machine's, and how it died says w
 (SIGSEGV, SIGSYS, ...), an exit or a reply that does not check is the image's; SIGKILL may be the kernel's for want of
 memory or an operator's, and an end that nobody saw is likewise anybody's. Each death is weighed (:data:`OWN_FAULT`,
 :data:`ANYBODYS`), and bytes that weigh :data:`LIMIT` are in quarantine: two deaths that are surely theirs, or four that
-may be. While there they are refused at once, and cost nobody a worker.
+may be, with no answer in between. While there they are refused at once, and cost nobody a worker.
 
 ============  =====================  ============  ================================================================
 state         event                  next          effect
 ============  =====================  ============  ================================================================
 unknown       death                  suspected     weighed; forgotten ``first_s`` later
 suspected     death, below LIMIT     suspected     weighed on top
+suspected     answer                 suspected     what was anybody's is struck off
 suspected     death, LIMIT reached   quarantined   refused for ``first_s``
 quarantined   time passes            on probation  may be tried again: decoders are updated; remembered as long again
 on probation  death, LIMIT reached   quarantined   for twice as long as before, a day at most
@@ -58,12 +59,19 @@ class _Bytes(NamedTuple):
 
 @dataclass(slots=True)
 class _Record:
-    weight: int = 0
+    sure: int = 0
+    """Weight of the deaths that were surely the image's."""
+    doubtful: int = 0
+    """Weight of the deaths that were anybody's, since it was last answered."""
     term_s: float = 0.0
     """How long it was last put away; 0 where it never was."""
     until: float = 0.0
     """End of the quarantine, or of being suspected."""
     forgotten: float = 0.0
+
+    @property
+    def weight(self) -> int:
+        return self.sure + self.doubtful
 
 
 def weight_of(signal_number: int | None) -> int:
@@ -124,10 +132,11 @@ class Quarantine:
             self._lengths[known.length] += 1
         self._records[known] = record
         if record.weight >= LIMIT and now >= record.until:
-            record.weight = 0  # on probation: judged anew, and longer
+            record.sure = record.doubtful = 0  # on probation: judged anew, and longer
         if record.weight >= LIMIT:
             return
-        record.weight += weight
+        record.sure += weight if weight == OWN_FAULT else 0
+        record.doubtful += weight if weight == ANYBODYS else 0
         if record.weight >= LIMIT:
             record.term_s = min(2 * record.term_s, LONGEST_S) if record.term_s else self._first_s
             record.until = now + record.term_s
@@ -136,6 +145,11 @@ class Quarantine:
             record.forgotten = max(record.forgotten, now + self._first_s)
         while len(self._records) > self._most:
             self._drop(next(iter(self._records)))
+
+    def survived(self, image: bytes) -> None:
+        """Note that a worker answered these bytes: deaths that may have been anybody's were not theirs."""
+        if len(image) in self._lengths and (record := self._records.get(self._bytes(image))) is not None:
+            record.doubtful = 0
 
     def _bytes(self, image: bytes) -> _Bytes:
         return _Bytes(len(image), hashlib.blake2b(image, key=self._key, digest_size=_DIGEST_BYTES).digest())

@@ -312,7 +312,8 @@ async def relayed_after_another(client: Any, case_id: str, delivery_id: str) -> 
         while True:
             await stands(client, case_id, DeliveryState.WAITING)
             with contextlib.suppress(CaseConflict):
-                return await client.relay_file(delivery_id, [FILE[:10], b"", FILE[10:]], md5=MD5)
+                relayed: RelayedFile = await client.relay_file(delivery_id, [FILE[:10], b"", FILE[10:]], md5=MD5)
+                return relayed
 
 
 @both

@@ -54,7 +54,7 @@ async def test_an_image_that_kills_two_workers_is_refused_with_the_signal(fault:
         before = await worker_pids(pool)
         picture = await attack(pool, fault)
         assert picture.refusal is Refusal.CRASHED
-        assert picture.detail == f"two workers died on this image, the second killed by {name}"
+        assert picture.detail == f"2 workers died on this image, the last killed by {name}"
         assert is_right(await pool.hash(b"next", ANY), b"next")
         assert pool.status().restarts == 2
         assert pool.status().images == 2
@@ -75,7 +75,7 @@ async def test_an_image_whose_worker_was_killed_by_something_else_is_tried_again
 async def test_a_worker_that_exits_is_replaced() -> None:
     async with attack_pool() as pool:
         picture = await attack(pool, "exit")
-        assert picture.detail == "two workers died on this image, the second exited"
+        assert picture.detail == "2 workers died on this image, the last exited"
 
 
 async def test_an_idle_worker_that_dies_is_replaced_before_anyone_asks() -> None:
@@ -378,14 +378,14 @@ async def test_two_hundred_images_under_random_kills_are_never_wrong() -> None:
         assert kills >= 25
         assert all(answered)
         assert len(answered) + len(refused) == 200
-        assert set(refused) <= {"two workers died on this image, the second killed by SIGKILL"}
+        assert set(refused) <= {"4 workers died on this image, the last killed by SIGKILL"}
         assert await worker_pids(pool)
 
 
 async def test_bytes_that_killed_twice_cost_nobody_another_worker() -> None:
     async with attack_pool(workers=2) as pool:
         await worker_pids(pool)
-        assert (await attack(pool, "segfault")).detail == "two workers died on this image, the second killed by SIGSEGV"
+        assert (await attack(pool, "segfault")).detail == "2 workers died on this image, the last killed by SIGSEGV"
         family = await worker_pids(pool)
         restarts = pool.status().restarts
         for _ in range(50):
@@ -394,7 +394,7 @@ async def test_bytes_that_killed_twice_cost_nobody_another_worker() -> None:
             assert re.fullmatch(r"workers died on this image, and it is not tried again for \d+ s", refused.detail)
             assert is_right(await pool.hash(b"other", ANY), b"other")
         assert await worker_pids(pool) == family
-        assert (await attack(pool, "segfault", "another")).detail.startswith("two workers died on this image")
+        assert (await attack(pool, "segfault", "another")).detail.startswith("2 workers died on this image")
         status = pool.status()
         assert (status.restarts, status.quarantined, status.quarantine_refusals) == (restarts + 2, 2, 50)
 

@@ -21,48 +21,11 @@ from hashmatch.errors import BadInput, ServiceUnavailable
 from hashmatch.service.guard import Guard
 from hashmatch.v1 import detection_pb2, detection_pb2_grpc
 from tests.support.clock import ticking_clock
+from tests.support.http2 import DETECT, frame, half_a_request, request_head
 from tests.support.service import Scene, collect, loopback, serving, until
 
 MESSAGE_BYTES = 1 << 20
 SMALL = loopback(max_message_bytes=MESSAGE_BYTES)
-DETECT = "/hashmatch.v1.DetectionService/Detect"
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-
-def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """Return one HTTP/2 frame (RFC 9113 §4.1)."""
-    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
-
-
-def literal(name: bytes, value: bytes) -> bytes:
-    """Return one header field, literal without indexing (RFC 7541 §6.2.2)."""
-    return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
-
-
-def request_head(target: str, *more: tuple[bytes, bytes]) -> socket.socket:
-    """Open a connection and send the head of a Detect call."""
-    host, _, port = target.rpartition(":")
-    fields = (
-        (b":method", b"POST"),
-        (b":scheme", b"http"),
-        (b":path", DETECT.encode()),
-        (b":authority", host.encode()),
-        (b"te", b"trailers"),
-        (b"content-type", b"application/grpc"),
-        *more,
-    )
-    headers = b"".join(literal(name, value) for name, value in fields)
-    connection = socket.create_connection((host, int(port)))
-    connection.sendall(PREFACE + frame(4, 0, 0, b"") + frame(1, 4, 1, headers))
-    return connection
-
-
-def half_a_request(target: str) -> socket.socket:
-    """Open a connection and send the head of a Detect call, a message's length, and one byte of the message."""
-    connection = request_head(target)
-    connection.sendall(frame(0, 0, 1, b"\x00" + (1_000).to_bytes(4) + b"\x0a"))
-    return connection
 
 
 def read_until(connection: socket.socket, text: bytes) -> bytes:

@@ -119,3 +119,16 @@ def test_nothing_of_the_image_is_kept() -> None:
     other = Quarantine(10, TERM_S)
     put_away(other, POISON * 100, 0.0)
     assert list(other._records) != [known], "the digest is under a key of its own"
+
+
+def test_an_answer_strikes_off_what_may_have_been_anybodys_and_nothing_else() -> None:
+    quarantine = Quarantine(10, TERM_S)
+    for _ in range(20):
+        quarantine.died(POISON, ANYBODYS, 0.0)
+        quarantine.survived(POISON)
+    assert quarantine.refusal(POISON, 0.0) is None
+    quarantine.died(POISON, OWN_FAULT, 0.0)
+    quarantine.survived(POISON)
+    quarantine.died(POISON, OWN_FAULT, 0.0)
+    assert quarantine.refusal(POISON, 0.0) is not None
+    quarantine.survived(b"never seen")
