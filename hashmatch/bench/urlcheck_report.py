@@ -96,7 +96,7 @@ def goals(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 def told(goal: Mapping[str, Any]) -> str:
     """Return a goal in one line, with what bears on it."""
     said = {True: "met", False: "missed", None: "open"}[goal["met"]]
-    measured = "not measured" if goal["measured"] is None else f"measured {goal['measured']:.3g}"
+    measured = "not measured" if goal["measured"] is None else f"measured {round(goal['measured'], 2):.4g}"
     beside = "; ".join(f"{name}: {figure:.0f}" for name, figure in goal["beside"].items())
     return f"{goal['what']}: {goal['goal']}, {measured}: {said}" + (f" ({beside})" if beside else "")
 
