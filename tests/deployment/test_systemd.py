@@ -113,6 +113,14 @@ def test_the_file_for_tls_hands_over_what_it_names() -> None:
     assert set(re.findall(r"%d/(\S+)", " ".join(added["Environment"]))) == credentials
 
 
+def test_only_a_service_of_several_processes_is_sent_the_signal_that_replaces_them() -> None:
+    added = settings(tree.read("deploy/systemd/processes.conf"))
+    assert added["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    environ = dict(item.split("=", 1) for value in added["Environment"] for item in value.split())
+    assert config.load(None, environ).server.processes != ServerConfig().processes == 1
+    assert "ExecReload" not in settings(UNIT)
+
+
 def test_what_the_unit_starts_is_what_the_script_installs() -> None:
     script = tree.read("deploy/systemd/install.sh")
     found = settings(UNIT)
