@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help dev demo test test-slow dist dist-check deploy-check bench-search bench-hash bench-import robustness chaos fuzz check format proto client docs clean bench-urlcheck
+.PHONY: help dev demo test test-slow dist dist-check deploy-check bench-search bench-hash bench-import bench-detect robustness chaos fuzz check format proto client docs clean bench-urlcheck
 
 help:  ## show this text
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ bench-import: $(VENV)/.installed  ## measure imports beside sqlite3's own: nativ
 
 bench-urlcheck: $(VENV)/.installed  ## measure the URL checker beside a plain crawler: native_bench/HOTLINE.md (fifteen minutes)
 	$(BIN)/hashmatch bench urlcheck --memory 100000 --results native_bench $(ARGS)
+
+bench-detect: $(VENV)/.installed  ## measure the service under load beside its own pipeline: native_bench/SERVING.md (three minutes)
+	OMP_NUM_THREADS=1 $(BIN)/hashmatch bench detect --results native_bench $(ARGS)
 
 PHOTOS ?= hashsets/demo/photos
 robustness: $(VENV)/.installed  ## count which altered photos are found: make robustness PHOTOS=DIR ARGS="--limit 60"

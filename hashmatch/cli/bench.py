@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hashmatch.cli import bench_distances, bench_hash, bench_import, bench_urlcheck
+from hashmatch.cli import bench_detect, bench_distances, bench_hash, bench_import, bench_urlcheck
 from hashmatch.cli.options import Command, GlobalOptions, Group, example, pass_options
 from hashmatch.cli.output import Output
 from hashmatch.errors import BadInput, ExitCode
@@ -81,6 +81,7 @@ def bench() -> None:
 
 
 bench.add_command(bench_hash.hash_)
+bench.add_command(bench_detect.detect)
 bench.add_command(bench_distances.distances)
 bench.add_command(bench_import.import_)
 bench.add_command(bench_urlcheck.urlcheck)

@@ -1,0 +1,216 @@
+"""The service under load: what it answers, compared first; how many, how soon, and where the time goes.
+
+Theory of operation
+-------------------
+A data directory is filled once. The service runs as people start it; the ceiling is the same catalog, index, workers
+and engine in this process, without gRPC; an echo server shows what gRPC alone costs with the same message. Closed loops
+find out how much each can do, in rounds that take turns, so that what disturbs the machine disturbs all. Open loops
+(``arrivals``) then say how soon the service answers at 70 % of that, and what it refuses at 200 %.
+
+The caller is this process and takes its part of the same cores. The ceiling is scaled to the cores that it leaves.
+
+What this module deliberately does not do: it writes no file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashmatch.bench import goals, hash_pictures, machine, serving_parties
+from hashmatch.bench.arrivals import OK, Rate, closed_loop, open_loop, poisson, summary
+from hashmatch.bench.hash_run import goal_row
+from hashmatch.bench.serving_goals import GOALS
+from hashmatch.config import Config
+from hashmatch.errors import IntegrityError
+from hashmatch.matching.engine import Engine, Submission
+from hashmatch.progress import SILENT, Progress
+from hashmatch.report.proto import report_to_proto
+from hashmatch.v1 import detection_pb2, types_pb2
+
+SIZE = (1_024, 768)
+BATCH = 1_000
+STEADY, OVERLOAD = 0.7, 2.0
+CONNECTIONS = 8
+PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to measure: entries in the list, processes of the service, seconds of each measurement, rounds, seed."""
+
+    entries: int = 1_000_000
+    processes: int = 1
+    seconds: float = 5.0
+    rounds: int = 3
+    seed: int = 1
+
+
+@dataclass(slots=True)
+class _Rates:
+    """Rounds of one way of asking."""
+
+    rounds: list[Rate] = field(default_factory=list)
+
+    @property
+    def per_s(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(rate.per_s for rate in self.rounds)
+
+    @property
+    def caller_cores(self) -> float:
+        """How many cores this process took meanwhile."""
+        return statistics.median(rate.own_cpu_s / rate.seconds for rate in self.rounds)
+
+
+def run(asked: Asked, progress: Progress = SILENT) -> dict[str, Any]:
+    """Measure; JSON-able.
+
+    Raises
+    ------
+    IntegrityError
+        The service and the pipeline in process do not answer alike.
+    ServiceUnavailable
+        The service did not start.
+
+    """
+    samples = hash_pictures.generated(*SIZE, asked.seed)
+    images = [sample.jpeg for sample in samples]
+    noise = machine.noise()
+    with tempfile.TemporaryDirectory(prefix="hashmatch-bench-") as name:
+        where = Path(name)
+        progress.start("measuring", 4 * asked.rounds + 5, "measurements")
+        begin = time.perf_counter()
+        known = [hashlib.sha256(image).hexdigest() for image in images[::2]]
+        serving_parties.prepare(where, asked.entries, known, asked.seed)
+        importing_s = time.perf_counter() - begin
+        progress.advance(1)
+        results = asyncio.run(_measured(where, asked, images, progress))
+        results["start"]["importing_s"] = importing_s
+        progress.finish()
+    described = {**machine.card(), "noise": {"load": noise.load, "spread": noise.spread, "quiet": noise.quiet}}
+    checked = [goal_row(goal) for goal in goals.check(results, GOALS)]
+    return {
+        "entries": asked.entries, "processes": asked.processes, "seconds": asked.seconds, "rounds": asked.rounds,
+        "image_bytes": round(statistics.mean(map(len, images))), **results, "goals": checked, "machine": described,
+        "load_after": os.getloadavg()[0],
+    }  # fmt: skip
+
+
+async def _measured(where: Path, asked: Asked, images: Sequence[bytes], progress: Progress) -> dict[str, Any]:
+    start = {"first_s": await _start(where, asked), "again_s": await _start(where, asked)}
+    progress.advance(1)
+    async with (
+        serving_parties.service(where, asked.processes) as target,
+        serving_parties.echo() as echo_target,
+        serving_parties.pipeline(where, Config()) as engine,
+        serving_parties.Callers(target, CONNECTIONS) as callers,
+        serving_parties.Callers(echo_target, CONNECTIONS) as echoes,
+    ):
+        await _check_alike(callers, engine, images)
+        results = await _rates(asked, images, (callers, echoes), engine, progress)
+        rate = results["images"]["service_per_s"]
+        for name, share in (("steady", STEADY), ("overload", OVERLOAD)):
+            results[name] = await _under_load(callers, images, share * rate, asked)
+            progress.advance(1)
+    return {"start": start, **results}
+
+
+async def _start(where: Path, asked: Asked) -> float:
+    begin = time.perf_counter()
+    async with serving_parties.service(where, asked.processes):
+        return time.perf_counter() - begin
+
+
+async def _check_alike(callers: serving_parties.Callers, engine: Engine, images: Sequence[bytes]) -> None:
+    """Hold the answers of the service against those in process; raises IntegrityError."""
+    for number, image in enumerate(images):
+        served = await callers.report(image)
+        here: Any = report_to_proto(await engine.detect(Submission(image)))
+        for report in (served, here):
+            for name in ("request_id", "created_at", "elapsed_us", "receipt"):
+                report.ClearField(name)
+        if served != here:
+            raise IntegrityError(f"picture {number}: the service does not answer as the pipeline in process does")
+
+
+async def _rates(
+    asked: Asked,
+    images: Sequence[bytes],
+    parties: tuple[serving_parties.Callers, serving_parties.Callers],
+    engine: Engine,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Measure how much each can do, in rounds that take turns."""
+    callers, echoes = parties
+    one, many = (_lookups(size, asked.seed) for size in (1, BATCH))
+
+    async def here(number: int) -> str:
+        await engine.detect(Submission(images[number % len(images)]))
+        return OK
+
+    workers = len(os.sched_getaffinity(0))
+    ways: Mapping[str, tuple[int, Callable[[int], Any]]] = {
+        "service": (2 * workers, lambda n: callers.detect(n, images[n % len(images)], PATIENCE_S)),
+        "pipeline": (2 * workers, here),
+        "echo": (4 * workers, lambda n: echoes.echo(n, images[n % len(images)])),
+        "unary": (32, lambda n: callers.look_up(n, one[n % len(one)])),
+        "batched": (4, lambda n: callers.look_up(n, many[n % len(many)])),
+    }
+    found = {name: _Rates() for name in ways}
+    for number in range(asked.rounds):
+        for name in list(ways)[:: 1 if number % 2 == 0 else -1]:
+            count, call = ways[name]
+            found[name].rounds.append(await closed_loop(count, asked.seconds, call))
+        progress.advance(4)
+    service, ceiling = found["service"], found["pipeline"]
+    left = max(0.0, workers - service.caller_cores) / workers
+    return {
+        "images": {
+            "service_per_s": service.per_s, "pipeline_per_s": ceiling.per_s, "caller_cores": service.caller_cores,
+            "percent_of_pipeline": 100 * service.per_s / (ceiling.per_s * left) if left else None,
+        },
+        "echo": {"per_s": found["echo"].per_s, "caller_cores": found["echo"].caller_cores},
+        "unary": {"per_s": found["unary"].per_s, "caller_cores": found["unary"].caller_cores},
+        "batched": {
+            "per_s": found["batched"].per_s, "hashes_per_s": BATCH * found["batched"].per_s,
+            "caller_cores": found["batched"].caller_cores,
+        },
+    }  # fmt: skip
+
+
+async def _under_load(
+    callers: serving_parties.Callers, images: Sequence[bytes], rate_per_s: float, asked: Asked
+) -> dict[str, Any]:
+    """Let calls arrive at a rate, and say what became of them and where the answered ones spent their time."""
+    callers.stages_us.clear()
+    callers.hints = 0
+    due = poisson(rate_per_s, 2 * asked.seconds, asked.seed)
+    calls = await open_loop(due, lambda n: callers.detect(n, images[n % len(images)], PATIENCE_S))
+    names = sorted({name for stages in callers.stages_us for name in stages})
+    stages = {name: statistics.mean(row.get(name, 0) for row in callers.stages_us) for name in names}
+    return {"rate_per_s": rate_per_s, **summary(calls), "stages_us": stages, "refused_with_hint": callers.hints}
+
+
+def _lookups(size: int, seed: int) -> list[detection_pb2.DetectHashesRequest]:
+    """Make requests about hashes that no list has."""
+    rng = np.random.default_rng(seed + size)
+    return [
+        detection_pb2.DetectHashesRequest(
+            items=[
+                detection_pb2.HashedItem(hashes=[types_pb2.Hash(algorithm="pdq", value=rng.bytes(32), quality=100)])
+                for _ in range(size)
+            ]
+        )
+        for _ in range(max(4, 256 // size))
+    ]
