@@ -6,7 +6,8 @@ What waits is served in order by ``servers``, each piece in about the mean time 
 ``ahead`` others before it waits for ``(ahead + 1) * mean / servers`` seconds until one of them is free. The mean fades
 over :data:`MEMORY` pieces; before the first one nothing is known, and nothing refused. A piece that would wait for
 longer than ``longest_ms``, or would not be done by its caller's deadline, is refused at once with the time after which
-it is worth coming back: refusing costs microseconds, and what is done too late costs as much as what is not.
+it is worth coming back; but one for each server may always wait, whatever pieces take, or servers would idle
+between them. Refusing costs microseconds, and what is done too late costs as much as what is not.
 
 What this module deliberately does not do: it holds no queue and reads no clock. Whoever has an idle server does not
 ask: a wrong estimate can never keep it idle.
@@ -86,7 +87,7 @@ class Backlog:
         if self._mean_s is None:
             return
         wait_s = self.wait_s(ahead)
-        if wait_s > self._longest_s:
+        if ahead >= self._servers and wait_s > self._longest_s:
             raise Overloaded(
                 f"the wait behind {ahead} {self._what} is {1e3 * wait_s:.0f} ms, and at most "
                 f"{1e3 * self._longest_s:.0f} are waited",

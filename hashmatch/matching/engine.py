@@ -114,7 +114,7 @@ class Engine:
         *,
         max_hits: int,
         fidelity: Fidelity = Fidelity.EXACT,
-        queue_ms: int = 500,
+        queue_ms: int = 2_000,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._hasher = hasher

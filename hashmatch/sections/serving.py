@@ -147,8 +147,8 @@ class IndexConfig:
         unit="hits", at_least=1, at_most=10_000,
     )  # fmt: skip
     queue_ms: int = setting(
-        500, "lookups of given hashes that would wait longer are refused at once; they take microseconds each, so "
-        "that is a queue of tens of thousands", unit="ms", at_least=1, at_most=600_000,
+        2_000, "lookups of given hashes that would wait longer are refused at once; a batch of a thousand takes up to "
+        "half a second of a core, so a few of them may wait", unit="ms", at_least=1, at_most=600_000,
     )  # fmt: skip
     poll_ms: int = setting(
         250, "how often a server asks the catalog whether another process changed it", unit="ms", at_least=10

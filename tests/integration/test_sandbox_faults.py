@@ -128,9 +128,9 @@ async def test_a_full_queue_is_said_at_once() -> None:
 async def test_a_queue_that_takes_too_long_is_said_at_once() -> None:
     async with attack_pool(queue_ms=1) as pool:
         await attack(pool, "sleep", "0.2")
-        async with queued(pool, b"sleep 600"):
+        async with queued(pool, b"sleep 600", b"waiting"):
             with pytest.raises(
-                Overloaded, match=r"^the wait behind 0 images is \d+ ms, and at most 1 are waited$"
+                Overloaded, match=r"^the wait behind 1 images is \d+ ms, and at most 1 are waited$"
             ) as refused:
                 await pool.hash(b"too many", ANY)
         assert refused.value.retry_after_s > 0.15

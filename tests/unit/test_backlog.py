@@ -56,6 +56,15 @@ def test_too_many_are_refused_whatever_they_take() -> None:
     Backlog(2, None, 1_000, "lookups").admit(10_001)
 
 
+def test_one_for_each_server_may_wait_however_long_that_is() -> None:
+    slow = backlog(servers=2)
+    slow.note(10.0)
+    slow.admit(0)
+    slow.admit(1)
+    with pytest.raises(Overloaded, match=r"^the wait behind 2 images is 15000 ms, and at most 1000 are waited$"):
+        slow.admit(2)
+
+
 def test_no_hint_is_too_short() -> None:
     quick = backlog(longest_ms=1)
     quick.note(1e-3)
