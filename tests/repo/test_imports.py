@@ -45,9 +45,9 @@ the checker is measured against, a process of its own that reads the benchmark's
 """
 MEASURES = (
     "hashmatch.bench",
-    *(f"hashmatch.cli.bench{part}" for part in ("", "_distances", "_hash", "_urlcheck")),
+    *(f"hashmatch.cli.bench{part}" for part in ("", "_detect", "_distances", "_hash", "_urlcheck")),
 )
-"""Makes its pictures itself or takes those of a folder that its user names, and never sees a list: no service."""
+"""Makes its pictures itself or takes those of a folder that its user names, and sees no list but what it made up."""
 
 
 def top(module: str) -> str:
