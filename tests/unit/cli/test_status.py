@@ -10,7 +10,7 @@ from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.cli.options import GlobalOptions
 from hashmatch.cli.output import Styled
-from hashmatch.cli.serve import with_listen
+from hashmatch.cli.serve import adjusted
 from hashmatch.cli.status import FIELDS, _catalog, _emphasised, _snapshot, flat, of_server
 from hashmatch.config import Config
 from hashmatch.errors import ExitCode
@@ -97,7 +97,7 @@ def test_a_snapshot_that_does_not_verify_is_an_integrity_failure(tmp_path: Path)
 
 
 def test_the_address_on_the_command_line_replaces_the_configured_one() -> None:
-    assert with_listen(Config(), None) == Config()
-    changed = with_listen(Config(), "127.0.0.1:9")
+    assert adjusted(Config(), None, None) == Config()
+    changed = adjusted(Config(), "127.0.0.1:9", None)
     assert changed.server.listen == "127.0.0.1:9"
     assert changed.decode == Config().decode
