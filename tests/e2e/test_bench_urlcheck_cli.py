@@ -26,8 +26,9 @@ def test_a_small_site_is_crawled_and_checked_and_reported(tmp_path: Path) -> Non
     assert row.keys() == bench_urlcheck.FIELDS.keys() | {"host_concurrency"}
     assert list(row["ways"]) == list(urlcheck_run.WAYS)
     assert all(way["pages_per_s"] > 0 for way in row["ways"].values())
-    assert row["ways"]["plain"]["cpu_ms_per_page"].keys() == {"coordinator", "site"}
-    assert set(row["ways"]["urlcheck"]["cpu_ms_per_page"]) >= {"coordinator", "hashing images", "site"}
+    # twelve pages take the site and the fetcher less than one tick of the kernel's clock, at times
+    assert row["ways"]["plain"]["cpu_ms_per_page"].keys() <= {"coordinator", "site"}
+    assert row["ways"]["urlcheck"]["cpu_ms_per_page"].keys() >= {"coordinator", "hashing images"}
     assert (row["memory"]["listed"], row["memory"]["checked"]) == (200, 200)
     assert row["memory"]["mb"]["coordinator"]["last"] > 50
     assert "| `hashmatch urlcheck` |" in (tmp_path / "HOTLINE.md").read_text()
