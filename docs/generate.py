@@ -2,6 +2,7 @@
 
     cli.md       every command's --help, and the keys of every row of JSON
     config.md    every setting with its default, range, unit and reason
+    metrics.md   every metric, and the keys of a log line
     errors.md    every error with its gRPC status and exit code, and every reason for not having looked
 
 The pages are committed, because people read them without installing anything, and compared in ``make check``, so that
@@ -52,12 +53,14 @@ from hashmatch.cli import (
     rescan,
     serve,
     status,
+    status_watch,
     sync,
     transfer,
 )
 from hashmatch.hotline import links_export, takedown
 from hashmatch.hotline.outputs import records
 from hashmatch.matching import policy
+from hashmatch.telemetry import families, logs
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 WIDTH = 100
@@ -137,7 +140,10 @@ ROWS: Mapping[str, tuple[tuple[str, Mapping[str, str]], ...]] = {
         ("Keys of the line of `--json` that ends each log", audit.SUMMARY_FIELDS),
     ),
     "audit show": (("Keys of a line of `--json`: one per record", audit.SHOW_FIELDS),),
-    "status": (("Keys of the line that `--json` prints", status.FIELDS),),
+    "status": (
+        ("Keys of the line that `--json` prints", status.FIELDS),
+        ("Keys of a line of `--watch --json`: one per look", status_watch.FIELDS),
+    ),
     "config show": (("Keys of a line of `--json`: one per setting", config_show.FIELDS),),
 }
 """Command → tables below its help."""
@@ -161,7 +167,12 @@ Completion for the shell comes from click: put `eval "$(_HASHMATCH_COMPLETE=bash
 
 def pages() -> dict[Path, str]:
     """Return every generated page by its path."""
-    made = {"cli.md": cli_page(), "config.md": config_page(), "errors.md": errors_page()}
+    made = {
+        "cli.md": cli_page(),
+        "config.md": config_page(),
+        "errors.md": errors_page(),
+        "metrics.md": metrics_page(),
+    }
     return {REFERENCE / name: "\n".join((NOTICE, *lines)) + "\n" for name, lines in made.items()}
 
 
@@ -264,6 +275,24 @@ def errors_page() -> Iterator[str]:
     yield from table(("reason", "meaning"), ((f"`{member.value}`", text) for member, text in reasons))
     yield from ("", "## Rules", "", "The `rule` of a report and of each hit: what in the policy decided.", "")
     yield from table(("rule", "meaning"), ((f"`{name}`", text) for name, text in policy.RULES.items()))
+
+
+def metrics_page() -> Iterator[str]:
+    """Lines of metrics.md."""
+    yield from ("", "# Metrics and log lines", "", "## Metrics", "")
+    yield "What `metrics.listen` shows at `/metrics`, in Prometheus's text format or as OpenMetrics;"
+    yield "[operations](../guide/operations.md) says how to read it and has the alerts and the dashboard."
+    yield "Counters are of one process and begin at 0 when it starts. No label is a text of a caller's."
+    yield ""
+    yield from table(
+        ("metric", "type", "labels", "meaning"),
+        (
+            (f"`{family.name}`", str(family.kind), ", ".join(f"`{name}`" for name in family.labels), family.help)
+            for family in (*families.FAMILIES, *families.PROCESS)
+        ),
+    )
+    yield from ("", "## Log lines", "", "Keys of a line with `--log-format json`, one object per line on stderr.", "")
+    yield from table(("key", "meaning"), ((f"`{key}`", meaning) for key, meaning in logs.LINE_FIELDS.items()))
 
 
 def exit_codes() -> Iterator[str]:

@@ -39,6 +39,7 @@ from hashmatch.sections import (
     FloodConfig,
     HotlineConfig,
     IndexConfig,
+    MetricsConfig,
     OutboxConfig,
     OutletConfig,
     PolicyConfig,
@@ -49,6 +50,7 @@ from hashmatch.sections import (
     SourceConfig,
     SyncConfig,
     TlsConfig,
+    TracingConfig,
 )
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "FloodConfig",
     "HotlineConfig",
     "IndexConfig",
+    "MetricsConfig",
     "OutboxConfig",
     "OutletConfig",
     "PolicyConfig",
@@ -72,6 +75,7 @@ __all__ = [
     "SourceConfig",
     "SyncConfig",
     "TlsConfig",
+    "TracingConfig",
     "api_key",
     "load",
     "parse",
@@ -115,6 +119,8 @@ class Config:
     cases: CasesConfig = field(default_factory=CasesConfig)
     audit: AuditConfig = field(default_factory=AuditConfig)
     hotline: HotlineConfig = field(default_factory=HotlineConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    tracing: TracingConfig = field(default_factory=TracingConfig)
 
 
 @dataclass(frozen=True, slots=True)

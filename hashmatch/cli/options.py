@@ -14,8 +14,6 @@ asks for it.
 from __future__ import annotations
 
 import functools
-import logging
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +24,13 @@ from click.core import ParameterSource
 
 from hashmatch import config
 from hashmatch.errors import BadInput
+from hashmatch.telemetry import logs
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LOG_FORMATS = ("text", "json")
 _META_KEY = "hashmatch.cli.options"
 
 
@@ -44,6 +43,7 @@ class GlobalOptions:
     json: bool = False
     quiet: bool = False
     log_level: str = "warning"
+    log_format: str = "text"
 
     def load_config(self) -> config.Config:
         """Read the configuration: defaults, then the file, then the environment.
@@ -103,6 +103,10 @@ def _global_parameters() -> list[click.Parameter]:
         _global_option(
             "--log-level", type=click.Choice(LOG_LEVELS), default="warning", help="What is logged on stderr."
         ),
+        _global_option(
+            "--log-format", type=click.Choice(LOG_FORMATS), default="text",
+            help="How: text for people, or one JSON object per line.",
+        ),
     ]  # fmt: skip
 
 
@@ -160,7 +164,7 @@ def pass_options(function: Callable[Concatenate[GlobalOptions, P], R]) -> Callab
     @functools.wraps(function)
     def with_options(*args: P.args, **kwargs: P.kwargs) -> R:
         options = resolve(click.get_current_context())
-        logging.basicConfig(level=options.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr, force=True)
+        logs.to_stderr(options.log_level, options.log_format)
         return function(options, *args, **kwargs)
 
     return with_options

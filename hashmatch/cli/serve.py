@@ -17,6 +17,7 @@ from hashmatch.errors import ExitCode
 if TYPE_CHECKING:
     from hashmatch.config import Config
     from hashmatch.report.status import ServiceStatus
+    from hashmatch.service.supervisor import Up
 
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -25,6 +26,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "generation": "generation of the index that is being searched",
         "entries": "entries that are not withdrawn",
         "processes": "how many share the address",
+        "metrics": "address of the page of metrics, null without `metrics.listen`; of several processes each has "
+        "one, on the ports from there on",
     }
 )
 """Keys of the one row of ``serve --json``, printed when the service is ready."""
@@ -73,31 +76,40 @@ def serve(options: GlobalOptions, listen: str | None, processes: int | None) -> 
 
 async def _serve(config: Config, options: GlobalOptions, output: Output) -> None:
     from hashmatch.service.server import serve as serve_grpc
+    from hashmatch.service.supervisor import Up
+
+    pages: list[str] = []
 
     def announce(address: str, status: ServiceStatus) -> None:
-        _announce(output, address, status.index.generation, status.entries, 1)
+        _announce(output, Up(address, 1, status.index.generation, status.entries), pages[0])
 
-    await serve_grpc(config, options.data_dir, on_serving=announce)
+    await serve_grpc(config, options.data_dir, on_serving=announce, on_metrics=pages.append)
 
 
 async def _supervise(adjust: Callable[[Config], Config], options: GlobalOptions, output: Output) -> None:
-    from hashmatch.service.supervisor import Source, Up, supervise
+    from hashmatch.service.supervisor import Source, supervise
+
+    page = adjust(options.load_config()).metrics.listen
 
     def announce(up: Up) -> None:
-        _announce(output, up.address, up.generation, up.entries, up.processes)
+        _announce(output, up, page)
 
-    await supervise(Source(options.config_path, adjust, options.data_dir, options.log_level), announce)
+    source = Source(options.config_path, adjust, options.data_dir, options.log_level, options.log_format)
+    await supervise(source, announce)
 
 
-def _announce(output: Output, address: str, generation: str, entries: int, processes: int) -> None:
+def _announce(output: Output, up: Up, page: str) -> None:
     if output.json:
         record = {
             "event": "serving",
-            "address": address,
-            "generation": generation,
-            "entries": entries,
-            "processes": processes,
+            "address": up.address,
+            "generation": up.generation,
+            "entries": up.entries,
+            "processes": up.processes,
+            "metrics": page or None,
         }
         write_json(record, output.stdout)
-    by = "" if processes == 1 else f" by {processes} processes"
-    output.remark(f"serving on {address}{by}, generation {generation}, {entries} entries")
+    by = "" if up.processes == 1 else f" by {up.processes} processes"
+    output.remark(f"serving on {up.address}{by}, generation {up.generation}, {up.entries} entries")
+    if page:
+        output.remark(f"metrics on http://{page}/metrics")

@@ -13,6 +13,7 @@ What this module deliberately does not do: it builds and repairs nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
@@ -49,6 +50,10 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "audit": "the audit log that the server writes: its id, `seq` and `head_seq` of the last record and signed "
         "head, `queued`, `lost`, and the `trouble` if it cannot be written; null without `--server` and where nothing "
         "is recorded",
+        "traffic": "what the process that answers did since it started: `calls` by method and status, `verdicts`, "
+        "`matches` by set and verdict; null without `--server`",
+        "outbox": "deliveries that are neither delivered nor cancelled, by outlet and state; null without `--server`",
+        "failing": "conditions of readiness that do not hold; null without `--server`",
         "sandbox": "`confined`, and each of the `protections` with `active` and `detail`",
     }
 )
@@ -60,17 +65,36 @@ Record = dict[str, object]
 @click.command(
     "status",
     cls=Command,
-    epilog=example("hashmatch status", "hashmatch status --server 127.0.0.1:50051 --json"),
+    epilog=example(
+        "hashmatch status",
+        "hashmatch status --server 127.0.0.1:50051 --json",
+        "hashmatch status --server 127.0.0.1:50051 --watch",
+    ),
 )
 @connects("Ask this server; default: look at the data directory.")
+@click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C; needs --server.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0.1, 3_600),
+    default=2.0,
+    metavar="SECONDS",
+    show_default=True,
+    help="Time between two looks.",
+)
+@click.option(
+    "--looks", type=click.IntRange(0), default=0, metavar="N", help="End after so many looks; default: never."
+)
 @pass_options
-def status(options: GlobalOptions, server: Server | None) -> ExitCode:
+def status(options: GlobalOptions, server: Server | None, *, watch: bool, every: float, looks: int) -> ExitCode:
     """Print what is served, by what, and how well the decoding of images is confined.
 
     Without --server the catalog and its newest snapshot are looked at, and a confined worker is started and tested.
+    With --watch throughput, times and matches are those since the last look.
 
     Exit codes: 0 all is well, 4 a server or the sandbox is not available, 5 stored data did not verify.
     """
+    if watch:
+        return _watch(options, server, every, looks)
     record, code = asyncio.run(_ask(server)) if server else _look(options)
     output = Output(options)
     with output.results("name", "value") as results:
@@ -80,6 +104,17 @@ def status(options: GlobalOptions, server: Server | None) -> ExitCode:
             for name, value in flat(record):
                 results.add({}, name, _emphasised(name, value))
     return code
+
+
+def _watch(options: GlobalOptions, server: Server | None, every_s: float, looks: int) -> ExitCode:
+    """Show look after look; Ctrl-C is how that ends."""
+    from hashmatch.cli.status_watch import watch
+
+    if server is None:
+        raise BadInput("--watch needs a server to ask: --server ADDR", field="watch")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(watch(server, Output(options), every_s, looks))
+    return ExitCode.CLEAN
 
 
 async def _ask(server: Server) -> tuple[Record, ExitCode]:
@@ -106,8 +141,23 @@ def of_server(server: str, said: ServiceStatus) -> Record:
         "quarantined": [_quarantined(item) for item in said.quarantined],
         "follower": dataclasses.asdict(said.follower),
         "audit": None if said.audit is None else dataclasses.asdict(said.audit),
+        "traffic": {
+            "calls": _nested((item.method, item.status, item.count) for item in said.traffic.calls),
+            "verdicts": dict(said.traffic.verdicts),
+            "matches": _nested((item.set_name, item.verdict, item.count) for item in said.traffic.matches),
+        },
+        "outbox": _nested((item.outlet, item.state, item.count) for item in said.outbox),
+        "failing": list(said.failing),
         "sandbox": {**workers, "protections": _protections(said.workers.protections)},
     }
+
+
+def _nested(rows: Iterable[tuple[str, str, int]]) -> Record:
+    """Return counts by two names as an object of objects."""
+    nested: dict[str, dict[str, int]] = {}
+    for outer, inner, count in rows:
+        nested.setdefault(outer, {})[inner] = count
+    return dict(nested)
 
 
 def _look(options: GlobalOptions) -> tuple[Record, ExitCode]:
@@ -131,6 +181,9 @@ def _look(options: GlobalOptions) -> tuple[Record, ExitCode]:
         "quarantined": in_quarantine,
         "follower": None,
         "audit": None,
+        "traffic": None,
+        "outbox": None,
+        "failing": None,
         "sandbox": sandbox,
     }
     return record, max(catalog_code, index_code, sandbox_code)

@@ -283,6 +283,11 @@ class DeliveryStore:
             rows = session.run("undecided_before", (to_us(before), MAX_LISTED))
             return {row[0]: from_us(row[1]) for row in rows}
 
+    def depths(self) -> Mapping[tuple[str, str], int]:
+        """Count the deliveries that are neither delivered nor cancelled, by outlet and state."""
+        with self._tables.reading() as session:
+            return {(row[0], row[1]): row[2] for row in session.run("outbox_depths")}
+
     def unknown_outlets(self, known: Collection[str]) -> Mapping[str, int]:
         """Return outlets that deliveries wait for and that are not among the known ones, with how many those are."""
         with self._tables.reading() as session:

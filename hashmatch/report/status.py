@@ -99,11 +99,62 @@ class AuditStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Latency:
+    """How often something took how long: ``counts`` per bucket, the last for what is over every bound."""
+
+    counts: tuple[int, ...]
+    sum_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallCount:
+    """Calls of one method that ended with one status."""
+
+    method: str
+    status: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetMatches:
+    """Answers in which entries of one set had hits of one verdict."""
+
+    set_name: str
+    verdict: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What this process did since it started.
+
+    ``bounds_us`` are the inclusive upper bounds of the buckets. ``stages`` are times of images: queue, decode and hash
+    within sandbox, search, policy, and total. ``verdicts`` are of images and of hashes.
+    """
+
+    bounds_us: tuple[int, ...] = ()
+    calls: tuple[CallCount, ...] = ()
+    stages: Mapping[str, Latency] = field(default_factory=dict)
+    matches: tuple[SetMatches, ...] = ()
+    verdicts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxDepth:
+    """Deliveries of one outlet that stand at one state."""
+
+    outlet: str
+    state: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """Everything ``GetStatus`` answers.
 
     ``libraries`` are those whose version decides what a hash is. ``quarantined`` are entries that the flood guard put
-    into quarantine and nobody has reinstated. ``audit`` is None where nothing is recorded.
+    into quarantine and nobody has reinstated. ``audit`` is None where nothing is recorded. ``outbox`` has the
+    deliveries that are neither delivered nor cancelled; ``failing`` the conditions of readiness that do not hold.
     """
 
     version: str
@@ -116,6 +167,9 @@ class ServiceStatus:
     quarantined: tuple[QuarantinedEntry, ...] = ()
     follower: FollowerStatus = FollowerStatus()
     audit: AuditStatus | None = None
+    traffic: Traffic = Traffic()
+    outbox: tuple[OutboxDepth, ...] = ()
+    failing: tuple[str, ...] = ()
 
 
 def status_to_proto(status: ServiceStatus) -> status_pb2.GetStatusResponse:
@@ -159,6 +213,9 @@ def status_to_proto(status: ServiceStatus) -> status_pb2.GetStatusResponse:
             behind=follower.behind, lag_ms=follower.lag_ms, announced=follower.announced, error=follower.error
         ),
         audit=None if status.audit is None else status_pb2.AuditStatus(**dataclasses.asdict(status.audit)),
+        traffic=_traffic_to_proto(status.traffic),
+        outbox=[status_pb2.OutboxDepth(**dataclasses.asdict(item)) for item in status.outbox],
+        failing=status.failing,
     )
 
 
@@ -196,6 +253,31 @@ def status_from_proto(message: status_pb2.GetStatusResponse) -> ServiceStatus:
         ),
         follower=FollowerStatus(follower.behind, follower.lag_ms, follower.announced, follower.error),
         audit=_audit_from_proto(message.audit) if message.HasField("audit") else None,
+        traffic=_traffic_from_proto(message.traffic),
+        outbox=tuple(OutboxDepth(item.outlet, item.state, item.count) for item in message.outbox),
+        failing=tuple(message.failing),
+    )
+
+
+def _traffic_to_proto(traffic: Traffic) -> status_pb2.Traffic:
+    return status_pb2.Traffic(
+        bounds_us=traffic.bounds_us,
+        calls=[status_pb2.CallCount(**dataclasses.asdict(item)) for item in traffic.calls],
+        stages={
+            name: status_pb2.Latency(counts=item.counts, sum_us=item.sum_us) for name, item in traffic.stages.items()
+        },
+        matches=[status_pb2.SetMatches(**dataclasses.asdict(item)) for item in traffic.matches],
+        verdicts=traffic.verdicts,
+    )
+
+
+def _traffic_from_proto(traffic: status_pb2.Traffic) -> Traffic:
+    return Traffic(
+        bounds_us=tuple(traffic.bounds_us),
+        calls=tuple(CallCount(item.method, item.status, item.count) for item in traffic.calls),
+        stages={name: Latency(tuple(item.counts), item.sum_us) for name, item in traffic.stages.items()},
+        matches=tuple(SetMatches(item.set_name, item.verdict, item.count) for item in traffic.matches),
+        verdicts=dict(traffic.verdicts),
     )
 
 

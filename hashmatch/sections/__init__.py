@@ -23,6 +23,7 @@ from hashmatch.sections.serving import (
     SandboxConfig,
     ServerConfig,
 )
+from hashmatch.sections.telemetry import MetricsConfig, TracingConfig
 
 __all__ = [
     "AccessConfig",
@@ -33,6 +34,7 @@ __all__ = [
     "FloodConfig",
     "HotlineConfig",
     "IndexConfig",
+    "MetricsConfig",
     "OutboxConfig",
     "OutletConfig",
     "PolicyConfig",
@@ -43,4 +45,5 @@ __all__ = [
     "SourceConfig",
     "SyncConfig",
     "TlsConfig",
+    "TracingConfig",
 ]

@@ -22,6 +22,7 @@ class Commission:
     seats: int
     reloaded: bool
     log_level: str
+    log_format: str
 
     def encode(self) -> bytes:
         """Return one line."""

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from hashmatch.cases.receipt import KEY_FILE, service_key
 from hashmatch.config import CasesConfig, Config
 from hashmatch.errors import BadConfig, HashmatchError
+from hashmatch.model.deliveries import DeliveryState
 from hashmatch.outbox.parcels import Again, Refused, Relayed
 from hashmatch.outbox.rows import Delivery
 from hashmatch.outbox.worker import Worker
@@ -28,18 +31,24 @@ from hashmatch.service.outlets import lines
 from hashmatch.service.retention import Swept
 from hashmatch.signatures import SigningKey, load_signing_key
 
+OUTCOMES: Final[Mapping[DeliveryState, str]] = MappingProxyType({DeliveryState.QUEUED: "postponed"})
+"""What a try came to, where it is not called like the state that the delivery is in then."""
+
 _log = logging.getLogger("hashmatch.service")
 
 
 class Desk:
     """Casework with its deliveries. Made and used on one event loop."""
 
-    def __init__(self, casework: Casework, config: Config) -> None:
+    def __init__(
+        self, casework: Casework, config: Config, on_delivery: Callable[[str, str], None] = lambda _, __: None
+    ) -> None:
         hold_outlet = config.cases.hold_outlet
         if hold_outlet and hold_outlet not in config.outbox.outlets:
             raise BadConfig(f"cases.hold_outlet: no outlet is named {hold_outlet!r}", field="cases.hold_outlet")
         self.casework = casework
         self._config = config
+        self._on_delivery = on_delivery
         self._worker = Worker(casework.outbox, config.outbox, lines(config.outbox), on_settled=self._settled)
         self._forgetting: set[asyncio.Task[None]] = set()
         self._sweeping: asyncio.Task[None] | None = None
@@ -90,7 +99,8 @@ class Desk:
         return await self._worker.relay(delivery_id, chunks, md5)
 
     def _settled(self, delivery: Delivery) -> None:
-        """Forget the subject where nothing else needs it, in a thread: the worker goes on."""
+        """Count, and forget the subject where nothing else needs it, in a thread: the worker goes on."""
+        self._on_delivery(delivery.outlet, OUTCOMES.get(delivery.state, delivery.state.value))
         task = asyncio.create_task(self._forget(delivery))
         self._forgetting.add(task)
         task.add_done_callback(self._forgetting.discard)

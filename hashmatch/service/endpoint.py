@@ -39,6 +39,7 @@ from hashmatch.service.reporting import ReportHandlers
 from hashmatch.service.seating import ONLY, Seat
 from hashmatch.service.status import Observed, StatusHandlers
 from hashmatch.service.tls import Certificates
+from hashmatch.service.watching import Watch, WatchedChecks
 from hashmatch.v1 import (
     detection_pb2,
     detection_pb2_grpc,
@@ -75,12 +76,14 @@ class Endpoint:
         hotline: HotlineConfig = HotlineConfig(),  # noqa: B008  frozen
         keyring: Keyring | None = None,
         seat: Seat = ONLY,
+        watch: Watch | None = None,
     ) -> None:
         self._config = config
         self._port: int | None = None
         self._keyring = keyring or Keyring(config)
         self._hotline = hotline
-        self._guard = Guard()
+        self._watch = watch or Watch()
+        self._guard = Guard(self._watch)
         self._health = Health(())
         self._grpc = grpc.aio.server(
             interceptors=(self._guard, Admission(self._keyring, config.quota, seat)),  # the guard is outermost
@@ -90,6 +93,11 @@ class Endpoint:
 
     def __repr__(self) -> str:
         return f"<Endpoint on {self._config.listen}: {self._health!r}, {self._guard!r}>"
+
+    @property
+    def active(self) -> int:
+        """Calls being served."""
+        return self._guard.active
 
     def bind(self) -> str:
         """Take the configured address and return it with the real port.
@@ -153,7 +161,8 @@ class Endpoint:
         if desk is not None:
             reports = ReportHandlers(desk.casework, desk)
             report_pb2_grpc.add_ReportServiceServicer_to_server(reports, self._grpc)
-        hotline = HotlineHandlers(checks, self._hotline)
+        watched = None if checks is None else WatchedChecks(checks, self._watch.tally)
+        hotline = HotlineHandlers(watched, self._hotline)
         hotline_pb2_grpc.add_HotlineServiceServicer_to_server(hotline, self._grpc)
         status_pb2_grpc.add_StatusServiceServicer_to_server(StatusHandlers(observed), self._grpc)
         if self._config.reflection:

@@ -82,7 +82,9 @@ class FloodGuard:
         *,
         now_s: Callable[[], float] = time.time,
         auditor: Auditor = SILENT,
+        on_quarantine: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._on_quarantine = on_quarantine
         self._auditor = auditor
         self._catalog = catalog
         self._publish = publish
@@ -139,6 +141,7 @@ class FloodGuard:
         while True:
             try:
                 if await asyncio.to_thread(self._quarantine, flood):
+                    self._on_quarantine(flood.key.set_name)
                     await self._publish()
                     _log.warning(
                         "an entry of the set %s floods and was quarantined: %s; its hits change no verdict until "

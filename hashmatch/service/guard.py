@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 :class:`Guard` is a server interceptor, so that no handler can be added without it. Around every call it gives the call
-an id, checks that the caller's deadline has not passed, counts the call (the drain waits for that count), and maps what
-comes out:
+an id, checks that the caller's deadline has not passed, counts the call (the drain waits for that count), has it
+timed and traced (``watching``), and maps what comes out:
 
 * a :class:`~hashmatch.errors.HashmatchError` becomes its class's status with ``google.rpc`` details: ``ErrorInfo`` with
   the stable reason, ``BadRequest`` naming the field, ``RetryInfo`` for overload;
@@ -15,7 +15,8 @@ comes out:
 A message that is not a protocol buffer is a caller's mistake like any other. The deserializer hands :data:`MALFORMED`
 on instead of raising, because what a deserializer raises would be logged and answered by gRPC itself.
 
-What is logged: the method, the call's id, the status, the reason, the milliseconds and, for defects, file and line.
+What is logged: the method, the call's id, the status, the reason, the milliseconds, the caller's name and, for defects,
+file and line.
 What is never logged: a request, a response, an exception's text or a traceback's source lines, because any of them may
 hold image bytes, hashes or URLs (protobuf's Python runtime ignores ``debug_redact``). The caller's own ``request_id``
 is content too. tests/integration/test_service_canary.py holds this to account.
@@ -30,11 +31,9 @@ import contextlib
 import inspect
 import logging
 import secrets
-import time
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -44,6 +43,14 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from hashmatch.errors import BadInput, DeadlineExceeded, HashmatchError, Overloaded, Status
+from hashmatch.identity import ANONYMOUS
+from hashmatch.identity.callers import serve_as
+from hashmatch.service.watching import CANCELLED, Watch
+from hashmatch.telemetry.calls import call_id, serve_call
+from hashmatch.telemetry.logs import place
+from hashmatch.telemetry.tracing import TRACEPARENT
+
+__all__ = ["DOMAIN", "MALFORMED", "Guard", "call_id", "log_failure", "outcome", "remaining_s", "status_of"]
 
 DOMAIN: Final = "hashmatch"
 """``ErrorInfo.domain`` of every error that hashmatch itself reports."""
@@ -54,10 +61,9 @@ MAX_MESSAGE_BYTES: Final = 800
 _UNCOUNTED: Final = frozenset({"/grpc.health.v1.Health/Watch"})
 """Calls that end only when their caller goes away; a drain does not wait for them."""
 
-_PACKAGE: Final = Path(__file__).resolve().parent.parent.parent
 _T = TypeVar("_T")
 _log = logging.getLogger("hashmatch.service")
-_call_id: ContextVar[str] = ContextVar("hashmatch_call_id", default="")
+_watch: ContextVar[Watch | None] = ContextVar("hashmatch_watch", default=None)
 
 
 class _Malformed:
@@ -65,11 +71,6 @@ class _Malformed:
 
 
 MALFORMED: Final = _Malformed()
-
-
-def call_id() -> str:
-    """Id of the call being served; appears in the log, in error details, and as ``request_id`` when there is none."""
-    return _call_id.get()
 
 
 def remaining_s(context: Any) -> float | None:
@@ -100,12 +101,13 @@ def status_of(error: Exception, call: str) -> status_pb2.Status:
     return status
 
 
-def log_failure(error: Exception, what: str, call: str) -> None:
-    """Log a failed call or stream item without a word of its content."""
+def log_failure(error: Exception, what: str, call: str, about: Mapping[str, object] | None = None) -> None:
+    """Log a failed call or stream item without a word of its content; ``about`` is for lines of JSON."""
+    about = {"call": call, **(about or {})}
     if isinstance(error, HashmatchError) and error.status not in {Status.INTERNAL, Status.DATA_LOSS}:
-        _log.info("%s: %s %s (call %s)", what, error.status, type(error).reason(), call)
+        _log.info("%s: %s %s (call %s)", what, error.status, type(error).reason(), call, extra=about)
     else:
-        _log.error("%s: %s at %s (call %s)", what, type(error).__name__, _where(error), call)
+        _log.error("%s: %s at %s (call %s)", what, type(error).__name__, place(error), call, extra=about)
 
 
 async def outcome(work: Awaitable[_T], what: str) -> _T | status_pb2.Status:
@@ -114,13 +116,25 @@ async def outcome(work: Awaitable[_T], what: str) -> _T | status_pb2.Status:
         return await work
     except Exception as error:  # noqa: BLE001  the service's boundary: whatever is wrong becomes the item's status
         log_failure(error, what, call_id())
+        if (watch := _watch.get()) is not None:
+            watch.tally.item(what.partition(" ")[0], _status(error).value)
         return status_of(error, call_id())
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What is known of a call before it begins."""
+
+    method: str
+    untrusted_parent: str
+    streaming: bool
 
 
 class Guard(grpc.aio.ServerInterceptor):
     """Wraps every method of the server; see the module's theory of operation."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch | None = None) -> None:
+        self._watch = watch or Watch()
         self._active = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -148,61 +162,68 @@ class Guard(grpc.aio.ServerInterceptor):
             self._count()
         handler = await continuation(handler_call_details)
         if handler is None:
+            self._watch.unknown()
             return None
+        call = _Call(method, _parent(handler_call_details), handler.request_streaming or handler.response_streaming)
         return _REBUILD[handler.request_streaming, handler.response_streaming](
-            self._respond_stream(handler, method) if handler.response_streaming else self._respond(handler, method),
+            self._respond_stream(handler, call) if handler.response_streaming else self._respond(handler, call),
             request_deserializer=_lenient(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
-    def _respond(self, handler: Any, method: str) -> Callable[[Any, Any], Awaitable[Any]]:
+    def _respond(self, handler: Any, about: _Call) -> Callable[[Any, Any], Awaitable[Any]]:
         behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
         admit = _parsed_stream if handler.request_streaming else _parsed
 
         async def respond(request: Any, context: Any) -> Any:
-            async with self._boundary(method, context):
+            async with self._boundary(about, context):
                 return await behaviour(admit(request), context)
 
         return respond
 
-    def _respond_stream(self, handler: Any, method: str) -> Callable[[Any, Any], Any]:
+    def _respond_stream(self, handler: Any, about: _Call) -> Callable[[Any, Any], Any]:
         behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
         admit = _parsed_stream if handler.request_streaming else _parsed
 
         async def respond(request: Any, context: Any) -> AsyncIterator[Any]:
             async with (
-                self._boundary(method, context),
+                self._boundary(about, context),
                 contextlib.aclosing(behaviour(admit(request), context)) as responses,
             ):
                 async for response in responses:
                     yield response
 
         async def write(request: Any, context: Any) -> None:
-            async with self._boundary(method, context):
+            async with self._boundary(about, context):
                 await behaviour(admit(request), context)
 
         return respond if inspect.isasyncgenfunction(behaviour) else write
 
     @contextlib.asynccontextmanager
-    async def _boundary(self, method: str, context: Any) -> AsyncIterator[None]:
-        call = secrets.token_hex(8)
-        _call_id.set(call)
-        started = time.monotonic()
+    async def _boundary(self, about: _Call, context: Any) -> AsyncIterator[None]:
+        call, method = secrets.token_hex(8), about.method
+        serve_call(call)
+        serve_as(ANONYMOUS)  # until somebody is admitted
+        _watch.set(self._watch)
+        watching = self._watch.begin(method, call, about.untrusted_parent, timed=not about.streaming)
         try:
             remaining = remaining_s(context)
             if remaining is not None and remaining <= 0:
                 raise DeadlineExceeded  # noqa: TRY301  an error like any other: mapped below
             yield
         except asyncio.CancelledError:
-            _log.debug("%s: cancelled after %.1f ms (call %s)", method, _ms_since(started), call)
+            said = watching.end(CANCELLED)
+            _log.debug("%s: cancelled after %.1f ms (call %s)", method, said["ms"], call, extra=said)
             raise
         except grpc.aio.AbortError:
+            watching.end(CANCELLED)
             raise
         except Exception as error:  # noqa: BLE001  the service's boundary: whatever is wrong becomes a status
-            log_failure(error, method, call)
+            log_failure(error, method, call, watching.end(_status(error).value, error))
             status = rpc_status.to_status(status_of(error, call))
         else:
-            _log.debug("%s: OK after %.1f ms (call %s)", method, _ms_since(started), call)
+            said = watching.end()
+            _log.debug("%s: OK after %.1f ms (call %s)", method, said["ms"], call, extra=said)
             return
         try:
             await context.abort(status.code, status.details, status.trailing_metadata)
@@ -256,6 +277,18 @@ async def _parsed_stream(requests: Any) -> AsyncIterator[Any]:
         yield _parsed(request)
 
 
+def _parent(details: grpc.HandlerCallDetails) -> str:
+    """Return the span that the caller says it calls from; empty where it says none."""
+    for key, value in details.invocation_metadata or ():
+        if key == TRACEPARENT and isinstance(value, str):
+            return value
+    return ""
+
+
+def _status(error: Exception) -> Status:
+    return error.status if isinstance(error, HashmatchError) else Status.INTERNAL
+
+
 def _code(status: Status) -> grpc.StatusCode:
     return grpc.StatusCode[status.value]
 
@@ -266,18 +299,3 @@ def _bounded(text: str) -> str:
     if len(encoded) <= MAX_MESSAGE_BYTES:
         return encoded.decode("utf-8")
     return encoded[: MAX_MESSAGE_BYTES - 3].decode("utf-8", "ignore") + "..."
-
-
-def _where(error: Exception) -> str:
-    """File, line and function of the innermost frames, without source lines or values."""
-    frames = traceback.extract_tb(error.__traceback__, limit=-3)
-    return " < ".join(f"{_relative(frame.filename)}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-
-
-def _relative(filename: str) -> str:
-    path = Path(filename)
-    return str(path.relative_to(_PACKAGE)) if path.is_relative_to(_PACKAGE) else path.name
-
-
-def _ms_since(started: float) -> float:
-    return 1e3 * (time.monotonic() - started)

@@ -19,7 +19,6 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-import logging
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -34,6 +33,7 @@ from hashmatch.service.commission import MAX_LINE_BYTES, Commission
 from hashmatch.service.fleet import Order
 from hashmatch.service.seating import Seat, seated
 from hashmatch.service.server import Post, serve
+from hashmatch.telemetry import logs
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s"
 
@@ -62,7 +62,7 @@ async def _run(control: socket.socket) -> int:
     if not line:
         return 0
     told = Commission.decode(line)
-    logging.basicConfig(level=told.log_level.upper(), format=LOG_FORMAT, stream=sys.stderr, force=True)
+    logs.to_stderr(told.log_level, told.log_format, LOG_FORMAT)
     seat = Seat(told.seat, told.seats)
     post = Post(seat, reloaded=told.reloaded)
     try:

@@ -81,9 +81,17 @@ def own_sets(found: Iterable[HashSet]) -> Iterator[HashSet]:
 
 
 def own_status(status: ServiceStatus) -> ServiceStatus:
-    """Leave out entries of sets that are not the caller's."""
+    """Leave out entries of sets that are not the caller's; totals over all sets are nobody's who has sets."""
     who = caller()
-    return replace(status, quarantined=tuple(item for item in status.quarantined if who.sees(item.set_name)))
+    if who.sets is None:
+        return status
+    matches = tuple(item for item in status.traffic.matches if who.sees(item.set_name))
+    return replace(
+        status,
+        quarantined=tuple(item for item in status.quarantined if who.sees(item.set_name)),
+        traffic=replace(status.traffic, matches=matches, verdicts={}),
+        outbox=(),
+    )
 
 
 # --- cases -----------------------------------------------------------------------------------------------------------

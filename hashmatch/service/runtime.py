@@ -28,7 +28,7 @@ import contextlib
 import datetime as dt
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +48,7 @@ from hashmatch.report.status import (
     AuditStatus,
     FollowerStatus,
     IndexStatus,
+    OutboxDepth,
     Protection,
     QuarantinedEntry,
     ServiceStatus,
@@ -62,6 +63,8 @@ from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
 from hashmatch.service.desk import Desk, receipts_key
 from hashmatch.service.flooding import Detector, FloodGuard, Guarded, quarantined
+from hashmatch.service.watching import Watch as CallWatch
+from hashmatch.service.watching import Watched
 from hashmatch.service.witness import Witness, Witnessed
 
 SEGMENTS: Final = "segments"
@@ -76,7 +79,7 @@ class Runtime:
 
     def __init__(
         self, config: Config, data_dir: Path, *, progress: Progress = SILENT, deliver: bool = False,
-        lead: bool = True, reloaded: bool = False,
+        lead: bool = True, reloaded: bool = False, calls: CallWatch | None = None,
     ) -> None:  # fmt: skip
         self._config = config
         self._data_dir = data_dir
@@ -84,7 +87,9 @@ class Runtime:
         self._deliver = deliver
         self._lead = lead
         self._reloaded = reloaded
+        self._calls = calls or CallWatch()
         self._started_at = dt.datetime.now(dt.UTC)
+        self._libraries = {name: metadata.version(name) for name in LIBRARIES}
         self._index = LiveIndex()
         self._pool = WorkerPool(config.decode, config.sandbox)
         self._publishing = asyncio.Lock()
@@ -92,6 +97,7 @@ class Runtime:
         self._catalog: RelationalCatalog
         self._counts = CatalogCounts(0, 0, 0, 0)
         self._quarantined: tuple[QuarantinedEntry, ...] = ()
+        self._depths: Mapping[tuple[str, str], int] = {}
         self._watch: Watch
         self._trouble = ""
         self._generation = ""
@@ -110,7 +116,7 @@ class Runtime:
         )
         self.curator: Curator
         self.detector: Detector = self.engine
-        """The engine, with the flood guard, the witness and the audit around it once started."""
+        """The engine, with the flood guard, the witness, the audit and the watch around it once started."""
         self.desk: Desk
         """Cases and their deliveries, where the runtime was made to deliver, as in a service."""
 
@@ -156,13 +162,20 @@ class Runtime:
             self._following = asyncio.create_task(self._follow())
             opened.push_async_callback(_ended, self._following)
             if self._config.flood.enabled:
-                guard = FloodGuard(self._catalog, self.publish, self._config.flood, auditor=self._auditor)
+                guard = FloodGuard(
+                    self._catalog,
+                    self.publish,
+                    self._config.flood,
+                    auditor=self._auditor,
+                    on_quarantine=self._calls.tally.quarantined,
+                )
                 await guard.start()
                 opened.push_async_callback(guard.close)
                 self.detector = Guarded(self.engine, guard)
             await self._report(opened)
             if self._recorder is not None:
                 self.detector = Audited(self.detector, self._recorder)
+            self.detector = Watched(self.detector, self._calls)
             self._opened = opened.pop_all()
 
     async def _begin_audit(self, opened: contextlib.AsyncExitStack, failure: BaseException | None) -> None:
@@ -179,9 +192,8 @@ class Runtime:
             if isinstance(failure, HashmatchError):
                 self._auditor.event("service.refused", {"error": failure.reason()})
             raise failure
-        libraries = {name: metadata.version(name) for name in LIBRARIES}
         self._generation = self._index.status().generation
-        self._auditor.event("service.started", {"libraries": libraries, "generation": self._generation})
+        self._auditor.event("service.started", {"libraries": self._libraries, "generation": self._generation})
         if self._reloaded:
             self._auditor.event("policy.reloaded", {"config": fingerprint(self._config)})
 
@@ -191,7 +203,7 @@ class Runtime:
         key = await asyncio.to_thread(receipts_key, cases, self._data_dir)
         casework = Casework(self._catalog, self._config, key, auditor=self._auditor)
         if self._deliver:
-            self.desk = Desk(casework, self._config)
+            self.desk = Desk(casework, self._config, self._calls.tally.delivered)
             if self._lead:
                 await self.desk.start()
             opened.push_async_callback(self.desk.close)
@@ -226,15 +238,25 @@ class Runtime:
 
     async def status(self) -> ServiceStatus:
         """Return what is being served, by what, how well confined and how far behind; also without catalog."""
+        await self.count()
+        return self.observed()
+
+    async def count(self) -> None:
+        """Count anew what lies in the catalog and in the outbox; a catalog that does not answer leaves the numbers."""
         with contextlib.suppress(CatalogUnavailable):
             self._counts = await asyncio.to_thread(self._catalog.counts)
             self._quarantined = await asyncio.to_thread(quarantined, self._catalog)
+            if self._deliver:
+                self._depths = await asyncio.to_thread(self.desk.casework.outbox.depths)
+
+    def observed(self) -> ServiceStatus:
+        """Return the same at once, from memory, with what was last counted."""
         counts, lag = self._counts, self._publisher.lag()
         index, pool = self._index.status(), self._pool.status()
         protections = () if pool.posture is None else pool.posture.protections
         return ServiceStatus(
             version=hashmatch.__version__,
-            libraries={name: metadata.version(name) for name in LIBRARIES},
+            libraries=self._libraries,
             started_at=self._started_at,
             index=IndexStatus(
                 state=index.state,
@@ -260,6 +282,9 @@ class Runtime:
             quarantined=self._quarantined,
             follower=FollowerStatus(lag.behind, round(lag.ms), self._watch.announced, self._trouble),
             audit=self._audit_status(),
+            traffic=self._calls.tally.traffic(),
+            outbox=tuple(OutboxDepth(*key, count) for key, count in self._depths.items()),
+            failing=tuple(check.name for check in self.checks() if not check.passes()),
         )
 
     def _audit_status(self) -> AuditStatus | None:

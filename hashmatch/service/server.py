@@ -19,7 +19,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,10 +27,12 @@ from hashmatch.config import Config
 from hashmatch.errors import BadConfig
 from hashmatch.report.status import ServiceStatus
 from hashmatch.service.endpoint import Endpoint
+from hashmatch.service.exposure import exposed, watched
 from hashmatch.service.investigation import opened_investigation
 from hashmatch.service.keyring import Keyring
 from hashmatch.service.runtime import Runtime
 from hashmatch.service.seating import ONLY, Seat
+from hashmatch.service.watching import Watch
 
 _log = logging.getLogger("hashmatch.service")
 
@@ -52,6 +54,7 @@ async def serve(
     *,
     on_ready: Callable[[str], None] | None = None,
     on_serving: Callable[[str, ServiceStatus], None] | None = None,
+    on_metrics: Callable[[str], None] | None = None,
     stop: asyncio.Event | None = None,
     post: Post | None = None,
 ) -> None:
@@ -67,6 +70,8 @@ async def serve(
         Called once with the address as clients take it, with the real port.
     on_serving : callable, optional
         Called once after that, with the service's status as well: whoever started it may have no key to ask with.
+    on_metrics : callable, optional
+        Called once before these with the address of the page of metrics, empty where there is none.
     stop : asyncio.Event, optional
         Set by the caller to stop. Without it SIGTERM and SIGINT stop, which needs the main thread.
     post : Post, optional
@@ -75,7 +80,7 @@ async def serve(
     Raises
     ------
     BadConfig
-        The address cannot be used, GRPC_TRACE is set, or an extra is configured that is not installed.
+        An address cannot be used, GRPC_TRACE is set, or an extra is configured that is not installed.
     SandboxUnavailable
         ``hotline.serve`` is on, and what fetches or reads could not be confined.
     HashmatchError
@@ -83,29 +88,39 @@ async def serve(
 
     """
     _refuse_tracing(os.environ)
-    keyring = Keyring(config.server, data_dir)
-    await asyncio.to_thread(keyring.load)
     post = post or Post(ONLY, stop=stop or asyncio.Event())
-    endpoint = Endpoint(config.server, config.hotline, keyring, post.seat)
-    target = endpoint.bind()
-    try:
-        async with (
-            Runtime(config, data_dir, deliver=True, lead=post.seat.leads, reloaded=post.reloaded) as runtime,
-            opened_investigation(config, runtime.detector) as investigation,
-        ):
-            endpoint.offer(runtime.detector, runtime.curator, runtime, runtime.desk, investigation)
-            with _stopped_by_signals(post) if stop is None else contextlib.nullcontext():
+    async with _opened(config, data_dir, post) as (endpoint, target, runtime, watch):
+        with _stopped_by_signals(post) if stop is None else contextlib.nullcontext():
+            async with exposed(config.metrics, runtime, endpoint, watch, post.seat) as page:
                 await endpoint.start(runtime.checks())
                 _log.info("serving on %s", target)
+                if on_metrics is not None:
+                    on_metrics(page)
                 if on_ready is not None:
                     on_ready(target)
                 if on_serving is not None:
                     on_serving(target, await runtime.status())
                 await endpoint.run(post.stop, post.leave)
-                await endpoint.leave(post.stop)
-                await endpoint.drain(post.hurry)
-    finally:
-        await endpoint.abort()
+            await endpoint.leave(post.stop)
+            await endpoint.drain(post.hurry)
+
+
+@contextlib.asynccontextmanager
+async def _opened(config: Config, data_dir: Path, post: Post) -> AsyncIterator[tuple[Endpoint, str, Runtime, Watch]]:
+    """Bind the address, bring up what answers, and offer it; end all of it in the opposite order."""
+    keyring = Keyring(config.server, data_dir)
+    await asyncio.to_thread(keyring.load)
+    async with contextlib.AsyncExitStack() as opened:
+        watch = await opened.enter_async_context(watched(config, post.seat.number))
+        endpoint = Endpoint(config.server, config.hotline, keyring, post.seat, watch)
+        opened.push_async_callback(endpoint.abort)
+        target = endpoint.bind()
+        runtime = await opened.enter_async_context(
+            Runtime(config, data_dir, deliver=True, lead=post.seat.leads, reloaded=post.reloaded, calls=watch)
+        )
+        investigation = await opened.enter_async_context(opened_investigation(config, runtime.detector))
+        endpoint.offer(runtime.detector, runtime.curator, runtime, runtime.desk, investigation)
+        yield endpoint, target, runtime, watch
 
 
 def _refuse_tracing(environ: Mapping[str, str]) -> None:

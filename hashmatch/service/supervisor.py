@@ -68,6 +68,7 @@ class Source:
     adjust: Callable[[Config], Config]
     data_dir: Path
     log_level: str = "warning"
+    log_format: str = "text"
 
 
 @dataclass(slots=True)
@@ -255,6 +256,7 @@ class _Supervisor:
             seats=self._size,
             reloaded=step.replaces,
             log_level=self._source.log_level,
+            log_format=self._source.log_format,
         )
         writer.write(commission.encode())
         task = asyncio.create_task(self._listen(step.number, process, reader))

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19hashmatch/v1/status.proto\x12\x0chashmatch.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\":\n\nProtection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xd6\x01\n\x10WorkerPoolStatus\x12\x0f\n\x07workers\x18\x01 \x01(\r\x12\x0c\n\x04\x62usy\x18\x02 \x01(\r\x12\x0e\n\x06queued\x18\x03 \x01(\r\x12\x0e\n\x06images\x18\x04 \x01(\x04\x12\x10\n\x08restarts\x18\x05 \x01(\x04\x12\x10\n\x08\x63onfined\x18\x06 \x01(\x08\x12-\n\x0bprotections\x18\x07 \x03(\x0b\x32\x18.hashmatch.v1.Protection\x12\x13\n\x0bquarantined\x18\x08 \x01(\x04\x12\x1b\n\x13quarantine_refusals\x18\t \x01(\x04\"\xd3\x01\n\x0bIndexStatus\x12\r\n\x05state\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x35\n\x06values\x18\x04 \x03(\x0b\x32%.hashmatch.v1.IndexStatus.ValuesEntry\x12\x15\n\rdelta_entries\x18\x05 \x01(\x04\x12\x12\n\ntombstones\x18\x06 \x01(\x04\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"n\n\x10QuarantinedEntry\x12\x10\n\x08set_name\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"R\n\x0e\x46ollowerStatus\x12\x0e\n\x06\x62\x65hind\x18\x01 \x01(\x04\x12\x0e\n\x06lag_ms\x18\x02 \x01(\x04\x12\x11\n\tannounced\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t\"k\n\x0b\x41uditStatus\x12\x0e\n\x06ledger\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\x12\x10\n\x08head_seq\x18\x03 \x01(\x03\x12\x0e\n\x06queued\x18\x04 \x01(\x04\x12\x0c\n\x04lost\x18\x05 \x01(\x04\x12\x0f\n\x07trouble\x18\x06 \x01(\t\"\xd7\x03\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x41\n\tlibraries\x18\x02 \x03(\x0b\x32..hashmatch.v1.GetStatusResponse.LibrariesEntry\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05index\x18\x04 \x01(\x0b\x32\x19.hashmatch.v1.IndexStatus\x12/\n\x07workers\x18\x05 \x01(\x0b\x32\x1e.hashmatch.v1.WorkerPoolStatus\x12\x11\n\thash_sets\x18\x06 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x07 \x01(\x04\x12\x33\n\x0bquarantined\x18\x08 \x03(\x0b\x32\x1e.hashmatch.v1.QuarantinedEntry\x12.\n\x08\x66ollower\x18\t \x01(\x0b\x32\x1c.hashmatch.v1.FollowerStatus\x12(\n\x05\x61udit\x18\n \x01(\x0b\x32\x19.hashmatch.v1.AuditStatus\x1a\x30\n\x0eLibrariesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32]\n\rStatusService\x12L\n\tGetStatus\x12\x1e.hashmatch.v1.GetStatusRequest\x1a\x1f.hashmatch.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19hashmatch/v1/status.proto\x12\x0chashmatch.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\":\n\nProtection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xd6\x01\n\x10WorkerPoolStatus\x12\x0f\n\x07workers\x18\x01 \x01(\r\x12\x0c\n\x04\x62usy\x18\x02 \x01(\r\x12\x0e\n\x06queued\x18\x03 \x01(\r\x12\x0e\n\x06images\x18\x04 \x01(\x04\x12\x10\n\x08restarts\x18\x05 \x01(\x04\x12\x10\n\x08\x63onfined\x18\x06 \x01(\x08\x12-\n\x0bprotections\x18\x07 \x03(\x0b\x32\x18.hashmatch.v1.Protection\x12\x13\n\x0bquarantined\x18\x08 \x01(\x04\x12\x1b\n\x13quarantine_refusals\x18\t \x01(\x04\"\xd3\x01\n\x0bIndexStatus\x12\r\n\x05state\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\x35\n\x06values\x18\x04 \x03(\x0b\x32%.hashmatch.v1.IndexStatus.ValuesEntry\x12\x15\n\rdelta_entries\x18\x05 \x01(\x04\x12\x12\n\ntombstones\x18\x06 \x01(\x04\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"n\n\x10QuarantinedEntry\x12\x10\n\x08set_name\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"R\n\x0e\x46ollowerStatus\x12\x0e\n\x06\x62\x65hind\x18\x01 \x01(\x04\x12\x0e\n\x06lag_ms\x18\x02 \x01(\x04\x12\x11\n\tannounced\x18\x03 \x01(\x08\x12\r\n\x05\x65rror\x18\x04 \x01(\t\"k\n\x0b\x41uditStatus\x12\x0e\n\x06ledger\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x03\x12\x10\n\x08head_seq\x18\x03 \x01(\x03\x12\x0e\n\x06queued\x18\x04 \x01(\x04\x12\x0c\n\x04lost\x18\x05 \x01(\x04\x12\x0f\n\x07trouble\x18\x06 \x01(\t\")\n\x07Latency\x12\x0e\n\x06\x63ounts\x18\x01 \x03(\x04\x12\x0e\n\x06sum_us\x18\x02 \x01(\x04\":\n\tCallCount\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\">\n\nSetMatches\x12\x10\n\x08set_name\x18\x01 \x01(\t\x12\x0f\n\x07verdict\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\"\xd0\x02\n\x07Traffic\x12\x11\n\tbounds_us\x18\x01 \x03(\x04\x12&\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32\x17.hashmatch.v1.CallCount\x12\x31\n\x06stages\x18\x03 \x03(\x0b\x32!.hashmatch.v1.Traffic.StagesEntry\x12)\n\x07matches\x18\x04 \x03(\x0b\x32\x18.hashmatch.v1.SetMatches\x12\x35\n\x08verdicts\x18\x05 \x03(\x0b\x32#.hashmatch.v1.Traffic.VerdictsEntry\x1a\x44\n\x0bStagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05value\x18\x02 \x01(\x0b\x32\x15.hashmatch.v1.Latency:\x02\x38\x01\x1a/\n\rVerdictsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\";\n\x0bOutboxDepth\x12\x0e\n\x06outlet\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\"\xbb\x04\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x41\n\tlibraries\x18\x02 \x03(\x0b\x32..hashmatch.v1.GetStatusResponse.LibrariesEntry\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05index\x18\x04 \x01(\x0b\x32\x19.hashmatch.v1.IndexStatus\x12/\n\x07workers\x18\x05 \x01(\x0b\x32\x1e.hashmatch.v1.WorkerPoolStatus\x12\x11\n\thash_sets\x18\x06 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x07 \x01(\x04\x12\x33\n\x0bquarantined\x18\x08 \x03(\x0b\x32\x1e.hashmatch.v1.QuarantinedEntry\x12.\n\x08\x66ollower\x18\t \x01(\x0b\x32\x1c.hashmatch.v1.FollowerStatus\x12(\n\x05\x61udit\x18\n \x01(\x0b\x32\x19.hashmatch.v1.AuditStatus\x12&\n\x07traffic\x18\x0b \x01(\x0b\x32\x15.hashmatch.v1.Traffic\x12)\n\x06outbox\x18\x0c \x03(\x0b\x32\x19.hashmatch.v1.OutboxDepth\x12\x0f\n\x07\x66\x61iling\x18\r \x03(\t\x1a\x30\n\x0eLibrariesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32]\n\rStatusService\x12L\n\tGetStatus\x12\x1e.hashmatch.v1.GetStatusRequest\x1a\x1f.hashmatch.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +34,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INDEXSTATUS_VALUESENTRY']._loaded_options = None
   _globals['_INDEXSTATUS_VALUESENTRY']._serialized_options = b'8\001'
+  _globals['_TRAFFIC_STAGESENTRY']._loaded_options = None
+  _globals['_TRAFFIC_STAGESENTRY']._serialized_options = b'8\001'
+  _globals['_TRAFFIC_VERDICTSENTRY']._loaded_options = None
+  _globals['_TRAFFIC_VERDICTSENTRY']._serialized_options = b'8\001'
   _globals['_GETSTATUSRESPONSE_LIBRARIESENTRY']._loaded_options = None
   _globals['_GETSTATUSRESPONSE_LIBRARIESENTRY']._serialized_options = b'8\001'
   _globals['_GETSTATUSREQUEST']._serialized_start=76
@@ -52,10 +56,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FOLLOWERSTATUS']._serialized_end=781
   _globals['_AUDITSTATUS']._serialized_start=783
   _globals['_AUDITSTATUS']._serialized_end=890
-  _globals['_GETSTATUSRESPONSE']._serialized_start=893
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1364
-  _globals['_GETSTATUSRESPONSE_LIBRARIESENTRY']._serialized_start=1316
-  _globals['_GETSTATUSRESPONSE_LIBRARIESENTRY']._serialized_end=1364
-  _globals['_STATUSSERVICE']._serialized_start=1366
-  _globals['_STATUSSERVICE']._serialized_end=1459
+  _globals['_LATENCY']._serialized_start=892
+  _globals['_LATENCY']._serialized_end=933
+  _globals['_CALLCOUNT']._serialized_start=935
+  _globals['_CALLCOUNT']._serialized_end=993
+  _globals['_SETMATCHES']._serialized_start=995
+  _globals['_SETMATCHES']._serialized_end=1057
+  _globals['_TRAFFIC']._serialized_start=1060
+  _globals['_TRAFFIC']._serialized_end=1396
+  _globals['_TRAFFIC_STAGESENTRY']._serialized_start=1279
+  _globals['_TRAFFIC_STAGESENTRY']._serialized_end=1347
+  _globals['_TRAFFIC_VERDICTSENTRY']._serialized_start=1349
+  _globals['_TRAFFIC_VERDICTSENTRY']._serialized_end=1396
+  _globals['_OUTBOXDEPTH']._serialized_start=1398
+  _globals['_OUTBOXDEPTH']._serialized_end=1457
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1460
+  _globals['_GETSTATUSRESPONSE']._serialized_end=2031
+  _globals['_GETSTATUSRESPONSE_LIBRARIESENTRY']._serialized_start=1983
+  _globals['_GETSTATUSRESPONSE_LIBRARIESENTRY']._serialized_end=2031
+  _globals['_STATUSSERVICE']._serialized_start=2033
+  _globals['_STATUSSERVICE']._serialized_end=2126
 # @@protoc_insertion_point(module_scope)

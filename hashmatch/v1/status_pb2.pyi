@@ -280,6 +280,200 @@ class AuditStatus(_message.Message):
 Global___AuditStatus: _TypeAlias = AuditStatus  # noqa: Y015
 
 @_typing.final
+class Latency(_message.Message):
+    """How often something took how long."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    SUM_US_FIELD_NUMBER: _builtins.int
+    sum_us: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One for each of Traffic.bounds_us, and one for what is over all of them."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
+        sum_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "sum_us", b"sum_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Latency: _TypeAlias = Latency  # noqa: Y015
+
+@_typing.final
+class CallCount(_message.Message):
+    """Calls of one method that ended with one status."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    status: _builtins.str
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        status: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "method", b"method", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallCount: _TypeAlias = CallCount  # noqa: Y015
+
+@_typing.final
+class SetMatches(_message.Message):
+    """Answers in which entries of one set had hits of one verdict."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SET_NAME_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    set_name: _builtins.str
+    """A set's name, or "other" beyond metrics.max_sets."""
+    verdict: _builtins.str
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        set_name: _builtins.str = ...,
+        verdict: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "set_name", b"set_name", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetMatches: _TypeAlias = SetMatches  # noqa: Y015
+
+@_typing.final
+class Traffic(_message.Message):
+    """What the process that answers did since it started; counts only grow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class StagesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Latency: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Latency | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class VerdictsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    BOUNDS_US_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
+    MATCHES_FIELD_NUMBER: _builtins.int
+    VERDICTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bounds_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Inclusive upper bounds of the buckets of every Latency, microseconds."""
+
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallCount]: ...
+    @_builtins.property
+    def stages(self) -> _containers.MessageMap[_builtins.str, Global___Latency]:
+        """Of images: queue, decode and hash within sandbox, search, policy, and total."""
+
+    @_builtins.property
+    def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___SetMatches]: ...
+    @_builtins.property
+    def verdicts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Of images and of hashes."""
+
+    def __init__(
+        self,
+        *,
+        bounds_us: _abc.Iterable[_builtins.int] | None = ...,
+        calls: _abc.Iterable[Global___CallCount] | None = ...,
+        stages: _abc.Mapping[_builtins.str, Global___Latency] | None = ...,
+        matches: _abc.Iterable[Global___SetMatches] | None = ...,
+        verdicts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds_us", b"bounds_us", "calls", b"calls", "matches", b"matches", "stages", b"stages", "verdicts", b"verdicts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Traffic: _TypeAlias = Traffic  # noqa: Y015
+
+@_typing.final
+class OutboxDepth(_message.Message):
+    """Deliveries of one outlet that stand at one state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTLET_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    outlet: _builtins.str
+    state: _builtins.str
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        outlet: _builtins.str = ...,
+        state: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "outlet", b"outlet", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutboxDepth: _TypeAlias = OutboxDepth  # noqa: Y015
+
+@_typing.final
 class GetStatusResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -313,6 +507,9 @@ class GetStatusResponse(_message.Message):
     QUARANTINED_FIELD_NUMBER: _builtins.int
     FOLLOWER_FIELD_NUMBER: _builtins.int
     AUDIT_FIELD_NUMBER: _builtins.int
+    TRAFFIC_FIELD_NUMBER: _builtins.int
+    OUTBOX_FIELD_NUMBER: _builtins.int
+    FAILING_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the hashmatch package."""
     hash_sets: _builtins.int
@@ -338,6 +535,16 @@ class GetStatusResponse(_message.Message):
     def audit(self) -> Global___AuditStatus:
         """Absent where nothing is recorded."""
 
+    @_builtins.property
+    def traffic(self) -> Global___Traffic: ...
+    @_builtins.property
+    def outbox(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutboxDepth]:
+        """Those that are neither delivered nor cancelled."""
+
+    @_builtins.property
+    def failing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Conditions of readiness that do not hold."""
+
     def __init__(
         self,
         *,
@@ -351,10 +558,13 @@ class GetStatusResponse(_message.Message):
         quarantined: _abc.Iterable[Global___QuarantinedEntry] | None = ...,
         follower: Global___FollowerStatus | None = ...,
         audit: Global___AuditStatus | None = ...,
+        traffic: Global___Traffic | None = ...,
+        outbox: _abc.Iterable[Global___OutboxDepth] | None = ...,
+        failing: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "follower", b"follower", "index", b"index", "started_at", b"started_at", "workers", b"workers"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "follower", b"follower", "index", b"index", "started_at", b"started_at", "traffic", b"traffic", "workers", b"workers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "entries", b"entries", "follower", b"follower", "hash_sets", b"hash_sets", "index", b"index", "libraries", b"libraries", "quarantined", b"quarantined", "started_at", b"started_at", "version", b"version", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "entries", b"entries", "failing", b"failing", "follower", b"follower", "hash_sets", b"hash_sets", "index", b"index", "libraries", b"libraries", "outbox", b"outbox", "quarantined", b"quarantined", "started_at", b"started_at", "traffic", b"traffic", "version", b"version", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

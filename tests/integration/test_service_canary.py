@@ -1,29 +1,42 @@
-"""No image byte, hash, URL or caller's id reaches a log, whatever goes wrong in whichever layer.
+"""No image byte, hash, URL or caller's id reaches a log, a metric or a span, whatever goes wrong in whichever layer.
 
 A canary goes in wherever callers put content, every layer is made to fail with the canary in the error's text, and all
-logs are caught at DEBUG level, gRPC's and asyncio's included. A positive control shows that the catch works.
+logs are caught at DEBUG level, gRPC's and asyncio's included, as text and as JSON. What is counted is looked through as
+Prometheus would read it, and every call is traced into memory. A positive control shows that the catch works.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from hashmatch.client import AsyncClient, RetryPolicy
-from hashmatch.config import Config
+from hashmatch.config import Config, TracingConfig
 from hashmatch.errors import BadConfig, CatalogCorrupt, HashmatchError, Overloaded, SegmentCorrupt
 from hashmatch.model import HarmDomain, Picture, Refusal
 from hashmatch.service.server import serve
+from hashmatch.service.watching import Watch
+from hashmatch.telemetry.families import View
+from hashmatch.telemetry.logs import JsonFormatter
+from hashmatch.telemetry.otel import OtelTracer
+from hashmatch.telemetry.page import rendered
+from hashmatch.telemetry.tally import Tally
+from hashmatch.v1 import detection_pb2
 from tests.support.canary import CANARY, HASH, IMAGE, URL, call_everything, leaks
 from tests.support.ports import FakeHasher
-from tests.support.service import Scene, serving, until
+from tests.support.service import STATUS, Scene, serving, until
 
 
 @pytest.fixture
@@ -33,10 +46,31 @@ def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
     caplog.set_level(logging.DEBUG, "asyncio")
 
     def text() -> str:
-        formatter = logging.Formatter("%(name)s %(levelname)s %(message)s")
-        return "\n".join(formatter.format(record) for record in caplog.records)
+        plain, as_json = logging.Formatter("%(name)s %(levelname)s %(message)s"), JsonFormatter()
+        lines = [form(record) for form in (plain.format, as_json.format) for record in caplog.records]
+        return "\n".join(lines)
 
     return text
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    """Return where every span of :func:`observed` ends up."""
+    exporter = InMemorySpanExporter()
+    yield exporter
+    exporter.clear()
+
+
+def observed(spans: InMemorySpanExporter, **given: Any) -> Scene:
+    """Return a scene whose calls are all traced."""
+    tracer = OtelTracer(TracingConfig(ratio=1.0), "0", SimpleSpanProcessor(spans))
+    return Scene(watch=Watch(Tally(), tracer), **given)
+
+
+def told(scene: Scene, spans: InMemorySpanExporter) -> str:
+    """Return everything that was counted and traced."""
+    page, _ = rendered(View(scene.watch.tally.copy(), dataclasses.replace(STATUS, traffic=scene.watch.tally.traffic())))
+    return "\n".join([page.decode(), *(span.to_json() for span in spans.get_finished_spans())])
 
 
 async def raw_nonsense(target: str) -> None:
@@ -56,11 +90,29 @@ async def cancelled(client: AsyncClient, scene: Scene) -> None:
     scene.hasher.delay_s = 0
 
 
-async def test_nothing_that_callers_send_is_logged(logged: Callable[[], str]) -> None:
-    async with serving() as scene, AsyncClient(scene.target) as client:
+async def nonsense_about_traces(target: str) -> None:
+    """Send the canary where a trace should be continued."""
+    headers = (("traceparent", f"00-{CANARY}-{CANARY}-01"), ("tracestate", f"a={CANARY}"), ("baggage", f"a={CANARY}"))
+    async with grpc.aio.insecure_channel(target) as channel:
+        ask: Any = channel.unary_unary("/hashmatch.v1.DetectionService/Detect")
+        await ask(detection_pb2.DetectRequest(image=IMAGE).SerializeToString(), metadata=headers)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await channel.unary_unary(f"/{CANARY}/{CANARY}")(IMAGE)  # type: ignore[arg-type]
+
+
+async def test_nothing_that_callers_send_is_logged_counted_or_traced(
+    logged: Callable[[], str], spans: InMemorySpanExporter
+) -> None:
+    async with serving(observed(spans)) as scene, AsyncClient(scene.target) as client:
         ended = await call_everything(client)
         await raw_nonsense(scene.target)
+        await nonsense_about_traces(scene.target)
         await cancelled(client, scene)
+    found = told(scene, spans)
+    assert 'hashmatch_requests_total{method="unknown",status="UNIMPLEMENTED"} 1.0' in found
+    assert 'hashmatch_requests_total{method="/hashmatch.v1.DetectionService/Detect",status="CANCELLED"}' in found
+    assert len(spans.get_finished_spans()) > 20
+    assert leaks(found) == []
     assert {"OK", "BadInput", "SetNotFound", "BadHash", "UnknownAlgorithm", "EntryNotFound"} <= set(ended)
     assert leaks(logged()) == []
     assert "/hashmatch.v1.DetectionService/Detect: OK after" in logged()
@@ -82,9 +134,13 @@ async def test_nothing_that_callers_send_is_logged(logged: Callable[[], str]) ->
 )
 @pytest.mark.parametrize("layer", ["hasher", "catalog", "publish", "index"])
 async def test_nothing_that_an_error_says_is_logged(
-    logged: Callable[[], str], layer: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+    logged: Callable[[], str],
+    spans: InMemorySpanExporter,
+    layer: str,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scene = Scene()
+    scene = observed(spans)
 
     def fail(*_: object, **__: object) -> None:
         raise error
@@ -106,6 +162,7 @@ async def test_nothing_that_an_error_says_is_logged(
     name = type(error).__name__ if isinstance(error, HashmatchError) else "HashmatchError"
     assert name in ended or (layer == "hasher" and "OK" in ended)
     assert leaks(logged()) == []
+    assert leaks(told(scene, spans)) == []
 
 
 async def test_a_defect_is_logged_with_its_place_and_the_call_that_the_caller_was_told(
@@ -115,19 +172,33 @@ async def test_a_defect_is_logged_with_its_place_and_the_call_that_the_caller_wa
     async with serving(Scene(hasher=hasher)) as scene, AsyncClient(scene.target) as client:
         with pytest.raises(HashmatchError) as caught:
             await client.detect(IMAGE)
-    told = caught.value.message.rpartition(" ")[2]
+    call = caught.value.message.rpartition(" ")[2]
     (line,) = [line for line in logged().splitlines() if " ERROR " in line]
     assert line.startswith(
         "hashmatch.service ERROR /hashmatch.v1.DetectionService/Detect: ValueError at tests/support/ports.py:"
     )
-    assert line.endswith(f" (call {told})")
+    assert line.endswith(f" (call {call})")
     assert "hashmatch/matching/engine.py:" in line
+    (as_json,) = [json.loads(line) for line in logged().splitlines() if '"ERROR"' in line]
+    assert {name: as_json[name] for name in ("call", "method", "status", "reason", "caller")} == {
+        "call": call,
+        "method": "/hashmatch.v1.DetectionService/Detect",
+        "status": "INTERNAL",
+        "reason": "HASHMATCH_ERROR",
+        "caller": "local",
+    }
 
 
 async def test_the_positive_control_is_caught(logged: Callable[[], str]) -> None:
     logging.getLogger("hashmatch.service").debug("request %r", IMAGE)
     logging.getLogger("grpc").error("hash %s", HASH.hex)
-    assert len(leaks(logged())) == 2
+    assert len(leaks(logged())) == 4  # each as text and as JSON
+
+
+async def test_the_positive_control_is_caught_on_the_page_and_in_a_span(spans: InMemorySpanExporter) -> None:
+    scene = observed(spans)
+    scene.watch.begin(f"/{CANARY}/Detect", "", "", timed=True).end()
+    assert len(leaks(told(scene, spans))) > 1
 
 
 async def test_a_refusals_detail_goes_to_the_caller_and_to_no_log(logged: Callable[[], str]) -> None:

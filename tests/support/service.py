@@ -16,13 +16,25 @@ from hashmatch.config import HotlineConfig, PolicyConfig, ServerConfig
 from hashmatch.errors import BadInput, EntryNotFound, SetExists, SetNotFound
 from hashmatch.matching.engine import Engine
 from hashmatch.model import Change, Entry, EntryStatus, Event, HarmDomain, HashSet, ImportResult, Opinion, Rejected
-from hashmatch.report.status import IndexStatus, Protection, QuarantinedEntry, ServiceStatus, WorkersStatus
+from hashmatch.report.status import (
+    CallCount,
+    IndexStatus,
+    Latency,
+    OutboxDepth,
+    Protection,
+    QuarantinedEntry,
+    ServiceStatus,
+    SetMatches,
+    Traffic,
+    WorkersStatus,
+)
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
 from hashmatch.service.desk import Desk
 from hashmatch.service.endpoint import Endpoint
 from hashmatch.service.hotline import Checks
 from hashmatch.service.keyring import Keyring
+from hashmatch.service.watching import Watch, Watched
 from tests.support.ports import FakeHasher, FakeIndex
 
 _T = TypeVar("_T")
@@ -41,6 +53,15 @@ STATUS = ServiceStatus(
     hash_sets=1,
     entries=3,
     quarantined=(QuarantinedEntry("known", "e", dt.datetime(2026, 11, 21, tzinfo=dt.UTC), "9 matches within 60 s"),),
+    traffic=Traffic(
+        bounds_us=(1_000, 10_000),
+        calls=(CallCount("/hashmatch.v1.DetectionService/Detect", "OK", 8),),
+        stages={"total": Latency((4, 3, 1), 30_000)},
+        matches=(SetMatches("known", "match", 2), SetMatches("other", "possible_match", 1)),
+        verdicts={"match": 2, "no_match": 6},
+    ),
+    outbox=(OutboxDepth("ncmec", "queued", 3),),
+    failing=("follower",),
 )
 
 
@@ -230,6 +251,7 @@ class Scene:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     data_dir: Path | None = None
     desk: Desk | None = None
+    watch: Watch = field(default_factory=Watch)
 
     async def publish(self) -> None:
         """Count."""
@@ -259,10 +281,10 @@ async def serving(scene: Scene | None = None) -> AsyncIterator[Scene]:
     engine = Engine(scene.hasher, scene.index, PolicyConfig(), max_hits=100)
     keyring = Keyring(scene.server, scene.data_dir)
     keyring.load()
-    scene.endpoint = endpoint = Endpoint(scene.server, scene.hotline, keyring)
+    scene.endpoint = endpoint = Endpoint(scene.server, scene.hotline, keyring, watch=scene.watch)
     scene.target = endpoint.bind()
     async with Curator(scene.catalog, scene.publish, idle_s=scene.server.import_idle_s) as curator:
-        endpoint.offer(engine, curator, scene, scene.desk, scene.checks)
+        endpoint.offer(Watched(engine, scene.watch), curator, scene, scene.desk, scene.checks)
         await endpoint.start([Check("fake", lambda: scene.healthy)])
         running = asyncio.create_task(endpoint.run(scene.stop))
         try:

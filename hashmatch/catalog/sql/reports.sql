@@ -191,6 +191,14 @@ WHERE state IN ('held', 'queued', 'sending', 'waiting')
 GROUP BY outlet
 ORDER BY outlet;
 
+-- name: outbox_depths
+-- How many deliveries of each outlet stand at each state that is not the end.
+SELECT outlet, state, count(*)
+FROM delivery
+WHERE state NOT IN ('delivered', 'cancelled')
+GROUP BY outlet, state
+ORDER BY outlet, state;
+
 -- name: untold
 -- What may still be reported of a case: deliveries that are not at their end, and whether there were any but holds.
 SELECT coalesce(sum(CASE WHEN state IN ('delivered', 'cancelled') THEN 0 ELSE 1 END), 0),

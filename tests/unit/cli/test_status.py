@@ -42,6 +42,10 @@ def test_people_see_what_has_a_value_by_dotted_name() -> None:
     assert shown["quarantined.known/e"] == "2026-11-21T00:00:00.000Z: 9 matches within 60 s"
     assert shown["sandbox.confined"] == "yes"
     assert shown["sandbox.protections.seccomp"].startswith("active")
+    assert shown["traffic.calls./hashmatch.v1.DetectionService/Detect.OK"] == "8"
+    assert shown["traffic.matches.known.match"] == "2"
+    assert shown["outbox.ncmec.queued"] == "3"
+    assert shown["failing"] == "follower"
     assert dict(flat({"a": ["x", "y"], "b": {"c": False, "d": None}})) == {"a": "x, y", "b.c": "no"}
     missing = {"protections": [{"name": "landlock", "active": False, "detail": "not in this kernel"}]}
     assert list(flat(missing)) == [("protections.landlock", "NOT ACTIVE: not in this kernel")]

@@ -133,6 +133,7 @@ async def test_a_call_whose_deadline_has_passed_is_not_begun() -> None:
 
     class Details:
         method = "/a/B"
+        invocation_metadata = ()
 
     guard, context = Guard(), FakeContext()
     handler = await guard.intercept_service(found, Details())  # type: ignore[arg-type]
@@ -168,6 +169,7 @@ async def test_of_a_failure_that_nobody_can_be_told_nothing_is_left_for_grpc_to_
 
     class Details:
         method = "/a/B"
+        invocation_metadata = ()
 
     handler = await Guard().intercept_service(found, Details())  # type: ignore[arg-type]
     with pytest.raises(asyncio.CancelledError) as caught:
@@ -185,6 +187,7 @@ async def test_a_method_that_does_not_exist_has_no_handler() -> None:
 
     class Details:
         method = "/a/B"
+        invocation_metadata = ()
 
     guard = Guard()
     asking = asyncio.create_task(guard.intercept_service(not_found, Details()))  # type: ignore[arg-type]
