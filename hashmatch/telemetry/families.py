@@ -144,6 +144,14 @@ _WORKERS: Final = (
         (), lambda view: {(): view.status.workers.restarts},
     ),
     _gauge(
+        "hashmatch_quarantined_images", "Images that are refused now because workers died on them",
+        lambda view: view.status.workers.quarantined,
+    ),
+    _counter(
+        "hashmatch_quarantine_refusals_total", "Images that were refused because workers had died on them",
+        (), lambda view: {(): view.status.workers.quarantine_refusals},
+    ),
+    _gauge(
         "hashmatch_confined", "1 where all protections are in force and the self-test passed",
         lambda view: view.status.workers.confined,
     ),
