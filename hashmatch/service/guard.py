@@ -164,7 +164,7 @@ class Guard(grpc.aio.ServerInterceptor):
         if handler is None:
             self._watch.unknown()
             return None
-        call = _Call(method, _parent(handler_call_details), handler.request_streaming or handler.response_streaming)
+        call = _Call(method, _parent(handler_call_details), handler.response_streaming)
         return _REBUILD[handler.request_streaming, handler.response_streaming](
             self._respond_stream(handler, call) if handler.response_streaming else self._respond(handler, call),
             request_deserializer=_lenient(handler.request_deserializer),
