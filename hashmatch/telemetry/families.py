@@ -89,7 +89,7 @@ _CALLS: Final = (
     ),
     _gauge("hashmatch_requests_in_flight", "Calls being served, without health watches", lambda view: view.active),
     _histogram(
-        "hashmatch_request_duration_seconds", "Time of a call, from its first header to its answer; no streams of answers",
+        "hashmatch_request_duration_seconds", "Time of a call, from first header to answer; no streams of answers",
         ("method",), lambda view: view.counts.durations,
     ),
     _counter(
