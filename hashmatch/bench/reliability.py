@@ -38,7 +38,7 @@ ROWS = (
     Row("R2", "gRPC", "at most 0.6 ms of processor time a request", "0.46 to 0.52 ms ([ADR 0006](../adr/0006-grpc-aio.md))"),
     Row("R3", "the sandbox", "at most 0.5 ms an image", "0.13 ms with one hash ([the sandbox](sandbox.md))"),
     Row("R4", "lookups of hashes", "at least 4,000/s", "[benchmarks](../guide/benchmarks.md)"),
-    Row("R5", "memory over cancelled calls", "at most 5 % over a million", "{calls:,} calls, of which {came[answered]:,} were answered before they were cancelled: {growth_percent} % more, {rss_bytes_per_call} bytes a call ({rss_mib[0]} to {rss_mib[10]} MiB)", ("cancelled",)),
+    Row("R5", "memory over cancelled calls", "at most 5 % over a million", "{calls:,} calls, of which {answered:,} were answered before they were cancelled: {growth_percent} % more, {rss_bytes_per_call} bytes a call ({rss_mib[0]} to {rss_mib[10]} MiB)", ("cancelled",)),
     Row("R6", "workers killed with SIGKILL, five a second", "at least 99.9 % answered, none wrong", "{killed} killed, {ok:,} of {calls:,} answered, {wrong} wrong; p99 {p99_ms} ms, undisturbed {p99_undisturbed_ms} ms", ("kills",)),
     Row("R7", "an image that kills workers", "two workers; then refused by digest; others do not notice", "{workers_lost_first} workers lost, then {refused} of {sent} refused and {workers_lost_later} lost; {others_ok} of {others} others answered", ("poison",)),
     Row("R8", "a hang", "killed at the deadline", "in the suite", again="tests/integration/test_sandbox_faults.py"),
@@ -71,6 +71,10 @@ nothing. **Every answer is checked**: it names a generation, and brute force ove
 the same scenarios is part of `make test`.
 
 What is not checked here: a machine that loses power, and what several faults do together for hours.
+
+**Missed in this run:** R5, memory after a million cancelled calls: some of it is warming up, and how much stays after each further million is not known;
+restart a service that is cancelled at that often. R18's times: the machine had six times as much to do as it has cores, and they hold the
+wait for a worker. Rows that say *short form* have too few events to show 99.9 %; run `make chaos` on an idle machine for those.
 """
 
 
@@ -81,7 +85,7 @@ def page(results: Path) -> Iterator[str]:
     yield from HEAD.splitlines()
     yield from (
         "",
-        f"Run of {run['when']} with `CHAOS_MINUTES={run['minutes']:g}`: {run['machine']}, busy with other work.",
+        f"Run of {run['when']} on {run['machine']}, busy with other work.",
         "",
     )
     yield "| | what | goal | seen | again |"
@@ -102,7 +106,10 @@ def told(row: Row, seen: Mapping[str, Any]) -> str:
         if name not in seen:
             return "not run here"
         figures |= {key: shown(value) for key, value in seen[name].items()}
-    return row.seen.format(**figures) if row.of else row.seen
+    if not row.of:
+        return row.seen
+    run = "short form" if not figures["minutes"] else f"CHAOS_MINUTES={figures['minutes']:g}"
+    return f"{row.seen.format(**figures)} ({run})"
 
 
 def shown(value: Any) -> Any:

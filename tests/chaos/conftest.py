@@ -18,13 +18,16 @@ from tests.chaos.sizes import Sizes, sizes_for
 RESULTS = "CHAOS_RESULTS"
 """Names the file; unset in ``make test``, which measures nothing."""
 
+MINUTES = float(os.environ.get("CHAOS_MINUTES", "0"))
+"""How long a run is to take; 0 is the short form."""
+
 _seen: dict[str, dict[str, Any]] = {}
 
 
 @pytest.fixture(scope="session")
 def sizes() -> Sizes:
     """How much: by the minutes in CHAOS_MINUTES, the short form without it."""
-    return sizes_for(float(os.environ.get("CHAOS_MINUTES", "0")))
+    return sizes_for(MINUTES)
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def noted(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Write down what was seen: ``noted("kills", calls=..., wrong=0)``; the test's name goes with it."""
 
     def note(name: str, **figures: Any) -> None:
-        _seen[name] = {"test": request.node.nodeid, **figures}
+        _seen[name] = {"test": request.node.nodeid, "minutes": MINUTES, **figures}
 
     return note
 
@@ -46,7 +49,6 @@ def results() -> Iterator[None]:
     cores = len(os.sched_getaffinity(0))
     run = {
         "when": dt.datetime.now(dt.UTC).isoformat(timespec="minutes"),
-        "minutes": float(os.environ.get("CHAOS_MINUTES", "0")),
         "machine": f"{cores} cores, Linux {platform.release()}, Python {platform.python_version()}",
     }
     with Path(path).open("a+", encoding="utf-8") as file:

@@ -90,9 +90,9 @@ async def test_half_open_and_half_sent_calls_hold_up_nobody(
                     except OSError:
                         refused += 1
                 began = time.monotonic()
-                await asyncio.sleep(sizes.slow_s)
-            await asyncio.to_thread(until, lambda: all(closed(connection) for connection in bad), 120)
-            gone_s = time.monotonic() - began
+                await asyncio.to_thread(until, lambda: all(closed(connection) for connection in bad), 120)
+                gone_s = time.monotonic() - began
+                await asyncio.sleep(max(0.0, sizes.slow_s - gone_s))
         await client.wait_ready(60)
     wrong = quiet.wrong(oracle) + history.wrong(oracle)
     noted(
@@ -164,7 +164,7 @@ async def test_calls_that_are_cancelled_cost_no_memory(
         next_ms = 1_000 * (time.monotonic() - answered)
     slope = np.polyfit(np.arange(len(rss)) * count / 10, rss, 1)[0]
     noted(
-        name, calls=count, came=dict(came), per_s=round(count / took_s), rss_mib=[round(kib / 1024, 1) for kib in rss],
+        name, calls=count, answered=came["answered"], refused=came["refused"], per_s=round(count / took_s), rss_mib=[round(kib / 1024, 1) for kib in rss],
         rss_bytes_per_call=round(float(slope) * 1024, 2), growth_percent=round(100 * (rss[-1] / rss[0] - 1), 2),
         next_call_ms=round(next_ms, 1),
     )  # fmt: skip
@@ -196,8 +196,10 @@ async def test_what_is_too_much_is_a_status_and_takes_no_memory(service: Served,
             ("metadata", detection_pb2.DetectRequest(), (("x-large", "y" * 20_000),)),
         ):
             for _ in range(5):
-                with pytest.raises(grpc.aio.AioRpcError) as caught:
-                    await stub.Detect(request, metadata=metadata)
+                async with grpc.aio.insecure_channel(service.target) as fresh:  # none that has come of age
+                    asking = detection_pb2_grpc.DetectionServiceStub(fresh).Detect(request, metadata=metadata)
+                    with pytest.raises(grpc.aio.AioRpcError) as caught:
+                        await asking
                 outcomes[f"{name} {caught.value.code().name}"] += 1
         grown = status_kib(service.pid, "VmHWM") - before
     noted("too_much", outcomes=dict(outcomes), peak_growth_mib=round(grown / 1024, 1))

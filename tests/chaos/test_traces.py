@@ -35,8 +35,9 @@ def all_cores() -> set[Path]:
 def with_canaries(count: int) -> list[bytes]:
     """Return pictures with the canary in a comment: whole, cut, with it in front, and in the place of the picture."""
     rng, made = random.Random(4), []
+    (photo,) = photos(1)
+    file = photo.file
     for number in range(count):
-        file = photos(1)[0].file
         whole = file[:2] + b"\xff\xfe" + (len(CANARY) + 2).to_bytes(2) + CANARY + file[2:]
         cut = whole[: rng.randrange(len(CANARY) + 8, len(whole))]
         made.append((whole, cut, CANARY + whole, whole[:40] + CANARY * 50)[number % 4])
