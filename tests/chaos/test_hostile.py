@@ -164,7 +164,8 @@ async def test_calls_that_are_cancelled_cost_no_memory(
         next_ms = 1_000 * (time.monotonic() - answered)
     slope = np.polyfit(np.arange(len(rss)) * count / 10, rss, 1)[0]
     noted(
-        name, calls=count, answered=came["answered"], refused=came["refused"], per_s=round(count / took_s), rss_mib=[round(kib / 1024, 1) for kib in rss],
+        name, calls=count, answered=came["answered"], refused=came["refused"],
+        per_s=round(count / took_s), rss_mib=[round(kib / 1024, 1) for kib in rss],
         rss_bytes_per_call=round(float(slope) * 1024, 2), growth_percent=round(100 * (rss[-1] / rss[0] - 1), 2),
         next_call_ms=round(next_ms, 1),
     )  # fmt: skip
