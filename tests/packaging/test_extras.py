@@ -19,7 +19,7 @@ from tests.repo import tree
 
 PROJECT = tomllib.loads(tree.read("pyproject.toml"))["project"]
 EXTRAS: Mapping[str, list[str]] = PROJECT["optional-dependencies"]
-FOR_DEVELOPERS = frozenset({"dev", "deploy"})
+FOR_DEVELOPERS = frozenset({"dev", "deploy", "fuzz"})
 """Extras that no code of the package asks for: they hold what tests and checks need."""
 
 

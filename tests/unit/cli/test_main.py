@@ -144,6 +144,7 @@ def test_the_commands_are_those_of_the_design() -> None:
     assert {" ".join(names) for names in commands(cli)} == {
         *("serve", "hash", "detect", "urlcheck", "rescan", "status", "config", "config show", "hashset"),
         *("bench", "bench search", "bench hash", "bench import", "bench distances", "bench robustness"),
+        *("bench detect", "bench urlcheck", "hotline notices"),
         *("hashset formats", "hashset diff", "hashset keygen", "hashset manifest", "hashset sync"),
         *(f"hashset {name}" for name in ("create", "import", "author", "export", "list", "show", "mode")),
         *("keys", "keys create", "keys list", "keys show", "keys rotate", "keys revoke"),
