@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hashmatch.ledger.chain import CLOCK, LOST, OPENED, REPAIRED, SEGMENT
-from hashmatch.ledger.records import GENESIS, Record, Stored, digest, encode, time_text
+from hashmatch.ledger.records import GENESIS, Stored, body_text, digest, line_of, time_text
 
 Body = Mapping[str, object]
 
@@ -40,11 +40,14 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is to be recorded. ``ns`` is its time, nanoseconds since 1970; ``body`` may be made when it is written."""
+    """What is to be recorded. ``ns`` is its time, nanoseconds since 1970.
+
+    ``body`` is the text of the body, or makes the body when it is written.
+    """
 
     ns: int
     kind: str
-    body: Body | Callable[[], Body]
+    body: bytes | Callable[[], Body]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +96,17 @@ def composed(end: End, entries: Sequence[Entry], about: Body, rotate_bytes: int)
 
 def opened(end: End, about: Body, ns: int) -> Entry:
     """Return the record of a writer that goes on with a ledger."""
-    return Entry(ns, OPENED, {"ledger": end.ledger, **about})
+    return Entry(ns, OPENED, body_text({"ledger": end.ledger, **about}))
 
 
 def repaired(cut_bytes: int, sha256: str, ns: int) -> Entry:
     """Return the record of a torn line that was cut off."""
-    return Entry(ns, REPAIRED, {"cut_bytes": cut_bytes, "sha256": sha256})
+    return Entry(ns, REPAIRED, body_text({"cut_bytes": cut_bytes, "sha256": sha256}))
 
 
 def lost(count: int, since: str, until: str, ns: int) -> Entry:
     """Return the record of entries that found no room while nothing could be written."""
-    return Entry(ns, LOST, {"count": count, "since": since, "until": until})
+    return Entry(ns, LOST, body_text({"count": count, "since": since, "until": until}))
 
 
 class Losses:
@@ -143,7 +146,8 @@ class _Composer:
             self._begin_segment(at)
         elif at < self.end.at:
             self._say_clock(at)
-        return self._append(at, entry.kind, entry.body() if callable(entry.body) else entry.body)
+        text = body_text(entry.body()) if callable(entry.body) else entry.body
+        return self._append(at, entry.kind, text)
 
     def finish(self) -> None:
         """End the piece at hand."""
@@ -156,16 +160,16 @@ class _Composer:
         before = self.end.at
         self.end = replace(self.end, segment=self.end.seq + 1, segment_bytes=0)
         self._new = True
-        self._append(max(at, before), SEGMENT, {"ledger": self.end.ledger, **self._about})
+        self._append(max(at, before), SEGMENT, body_text({"ledger": self.end.ledger, **self._about}))
         if at < before:
             self._say_clock(at)
 
     def _say_clock(self, at: str) -> None:
-        self._append(at, CLOCK, {"before": self.end.at, "after": at})
+        self._append(at, CLOCK, body_text({"before": self.end.at, "after": at}))
 
-    def _append(self, at: str, kind: str, body: Body) -> Stored:
+    def _append(self, at: str, kind: str, text: bytes) -> Stored:
         seq = self.end.seq + 1
-        line = encode(Record(seq=seq, previous=self.end.digest, at=at, kind=kind, body=dict(body)))
+        line = line_of(text, seq=seq, previous=self.end.digest, at=at, kind=kind)
         stored = Stored(seq, digest(line))
         self._lines.append(line + b"\n")
         size = self.end.segment_bytes + len(line) + 1

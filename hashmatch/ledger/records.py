@@ -111,7 +111,7 @@ def canonical(document: object) -> bytes:
 
 
 def encode(record: Record) -> bytes:
-    """Return the line of a record, without line feed.
+    """Return the line of a record, without line feed: the inverse of :func:`decode`.
 
     Raises
     ------
@@ -119,24 +119,38 @@ def encode(record: Record) -> bytes:
         The body has no canonical text or is too long.
 
     """
-    line = canonical(
-        {
-            "at": record.at,
-            "body": record.body,
-            "kind": record.kind,
-            "previous": record.previous,
-            "seq": record.seq,
-        }
-    )
+    return line_of(canonical(record.body), seq=record.seq, previous=record.previous, at=record.at, kind=record.kind)
+
+
+def body_text(body: Mapping[str, object]) -> bytes:
+    """Return the canonical text of a body.
+
+    Raises
+    ------
+    BadInput
+        It has none, or is too long for a record.
+
+    """
+    text = canonical(body if isinstance(body, dict) else dict(body))
+    if len(text) > MAX_BODY_BYTES:
+        raise BadInput(f"a body of {len(text)} bytes is too long; at most {MAX_BODY_BYTES}", field="body")
+    return text
+
+
+def line_of(text: bytes, *, seq: int, previous: str, at: str, kind: str) -> bytes:
+    """Return the line of a record whose body has the given text: ``at`` and ``body`` are the first of its members.
+
+    Raises
+    ------
+    BadInput
+        The line is too long.
+
+    """
+    rest = canonical({"kind": kind, "previous": previous, "seq": seq})
+    line = b'{"at":%b,"body":%b,%b' % (canonical(at), text, rest[1:])
     if len(line) > MAX_LINE_BYTES:
         raise BadInput(f"a record of {len(line)} bytes is too long; at most {MAX_LINE_BYTES}", field="body")
     return line
-
-
-def check_body(body: Mapping[str, object]) -> None:
-    """Refuse a body that no record can hold. Raises BadInput."""
-    if (size := len(canonical(body if isinstance(body, dict) else dict(body)))) > MAX_BODY_BYTES:
-        raise BadInput(f"a body of {size} bytes is too long; at most {MAX_BODY_BYTES}", field="body")
 
 
 def decode(untrusted_line: bytes) -> Record | Flaw:

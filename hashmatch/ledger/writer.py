@@ -41,7 +41,7 @@ from hashmatch.ledger.composing import Body, End, Entry
 from hashmatch.ledger.files import Cut, Files, found_end, storage
 from hashmatch.ledger.heads import Head, signed
 from hashmatch.ledger.options import DEFAULTS, Options, State
-from hashmatch.ledger.records import Stored, check_body, checked_kind, time_text
+from hashmatch.ledger.records import Stored, body_text, checked_kind, time_text
 from hashmatch.signatures import SigningKey
 
 MAX_BATCH: Final = 4_096
@@ -185,9 +185,7 @@ class Writer:
             That is no kind, or the body cannot be recorded.
 
         """
-        if not callable(body):
-            check_body(body)
-        self._put(checked_kind(kind), body, None)
+        self._put(checked_kind(kind), body if callable(body) else body_text(body), None)
 
     def submit(self, kind: str, body: Body) -> Future[Stored]:
         """Record something; the future is done when it is on the disk, or fails with LedgerUnavailable.
@@ -200,10 +198,10 @@ class Writer:
             That is no kind, or the body cannot be recorded.
 
         """
-        check_body(body)
+        text = body_text(body)
         done: Future[Stored] = Future()
         done.set_running_or_notify_cancel()  # whoever stops waiting must not stop the thread
-        self._put(checked_kind(kind), body, done)
+        self._put(checked_kind(kind), text, done)
         return done
 
     def append(self, kind: str, body: Body) -> Stored:
@@ -257,7 +255,7 @@ class Writer:
         if left or trouble:
             raise LedgerUnavailable(f"the ledger ends without its last {left} entries and without a head: {trouble}")
 
-    def _put(self, kind: str, body: Body | Callable[[], Body], done: Future[Stored] | None) -> None:
+    def _put(self, kind: str, body: bytes | Callable[[], Body], done: Future[Stored] | None) -> None:
         with self._changed:
             self._check_open()
             ns = self._clock()  # under the lock: the order of times is that of entries
