@@ -24,7 +24,7 @@ CALLERS = 6
 
 
 async def test_a_process_that_is_killed_loses_the_calls_in_its_hands_and_no_other(tmp_path: Path) -> None:
-    async with fleet(tmp_path) as running, calling(running.target, 16) as callers:
+    async with fleet(tmp_path) as running, calling(running.target, 16, patient=True) as callers:
         assert len(set(callers.served_by.values())) == 2
         victim = min(running.members())
         os.kill(victim, signal.SIGKILL)

@@ -131,6 +131,8 @@ class Callers:
     """Each with a connection of its own, asking again as soon as it is answered."""
 
     target: str
+    patient: bool = False
+    """Wait for a connection that is being made anew: then only calls that a process had taken can fail."""
     answered: Counter[int] = field(default_factory=Counter)
     failed: dict[int, list[str]] = field(default_factory=dict)
     served_by: dict[int, str] = field(default_factory=dict)
@@ -140,7 +142,7 @@ class Callers:
         stub: Any = detection_pb2_grpc.DetectionServiceStub(channel)
         while True:
             try:
-                await stub.DetectHashes(REQUEST, timeout=300)
+                await stub.DetectHashes(REQUEST, timeout=300, wait_for_ready=self.patient)
             except grpc.aio.AioRpcError as error:
                 self.failed.setdefault(number, []).append(f"{error.code().name}: {error.details()}")
                 await asyncio.sleep(0.01)
@@ -166,9 +168,9 @@ async def channels(target: str, count: int) -> AsyncIterator[list[grpc.aio.Chann
 
 
 @contextlib.asynccontextmanager
-async def calling(target: str, count: int = 6) -> AsyncIterator[Callers]:
+async def calling(target: str, count: int = 6, *, patient: bool = False) -> AsyncIterator[Callers]:
     """Keep callers calling until the block ends; each has been answered before it begins."""
-    callers = Callers(target, Counter(dict.fromkeys(range(count), 0)))
+    callers = Callers(target, patient, Counter(dict.fromkeys(range(count), 0)))
     async with channels(target, count) as opened:
         for number, channel in enumerate(opened):
             callers.served_by[number] = await started_at(channel)
