@@ -36,9 +36,10 @@ from pathlib import Path
 from typing import Protocol
 
 from hashmatch.config import IndexConfig
+from hashmatch.durable import sync_directory
 from hashmatch.errors import IndexNotLoaded, RollbackRefused, SegmentCorrupt, SnapshotFailed
 from hashmatch.hashing import algorithms
-from hashmatch.index.build import build, clean_stale, sync_directory
+from hashmatch.index.build import build, clean_stale
 from hashmatch.index.live import IndexStatus, LiveIndex, State
 from hashmatch.index.segment import Segment
 from hashmatch.model import Change

@@ -294,16 +294,10 @@ def show(options: GlobalOptions, name: str) -> ExitCode:
 
 def record(account: Account) -> dict[str, object]:
     """Return the row for a caller."""
+    from hashmatch.identity import keyfile
+
     return {
-        "name": account.name,
-        "description": account.description,
-        "roles": sorted(account.roles),
-        "sets": None if account.sets is None else sorted(account.sets),
-        "certificates": list(account.certificates),
-        "quota": dict(account.quota),
-        "created_at": _text(account.created_at),
-        "changed_at": _text(account.changed_at),
-        "revoked_at": _text(account.revoked_at),
+        **keyfile.described(account),
         "keys": [_key_record(key) for key in account.keys],
     }
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from hashmatch.cli.output import ReaderGone
+from hashmatch.durable import replacing
 from hashmatch.errors import BadInput
 
 STANDARD_STREAM = "-"
@@ -64,29 +64,9 @@ def opened_for_writing(name: str) -> Iterator[BinaryIO]:
             with target.open("wb") as stream:
                 yield stream
             return
-        with _replacing(target) as stream:
+        with replacing(target) as stream:
             yield stream
     except BrokenPipeError:
         raise ReaderGone from None
     except OSError as error:
         raise BadInput(f"cannot write {name}: {error.strerror}", field="output") from error
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[BinaryIO]:
-    """Temporary file beside ``target``, fsync, rename, fsync of the directory; removed when anything goes wrong."""
-    descriptor, scratch = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(scratch).replace(target)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
-    directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

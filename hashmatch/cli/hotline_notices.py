@@ -14,7 +14,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ import click
 from hashmatch.cli.cases import casework
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output
+from hashmatch.durable import sync_directory, write_new
 from hashmatch.errors import BadInput, ExitCode
 from hashmatch.model.cases import Environment
 
@@ -260,13 +260,13 @@ def _write(directory: Path, made: Sequence[Notice]) -> None:
         beside = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.absolute().parent))
         try:
             for name, body in _files(made):
-                _put(beside / name, body)
-            _synced(beside)
+                write_new(beside / name, body)
+            sync_directory(beside)
             beside.rename(directory)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)
             raise
-        _synced(directory.absolute().parent)
+        sync_directory(directory.absolute().parent)
     except OSError as error:
         raise BadInput(f"output: cannot write {directory}: {error.strerror}", field="output") from error
 
@@ -290,18 +290,3 @@ def _index(made: Sequence[Notice]) -> bytes:
         row = (record[name] for name in INDEX_COLUMNS)
         writer.writerow([cell("; ".join(map(str, one)) if isinstance(one, list) else str(one)) for one in row])
     return text.getvalue().encode()
-
-
-def _put(path: Path, body: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(body)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _synced(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

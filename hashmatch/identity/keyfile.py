@@ -18,12 +18,12 @@ import fcntl
 import json
 import os
 import stat
-import tempfile
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from hashmatch.durable import replacing
 from hashmatch.errors import BadConfig, BadInput
 from hashmatch.identity.accounts import Account, Directory, Key, checked
 from hashmatch.identity.roles import Role
@@ -115,7 +115,8 @@ def change(path: Path, edit: Callable[[Directory], Iterable[Account]]) -> Direct
             accounts = tuple(edit(read(path) if path.exists() else Directory(())))
             text = rendered(accounts)
             made = parsed(text, str(path))  # nothing is written that could not be read
-            _replace(path, text)
+            with replacing(path) as stream:
+                stream.write(text.encode())
     except OSError as error:
         raise BadConfig(f"cannot write the keys file {path}: {error.strerror}", field="keys") from error
     return made
@@ -132,26 +133,8 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _replace(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(name, path)  # noqa: PTH105  as everywhere else where it has to be one step
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)  # noqa: PTH108  likewise
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _row(account: Account) -> dict[str, object]:
+def described(account: Account) -> dict[str, object]:
+    """Return what is known of a caller but its keys, as plain values."""
     return {
         "name": account.name,
         "description": account.description,
@@ -162,6 +145,12 @@ def _row(account: Account) -> dict[str, object]:
         "created_at": _text(account.created_at),
         "changed_at": _text(account.changed_at),
         "revoked_at": _text(account.revoked_at),
+    }
+
+
+def _row(account: Account) -> dict[str, object]:
+    return {
+        **described(account),
         "keys": [
             {
                 "id": key.key_id,

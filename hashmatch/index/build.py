@@ -31,6 +31,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
+from hashmatch.durable import sync_directory
 from hashmatch.index import layout
 from hashmatch.index.columns import Array, Ordinals, Texts, keys_of, text_keys
 from hashmatch.index.encode import BATCH_CHANGES, Batch, Encoder
@@ -266,15 +267,6 @@ def _publish(path: Path, table: Table, contents: Iterator[tuple[str, _Blocks]]) 
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make renames and removals in ``directory`` durable."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write(file: IO[bytes], table: Table, contents: Iterator[tuple[str, _Blocks]]) -> None:

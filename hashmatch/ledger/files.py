@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from hashmatch.durable import sync_directory
 from hashmatch.errors import LedgerCorrupt, LedgerInUse, LedgerUnavailable
 from hashmatch.ledger import heads as signed_heads
 from hashmatch.ledger.chain import SEGMENT
@@ -149,11 +150,7 @@ class Files:
 
     def sync_directory(self) -> None:
         """Have the names on the disk. Raises OSError."""
-        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_directory(self.directory)
 
     def _opened(self, piece: Piece) -> int:
         if self._segment is None or self._segment[0] != piece.segment:

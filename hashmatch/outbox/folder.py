@@ -33,6 +33,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from hashmatch.durable import sync_directory, write_new
 from hashmatch.outbox.parcels import Again, Delivered, Outcome, Parcel, Refused, Save
 
 MANIFEST: Final = "manifest.json"
@@ -89,7 +90,7 @@ def write(root: Path, parcel: Parcel) -> Outcome:
             _place(root, target, files)
         elif (found := _difference(target, files)) is not None:
             return Refused(f"{target} holds something else ({found}); nothing was changed, look at it")
-        _sync(root)  # also of what is there already: whoever named it may have been killed before this
+        sync_directory(root)  # also of what is there already: whoever named it may have been killed before this
     except OSError as error:
         told = f"{root}: {error.strerror or type(error).__name__}"
         return Refused(f"{told}; put it right, then retry") if error.errno in _LASTING else Again(told)
@@ -130,12 +131,8 @@ def _place(root: Path, target: Path, files: Mapping[str, bytes]) -> None:
     try:
         aside.mkdir(mode=0o700)
         for name, content in files.items():
-            descriptor = os.open(aside / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(descriptor)
-        _sync(aside)
+            write_new(aside / name, content)
+        sync_directory(aside)
         aside.rename(target)
     except OSError:
         with contextlib.suppress(OSError):
@@ -168,11 +165,3 @@ def _sweep(root: Path, key: str) -> None:
                 and (path.name.startswith(ours) or path.stat().st_mtime < before)
             ):
                 shutil.rmtree(path)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

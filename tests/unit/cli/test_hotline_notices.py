@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from hashmatch import durable
 from hashmatch.cases.receipt import KEY_FILE, service_key
 from hashmatch.cases.store import CaseStore
 from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
-from hashmatch.cli import hotline_notices
 from hashmatch.cli.main import main
 from hashmatch.hotline.job import JobFile
 from hashmatch.model.hotline import Fetched, Hop, Item, Outcome, Place
@@ -137,14 +137,14 @@ def test_a_directory_that_is_there_is_left_alone(desk: Desk) -> None:
 
 
 def test_nothing_half_is_left_where_writing_fails(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    put = hotline_notices._put
+    put = durable.write_new
 
     def full(path: Path, body: bytes) -> None:
         if path.name == "index.csv":
             raise OSError(28, "No space left on device")
         put(path, body)
 
-    monkeypatch.setattr(hotline_notices, "_put", full)
+    monkeypatch.setattr("hashmatch.cli.hotline_notices.write_new", full)
     code, _, err = desk.notices(desk.job(*ROWS), "--output", str(desk.folder / "notices"))
     assert code == 2
     assert "cannot write" in err
