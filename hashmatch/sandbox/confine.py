@@ -86,19 +86,35 @@ def lock_down(memory_bytes: int, parent_pid: int) -> Outcome:
         abi = landlock.deny_everything()
         must_fail_to_open(errno.EACCES)
 
+    errnos = taken(
+        parent_pid,
+        landlock_step=deny_files_and_networks,
+        limits_step=lambda: limit(memory_bytes, 0),
+        seccomp_step=_filter_calls,
+    )
+    return Outcome(errnos, abi)
+
+
+def taken(
+    parent_pid: int,
+    *,
+    landlock_step: Callable[[], None],
+    limits_step: Callable[[], None],
+    seccomp_step: Callable[[], None],
+) -> tuple[int, ...]:
+    """Take every step in the one order that works, and return their errnos; processes differ in three of them."""
     steps: dict[Step, Callable[[], None]] = {
         Step.PARENT_DEATH: lambda: die_with(parent_pid),
         Step.NOT_DUMPABLE: hide_memory,
         Step.NO_NEW_PRIVS: renounce_privileges,
-        Step.LANDLOCK: deny_files_and_networks,
-        Step.LIMITS: lambda: limit(memory_bytes, 0),
-        Step.SECCOMP: _filter_calls,
+        Step.LANDLOCK: landlock_step,
+        Step.LIMITS: limits_step,
+        Step.SECCOMP: seccomp_step,
     }
-    errnos = tuple(attempt(steps[step]) for step in Step)
-    return Outcome(errnos, abi)
+    return tuple(_attempt(steps[step]) for step in Step)
 
 
-def attempt(step: Callable[[], None]) -> int:
+def _attempt(step: Callable[[], None]) -> int:
     """Do one step; return its errno, 0 when it holds."""
     try:
         step()

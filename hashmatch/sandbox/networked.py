@@ -34,7 +34,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hashmatch.sandbox import confine, landlock, seccomp
-from hashmatch.sandbox.confine import Outcome, Step
+from hashmatch.sandbox.confine import Outcome
 from hashmatch.sandbox.seccomp import Checked, Condition, Machine, Rule
 
 _MSG_FASTOPEN = 0x20000000
@@ -135,15 +135,13 @@ def lock_down(memory_bytes: int, parent_pid: int, reach: Reach) -> Outcome:
         seccomp.install(machine(seccomp.this_machine(), numbers, datagrams=reach.datagrams))
         confine.expect(errno.EACCES, _errno_of(_listen))  # Landlock does not hold listen(2)
 
-    steps: dict[Step, Callable[[], None]] = {
-        Step.PARENT_DEATH: lambda: confine.die_with(parent_pid),
-        Step.NOT_DUMPABLE: confine.hide_memory,
-        Step.NO_NEW_PRIVS: confine.renounce_privileges,
-        Step.LANDLOCK: deny_files_and_ports,
-        Step.LIMITS: lambda: confine.limit(memory_bytes, reach.descriptors),
-        Step.SECCOMP: filter_calls,
-    }
-    return Outcome(tuple(confine.attempt(steps[step]) for step in Step), abi)
+    errnos = confine.taken(
+        parent_pid,
+        landlock_step=deny_files_and_ports,
+        limits_step=lambda: confine.limit(memory_bytes, reach.descriptors),
+        seccomp_step=filter_calls,
+    )
+    return Outcome(errnos, abi)
 
 
 def breaches(reach: Reach) -> tuple[str, ...]:
