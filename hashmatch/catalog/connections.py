@@ -22,7 +22,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hashmatch.errors import CatalogCorrupt, CatalogUnavailable, HashmatchError
@@ -48,7 +48,6 @@ PREPARED = ("foreign_keys = OFF", "ignore_check_constraints = ON")
 """For connections that write only what was checked before, many rows of it: an import makes the keys it refers to, and
 ``validate`` bounds the rest. Looking again costs a third of the storing; ``verify`` does look."""
 
-_PRIMARY_CODE = 0xFF
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _PASSING = frozenset(
@@ -63,9 +62,16 @@ _PASSING = frozenset(
 )
 
 
+PRIMARY_CODE = 0xFF
+"""Of an error code of SQLite: what kind it is, without the details."""
+
+Translate = Callable[[sqlite3.DatabaseError, Path], HashmatchError | None]
+"""An error of SQLite's over a file to one of hashmatch's; None where it is a defect."""
+
+
 @contextlib.contextmanager
-def mapped(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into hashmatch's.
+def mapped(path: Path, translate: Translate | None = None) -> Iterator[None]:
+    """Turn SQLite's errors into hashmatch's, by default into those of a catalog.
 
     Raises
     ------
@@ -78,14 +84,14 @@ def mapped(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        translated = _translate(error, path)
+        translated = (translate or _translate)(error, path)
         if translated is None:
             raise
         raise translated from error
 
 
 def _translate(error: sqlite3.DatabaseError, path: Path) -> HashmatchError | None:
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
     if code in _DAMAGE:
         return CatalogCorrupt(
             f"{path} is damaged ({error}): restore it from a backup, or move it away and import the lists again"

@@ -21,7 +21,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from hashmatch.catalog.connections import OLDEST_SQLITE, transaction
+from hashmatch.catalog.connections import OLDEST_SQLITE, PRIMARY_CODE, mapped, transaction
 from hashmatch.catalog.schema import migrations_in, split_script, statements_in
 from hashmatch.errors import HashmatchError, JobCorrupt, JobRefused, JobUnavailable
 
@@ -31,7 +31,6 @@ APPLICATION_ID: Final = 0x68_6D_75_72
 _FOLDER: Final = resources.files(__package__) / "sql"
 _PRAGMAS: Final = ("locking_mode = EXCLUSIVE", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF")
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_PRIMARY_CODE: Final = 0xFF
 
 
 class Storage:
@@ -56,13 +55,13 @@ class Storage:
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Return everything that a statement finds."""
-        with self._lock, _mapped(self.path):
+        with self._lock, mapped(self.path, _translate):
             return self.run(statement, parameters).fetchall()
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
         """Run the block in one transaction, durable when it ends; raises JobUnavailable, JobCorrupt."""
-        with self._lock, _mapped(self.path), transaction(self._connection, "IMMEDIATE"):
+        with self._lock, mapped(self.path, _translate), transaction(self._connection, "IMMEDIATE"):
             yield
 
 
@@ -83,7 +82,7 @@ def open_storage(path: Path) -> Storage:
         raise JobUnavailable(f"SQLite {sqlite3.sqlite_version} is too old; hashmatch needs {needed} or newer")
     if not path.is_file():
         raise JobRefused(f"there is no job file {path}", field="job")
-    with _mapped(path):
+    with mapped(path, _translate):
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             for pragma in _PRAGMAS:
@@ -132,20 +131,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {len(_migrations())}")
 
 
-@contextlib.contextmanager
-def _mapped(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into hashmatch's."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        translated = _translate(error, path)
-        if translated is None:
-            raise
-        raise translated from error
-
-
 def _translate(error: sqlite3.DatabaseError, path: Path) -> HashmatchError | None:
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
     if code in _BUSY:
         return JobRefused(f"another process works on {path}", field="job")
     if code == sqlite3.SQLITE_NOTADB:
