@@ -246,13 +246,8 @@ def read(text: str, rules: Rules = STANDARD, *, repaired: bool = False) -> Parse
     if isinstance(host, hosts.Bad):
         return Refused(host.reason)
     port = _port(port_text, scheme)
-    if port not in rules.ports:
-        allowed = ", ".join(map(str, rules.ports))
-        return Refused(
-            f"port {port} is not fetched from: hotline.ports has {allowed}" if port else "it has no such port"
-        )
-    if host.endswith(".onion") and not rules.onion:
-        return Refused("onion services are reached through hotline.proxy only")
+    if refused := _forbidden(host, port, rules):
+        return Refused(refused)
     shown = f"[{host}]" if ":" in host else host
     origin = f"{scheme}://{shown}" + ("" if port == DEFAULT_PORTS[scheme] else f":{port}")
     blank = Target("", scheme, host, port, "", repaired=repaired)
