@@ -33,3 +33,6 @@ CREATE TABLE owed_opinion (
   actor TEXT NOT NULL,
   reason TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What has not come to its end, by where it stands: counted for whoever watches, again and again.
+CREATE INDEX delivery_open ON delivery (outlet, state) WHERE state NOT IN ('delivered', 'cancelled');

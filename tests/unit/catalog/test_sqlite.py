@@ -226,6 +226,14 @@ def test_streaming_statements_sort_nothing(tmp_path: Path, name: str, parameters
     assert not any("TEMP B-TREE" in step for step in plan), plan
 
 
+def test_the_depths_of_the_outbox_are_counted_in_an_index_of_what_is_open(tmp_path: Path) -> None:
+    SqliteCatalog.open(tmp_path / "c").close()
+    raw = sqlite3.connect(tmp_path / "c")
+    plan = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statements()['outbox_depths']}")]
+    raw.close()
+    assert plan == ["SCAN delivery USING COVERING INDEX delivery_open"]
+
+
 def test_every_statement_is_used_and_described() -> None:
     folder = Path(schema.__file__).parent
     users = [*folder.glob("*.py"), *(folder.parent / "cases").glob("*.py"), *(folder.parent / "outbox").glob("*.py")]
