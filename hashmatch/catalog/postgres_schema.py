@@ -21,7 +21,7 @@ import types
 from collections.abc import Mapping
 from importlib import resources
 
-from psycopg import errors, sql
+from psycopg import sql
 
 from hashmatch.catalog.postgres_connections import SCHEMA, Connection
 from hashmatch.catalog.schema import migrations_in, statements_in
@@ -135,12 +135,9 @@ def _check_server(connection: Connection, where: str) -> None:
 
 def _version(connection: Connection, where: str) -> int:
     """Return how many migrations the database has seen; 0 for one without a catalog."""
-    try:
-        with connection.transaction():
-            row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
-    except errors.UndefinedTable:
-        _refuse_foreign(connection, where)
+    if not _is_ours(connection, where):
         return 0
+    row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
     version = int(row[0]) if row else 0
     if version > len(migrations()):
         raise CatalogCorrupt(
@@ -150,12 +147,16 @@ def _version(connection: Connection, where: str) -> int:
     return version
 
 
-def _refuse_foreign(connection: Connection, where: str) -> None:
+def _is_ours(connection: Connection, where: str) -> bool:
+    """Whether there is a catalog, at one moment: another process may be making it. Raises CatalogCorrupt."""
     row = connection.execute(
-        "SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = %s",
+        "SELECT count(*), count(*) FILTER (WHERE c.relname = 'schema_version') "
+        "FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = %s",
         (SCHEMA,),
     ).fetchone()
-    if row and row[0]:
+    tables, ours = row or (0, 0)
+    if tables and not ours:
         raise CatalogCorrupt(
             f"the schema {SCHEMA!r} of {where} holds tables of something else; name another database in catalog.url"
         )
+    return bool(ours)
