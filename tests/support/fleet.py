@@ -156,6 +156,30 @@ class Callers:
             while any(self.answered[number] < count + more for number, count in before.items()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
+    async def fall_silent(self) -> None:
+        """Return once one of the two processes has answered nobody while the other answered all of its callers often.
+
+        A caller that is answered asks again at once, so whoever was not has asked by then.
+        """
+        async with asyncio.timeout(300):
+            while True:
+                before = dict(self.answered)
+                await asyncio.sleep(0.1)
+                while not self._answered_often(before):  # noqa: ASYNC110  the callers tell nobody
+                    await asyncio.sleep(0.01)
+                silent = {self.served_by[number] for number, count in before.items() if self.answered[number] == count}
+                heard = {self.served_by[number] for number, count in before.items() if self.answered[number] > count}
+                if silent and not silent & heard:
+                    return
+
+    def _answered_often(self, before: dict[int, int]) -> bool:
+        """Whether all callers of one of the processes were answered ten times since."""
+        least: dict[str, int] = {}
+        for number, count in before.items():
+            more = self.answered[number] - count
+            least[self.served_by[number]] = min(more, least.get(self.served_by[number], more))
+        return max(least.values()) >= 10
+
 
 @contextlib.asynccontextmanager
 async def channels(target: str, count: int) -> AsyncIterator[list[grpc.aio.Channel]]:
