@@ -88,11 +88,13 @@ def table_shapes(rows: int, size_bytes: int) -> TableShapes:
 
 
 def thresholds_for(chunks: int, radius: int) -> npt.NDArray[np.int64]:
-    """Share ``radius - chunks + 1`` evenly over the chunks, the larger ones first; -1 leaves a chunk out."""
+    """Share ``radius - chunks + 1`` evenly over the chunks; -1 leaves a chunk out.
+
+    The larger ones lie as far apart as they can: what passes the filter of a chunk depends on the threshold of the next
+    one too, and where two large ones follow each other three times as many rows do.
+    """
     base, rest = divmod(radius - chunks + 1, chunks)
-    thresholds = np.full(chunks, base, dtype=np.int64)
-    thresholds[:rest] += 1
-    return thresholds
+    return base + np.diff(np.arange(chunks + 1, dtype=np.int64) * rest // chunks)
 
 
 def probe_count(key_bits: int, threshold: int) -> int:

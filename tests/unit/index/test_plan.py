@@ -21,6 +21,7 @@ def test_thresholds_satisfy_the_lemma_and_are_even(chunks: int, radius: int) -> 
 
 def test_the_fields_radius_probes_every_chunk_within_one_bit() -> None:
     assert thresholds_for(16, 31).tolist() == [1] * 16
+    assert thresholds_for(16, 50).tolist() == [2, 2, 2, 2, 2, 3, 2, 2, 2, 2, 3, 2, 2, 2, 2, 3]  # none beside another
     assert 16 * probe_count(16, 1) == 272
 
 
