@@ -26,7 +26,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,11 +37,13 @@ from hashmatch.hashing import algorithms
 from hashmatch.hashing.digests import digest
 from hashmatch.matching import policy as rules
 from hashmatch.matching import screening
-from hashmatch.matching.given import HashedItem, check_hashes, quality_of
+from hashmatch.matching.given import HashedItem, check_hashes
 from hashmatch.matching.lookups import Lookups
 from hashmatch.matching.policy import Decision, Evidence
 from hashmatch.matching.rescan import Newer, Rescan
-from hashmatch.matching.searching import Scope, Searches, search
+from hashmatch.matching.searching import Scope, search
+from hashmatch.matching.stopwatch import Stopwatch
+from hashmatch.matching.together import Lists, Together
 from hashmatch.model import (
     Digests,
     EntryHash,
@@ -52,7 +53,6 @@ from hashmatch.model import (
     Picture,
     Query,
     SearchResult,
-    SetMode,
     Verdict,
     Views,
 )
@@ -61,7 +61,6 @@ _QUALITY_ALGORITHM = "pdq"
 """Always computed: its quality gates every other perceptual hash."""
 _DIGESTED_AT_ONCE_BYTES = 32 << 10
 """0.1 ms of the event loop; waking a thread and being woken by it takes as much of two."""
-_LEAST_S = 1e-3
 _OUR_OWN = "pdq-canonical"
 """Computed by nobody else, and of no use to whoever keeps hashes."""
 
@@ -73,20 +72,14 @@ class Hasher(Protocol):
         """Hash one image. Cancelling stops the work."""
 
 
-class Index(Searches, Protocol):
+class Index(Lists, Protocol):
     """Finds known hashes. Every method answers from one whole generation."""
 
     def newer(self, since: str) -> Newer:
         """Return a view of the entries that changed after a generation. Raises IndexNotLoaded, BadInput."""
 
-    def modes(self) -> Mapping[str, SetMode]:
-        """Modes of the sets in the current generation, by name."""
-
     def algorithms(self) -> frozenset[str]:
         """Names of the algorithms that could find something: every one whose space holds a value."""
-
-    def values(self, sets: frozenset[str] | None) -> Mapping[str, int]:
-        """Count the values in these sets that a query of each algorithm could hit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +120,8 @@ class Engine:
         self._deciding = rules.deciding_algorithms(policy)
         self._perceptual = frozenset(algorithms.perceptual_names())
         self._view_algorithms = algorithms.views_algorithms(policy.views)
-        self._digests = frozenset(algorithms.digest_names())
-        self._lookups = Lookups(queue_ms)
+        together = Together(index, policy, max_hits=max_hits, now=now)
+        self._lookups = Lookups(together.answer, queue_ms)
 
     async def detect(self, submission: Submission) -> MatchReport:
         """Hash, search, decide.
@@ -169,7 +162,7 @@ class Engine:
         self._check_sets(sets)
         for number, item in enumerate(items):
             check_hashes(item, f"items[{number}]")
-        return await self._lookups.run(lambda: [self._detect_item(item, sets) for item in items], len(items))
+        return await self._lookups.run(items, sets)
 
     def served_sets(self) -> Collection[str]:
         """Return the names of the sets of the current generation; raises IndexNotLoaded."""
@@ -191,7 +184,7 @@ class Engine:
         return Rescan(newer, self._index, self._policy, sets=sets, max_hits=self._max_hits, now=self._now)
 
     async def _detect(self, submission: Submission) -> MatchReport:
-        watch = _Stopwatch()
+        watch = Stopwatch()
         self._check_sets(submission.sets)
         digesting = _digesting(submission.image)
         level: Views = Views.CHEAP if self._policy.views is Views.FULL else self._policy.views
@@ -234,19 +227,6 @@ class Engine:
         stages = {"queue": seen.queue_us, "decode": seen.decode_us, "hash": seen.hash_us}
         report = self._report(submission.request_id, evidence, decision, result, digests, stages | watch.stop())
         return dataclasses.replace(report, hashes=_as_it_is(seen))
-
-    def _detect_item(self, item: HashedItem, sets: frozenset[str] | None) -> MatchReport:
-        watch = _Stopwatch()
-        values = self._index.values(sets)
-        queries = rules.queries_for_given(item.hashes, self._policy, self._digests, values)
-        watch.start("search")
-        result = self._search(queries, sets)
-        watch.start("policy")
-        quality = quality_of(item)
-        evidence = Evidence(queries=queries, found=result.found, quality=quality, values=values)
-        decision = rules.decide(evidence, self._policy, max_hits=self._max_hits)
-        report = self._report(item.request_id, evidence, decision, result, None, watch.stop())
-        return dataclasses.replace(report, hashes=item.hashes)
 
     def _wanted(self) -> frozenset[str]:
         """Perceptual algorithms that may decide and occur in a list, and the one that tells the quality."""
@@ -332,30 +312,3 @@ def _digesting(image: bytes) -> Awaitable[Digests]:
 def _screened(picture: Picture) -> bool:
     """Whether the hashes are approximate."""
     return picture.media is not None and picture.media.fidelity is Fidelity.SCREEN
-
-
-class _Stopwatch:
-    """Wall time of consecutive stages, in microseconds."""
-
-    def __init__(self) -> None:
-        self._began = self._mark = time.perf_counter_ns()
-        self._stage = ""
-        self._stages: dict[str, int] = {}
-
-    def left_s(self, deadline_s: float | None) -> float | None:
-        """Seconds until a deadline that was so far away at the beginning; None without one, never 0."""
-        if deadline_s is None:
-            return None
-        return max(_LEAST_S, deadline_s - (time.perf_counter_ns() - self._began) / 1e9)
-
-    def start(self, stage: str) -> None:
-        """Begin a stage; the one before ends. Beginning a stage again adds to it."""
-        now = time.perf_counter_ns()
-        if self._stage:
-            self._stages[self._stage] = self._stages.get(self._stage, 0) + (now - self._mark) // 1_000
-        self._stage, self._mark = stage, now
-
-    def stop(self) -> dict[str, int]:
-        """End the last stage; return all of them and ``total``."""
-        self.start("")
-        return self._stages | {"total": (self._mark - self._began) // 1_000}

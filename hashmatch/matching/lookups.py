@@ -1,10 +1,13 @@
-"""Lookups of given hashes in threads: as many at a time as there are cores, and no queue that nobody would wait for.
+"""Lookups of given hashes in threads: as many turns at a time as there are cores, and each takes all that wait.
 
 Theory of operation
 -------------------
-A search runs with the GIL released, so it runs in a thread, and other calls go on meanwhile. Calls take turns in the
-order in which they came. Each is worth as many pieces of work as it has items, so that a large batch counts as much as
-the small ones that it holds up; ``backlog`` says when the queue is too long.
+Looking up a batch of hashes takes milliseconds of computing, so it is done in a thread, or nobody else would be
+answered meanwhile. More threads than cores would make all of them slow. So there are so many turns. Whoever finds one
+free is served at once; whoever comes while all are taken waits, and the next turn takes everything that waits, up to
+:data:`TURN` items: what a lookup costs besides its items, a thread woken, a search begun, is then shared by all, and
+the more wait the cheaper each becomes. Items are what is counted, so that a large batch counts as much as the small
+ones that it holds up; ``backlog`` says when the queue is too long. A call whose caller has gone is left out.
 
 What this module deliberately does not do: it knows no index and no hash.
 """
@@ -12,54 +15,135 @@ What this module deliberately does not do: it knows no index and no hash.
 from __future__ import annotations
 
 import asyncio
+import collections
+import functools
+import itertools
 import os
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
 from hashmatch.backlog import Backlog
+from hashmatch.errors import HashmatchError
 
-_T = TypeVar("_T")
+_Item = TypeVar("_Item")
+_Scope = TypeVar("_Scope", bound=Hashable)
+_Answer = TypeVar("_Answer")
+
+_Outcome = list[_Answer] | BaseException
+
+TURN: Final = 1_024
+"""Items after which a turn takes no further call: some tens of milliseconds."""
 
 
-class Lookups:
-    """Runs functions in threads, in order. Used on one event loop."""
+@dataclass(frozen=True, slots=True)
+class _Call(Generic[_Item, _Scope, _Answer]):
+    """Items that are looked up in one scope, and whoever waits for the answers."""
 
-    def __init__(self, queue_ms: int, threads: int | None = None) -> None:
-        self._threads = threads or len(os.sched_getaffinity(0))
-        self._free = asyncio.Semaphore(self._threads)
-        self._backlog = Backlog(self._threads, None, queue_ms, "lookups")
+    items: Sequence[_Item]
+    scope: _Scope
+    answers: asyncio.Future[list[_Answer]]
+
+
+class Lookups(Generic[_Item, _Scope, _Answer]):
+    """Calls a function in threads, with the items of many calls. Used on one event loop.
+
+    Parameters
+    ----------
+    look
+        Answers for items in one scope, in order; called in a thread. A HashmatchError that it raises is the answer to
+        every call of that turn and scope.
+    queue_ms
+        Longest wait that is begun.
+    threads
+        Turns at a time; None for one per core.
+
+    """
+
+    def __init__(
+        self, look: Callable[[Sequence[_Item], _Scope], list[_Answer]], queue_ms: int, threads: int | None = None
+    ) -> None:
+        self._look = look
+        self._free = threads or len(os.sched_getaffinity(0))
+        self._backlog = Backlog(self._free, None, queue_ms, "lookups")
+        self._calls: collections.deque[_Call[_Item, _Scope, _Answer]] = collections.deque()
         self._waiting = 0
 
     def __repr__(self) -> str:
         return f"<Lookups: {self._waiting} wait, {self._backlog!r}>"
 
-    async def run(self, look: Callable[[], _T], items: int) -> _T:
-        """Return what ``look`` does for so many items.
+    async def run(self, items: Sequence[_Item], scope: _Scope) -> list[_Answer]:
+        """Return the answers for some items.
 
         Raises
         ------
         Overloaded
-            It would have to wait for longer than ``queue_ms``.
+            They would have to wait for longer than ``queue_ms``.
 
         """
-        if self._free.locked():
+        if not self._free:
             self._backlog.admit(self._waiting)
-        self._waiting += items
-        try:
-            await self._free.acquire()
-        finally:
-            self._waiting -= items
-        try:
-            answer, took_s = await asyncio.to_thread(_timed, look)
-        finally:
-            self._free.release()
-        if items:
-            self._backlog.note(took_s, items)
-        return answer
+        call: _Call[_Item, _Scope, _Answer] = _Call(items, scope, asyncio.get_running_loop().create_future())
+        self._calls.append(call)
+        self._waiting += len(items)
+        self._begin()
+        return await call.answers
 
+    def _begin(self) -> None:
+        """Begin a turn for whoever waits, if one is free."""
+        calls = self._taken() if self._free else []
+        if not calls:
+            return
+        self._free -= 1
+        turn = asyncio.get_running_loop().run_in_executor(None, self._answered, calls)
+        turn.add_done_callback(functools.partial(self._end, calls))
 
-def _timed(look: Callable[[], _T]) -> tuple[_T, float]:
-    begin = time.perf_counter()
-    answer = look()
-    return answer, time.perf_counter() - begin
+    def _taken(self) -> list[_Call[_Item, _Scope, _Answer]]:
+        """Take calls from the queue, at least one and at most a turn of them."""
+        taken, count = list[_Call[_Item, _Scope, _Answer]](), 0
+        while self._calls and (not taken or count + len(self._calls[0].items) <= TURN):
+            call = self._calls.popleft()
+            self._waiting -= len(call.items)
+            if not call.answers.done():
+                taken.append(call)
+                count += len(call.items)
+        return taken
+
+    def _answered(self, calls: Sequence[_Call[_Item, _Scope, _Answer]]) -> tuple[list[_Outcome[_Answer]], float]:
+        """Look up, in a thread; return what becomes of each call, and how long it took, seconds."""
+        begin = time.perf_counter()
+        by_scope: dict[_Scope, list[int]] = {}
+        for number, call in enumerate(calls):
+            by_scope.setdefault(call.scope, []).append(number)
+        outcomes: dict[int, _Outcome[_Answer]] = {}
+        for scope, numbers in by_scope.items():
+            try:
+                answers = iter(self._look([item for number in numbers for item in calls[number].items], scope))
+            except HashmatchError as error:
+                outcomes.update(dict.fromkeys(numbers, error))
+                continue
+            for number in numbers:
+                outcomes[number] = list(itertools.islice(answers, len(calls[number].items)))
+        return [outcomes[number] for number in range(len(calls))], time.perf_counter() - begin
+
+    def _end(
+        self,
+        calls: Sequence[_Call[_Item, _Scope, _Answer]],
+        turn: asyncio.Future[tuple[list[_Outcome[_Answer]], float]],
+    ) -> None:
+        """Give the turn to the next ones and the answers out."""
+        self._free += 1
+        self._begin()
+        defect = turn.exception()
+        outcomes: Sequence[_Outcome[_Answer]] = [defect] * len(calls) if defect is not None else turn.result()[0]
+        for call, outcome in zip(calls, outcomes, strict=True):
+            if call.answers.done():  # the caller has gone
+                continue
+            if isinstance(outcome, BaseException):
+                call.answers.set_exception(outcome)
+            else:
+                call.answers.set_result(outcome)
+        items = sum(len(call.items) for call in calls)
+        if items and defect is None:
+            self._backlog.note(turn.result()[1], items)

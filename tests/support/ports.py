@@ -93,20 +93,24 @@ class FakeIndex:
     names: frozenset[str] = frozenset({"hotline"})
 
     def search(self, queries: Sequence[Query], *, sets: frozenset[str] | None, max_hits: int) -> SearchResult:
-        """Return what is within reach, nearest first."""
+        """Return what is within reach, nearest first, so many of each query."""
         if not self.loaded:
             raise IndexNotLoaded
-        found = []
+        found, truncated = list[Found](), False
         for number, query in enumerate(queries):
+            near = []
             space = algorithms.algorithm(query.algorithm).space
             for algorithm, value, entry in self.rows:
                 if algorithms.algorithm(algorithm).space != space or (sets is not None and entry.set_name not in sets):
                     continue
                 distance = (int.from_bytes(query.value) ^ int.from_bytes(value)).bit_count()
                 if distance <= query.max_distance:
-                    found.append(Found(number, distance, algorithm, entry))
-        found.sort(key=lambda item: (item.distance, item.entry.set_name, item.entry.entry_id))
-        return SearchResult("7.1", tuple(found[:max_hits]), truncated=len(found) > max_hits)
+                    near.append(Found(number, distance, algorithm, entry))
+            near.sort(key=lambda item: item.distance)
+            found += near[:max_hits]
+            truncated |= len(near) > max_hits
+        found.sort(key=lambda item: (item.distance, item.entry.set_name, item.entry.entry_id, item.query))
+        return SearchResult("7.1", tuple(found), truncated)
 
     def newer(self, since: str) -> FakeNewer:
         """Return the rows behind the first so many; more than there are is a generation that is not known."""

@@ -1,60 +1,118 @@
-"""Lookups take turns, and those that would wait too long are refused."""
+"""Lookups take turns, each with all that wait, and those that would wait too long are refused."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pytest
 
-from hashmatch.errors import Overloaded
+from hashmatch.errors import Overloaded, SetNotFound
+from hashmatch.matching import lookups as turns
 from hashmatch.matching.lookups import Lookups
 
 
-async def test_lookups_are_answered_in_order_and_no_more_than_so_many_at_a_time() -> None:
-    lookups = Lookups(500, threads=1)
-    running, most, order = 0, 0, []
+@dataclass
+class Doubling:
+    """Answers twice each number, once it may; remembers what it was asked, turn by turn."""
 
-    def look(number: int) -> int:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        order.append(number)
-        running -= 1
-        return number
+    may: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Event = field(default_factory=threading.Event)
+    asked: list[tuple[list[int], str]] = field(default_factory=list)
 
-    answers = await asyncio.gather(*(lookups.run(functools.partial(look, n), 1) for n in range(20)))
-    assert (answers, order, most) == (list(range(20)), list(range(20)), 1)
+    def __call__(self, items: Sequence[int], scope: str) -> list[int]:
+        """Answer; a scope may be missing or break the answering."""
+        self.asked.append((list(items), scope))
+        self.begun.set()
+        assert self.may.wait(60)
+        if scope == "missing":
+            raise SetNotFound("no hash set named 'missing' is being served", field="sets")
+        if scope == "broken":
+            raise ZeroDivisionError
+        return [2 * item for item in items]
+
+
+async def behind(look: Doubling, lookups: Lookups[int, str, int], *calls: tuple[list[int], str]) -> list[object]:
+    """Let calls come while the only turn is taken; return what becomes of them."""
+    look.may.clear()
+    look.begun.clear()
+    first = asyncio.create_task(lookups.run([0], "all"))
+    await asyncio.to_thread(look.begun.wait)
+    tasks = [asyncio.create_task(lookups.run(items, scope)) for items, scope in calls]
+    await asyncio.sleep(0)  # each runs until it waits
+    look.may.set()
+    assert await first == [0]
+    return list(await asyncio.gather(*tasks, return_exceptions=True))
+
+
+async def test_whoever_waits_is_answered_together_in_the_next_turn() -> None:
+    look = Doubling()
+    answers = await behind(
+        look, Lookups(look, 500, threads=1), ([1, 2], "all"), ([], "all"), ([3], "few"), ([4], "all")
+    )
+    assert answers == [[2, 4], [], [6], [8]]
+    assert look.asked == [([0], "all"), ([1, 2, 4], "all"), ([3], "few")]
+
+
+async def test_a_turn_has_an_end_and_takes_a_large_call_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "TURN", 3)
+    look = Doubling()
+    answers = await behind(look, Lookups(look, 500, threads=1), ([1] * 5, "all"), ([2, 3], "all"), ([4], "all"))
+    assert answers == [[2] * 5, [4, 6], [8]]
+    assert [len(items) for items, _ in look.asked] == [1, 5, 3]
+
+
+async def test_an_error_is_the_answer_to_the_calls_of_its_scope_and_a_defect_to_those_of_its_turn() -> None:
+    look = Doubling()
+    lookups = Lookups(look, 500, threads=1)
+    found, missing, again = await behind(look, lookups, ([1], "all"), ([2], "missing"), ([3], "missing"))
+    assert (found, type(missing), type(again)) == ([2], SetNotFound, SetNotFound)
+    found, broken = await behind(look, lookups, ([1], "all"), ([2], "broken"))
+    assert (type(found), type(broken)) == (ZeroDivisionError, ZeroDivisionError)
+    assert await lookups.run([7], "all") == [14]
+
+
+async def test_turns_are_as_many_at_a_time_as_there_may_be() -> None:
+    look = Doubling()
+    lookups = Lookups(look, 500, threads=2)
+    tasks = [asyncio.create_task(lookups.run([number], "all")) for number in range(5)]
+    await asyncio.sleep(0)
+    assert repr(lookups).startswith("<Lookups: 3 wait, ")
+    look.may.set()
+    assert await asyncio.gather(*tasks) == [[0], [2], [4], [6], [8]]
+    assert sorted(len(items) for items, _ in look.asked) == [1, 1, 3]
 
 
 async def test_a_queue_that_takes_too_long_is_refused_and_the_next_one_is_not() -> None:
-    lookups = Lookups(100, threads=1)
+    look = Doubling()
+    lookups = Lookups(look, 100, threads=1)
     lookups._backlog.note(0.01)
-    held = threading.Event()
-    first = asyncio.create_task(lookups.run(held.wait, 0))
-    waiting = [asyncio.create_task(lookups.run(lambda: None, 5)) for _ in range(2)]
-    await asyncio.sleep(0)  # each runs until it waits
+    first = asyncio.create_task(lookups.run([], "all"))
+    await asyncio.to_thread(look.begun.wait)
+    waiting = [asyncio.create_task(lookups.run([1] * 5, "all")) for _ in range(2)]
+    await asyncio.sleep(0)
     assert repr(lookups).startswith("<Lookups: 10 wait, ")
     with pytest.raises(Overloaded, match=r"^the wait behind 10 lookups is 110 ms, and at most 100 are waited"):
-        await lookups.run(lambda: None, 1)
-    held.set()
+        await lookups.run([1], "all")
+    look.may.set()
     await asyncio.gather(first, *waiting)
-    assert await lookups.run(lambda: 7, 1) == 7
+    assert await lookups.run([7], "all") == [14]
 
 
-async def test_a_lookup_that_fails_or_is_cancelled_gives_its_turn_back() -> None:
-    lookups = Lookups(100, threads=1)
-    with pytest.raises(ZeroDivisionError):
-        await lookups.run(lambda: 1 // 0, 1)
-    held = threading.Event()
-    first = asyncio.create_task(lookups.run(held.wait, 1))
+async def test_a_call_whose_caller_has_gone_is_left_out() -> None:
+    look = Doubling()
+    lookups = Lookups(look, 100, threads=1)
+    first = asyncio.create_task(lookups.run([1], "all"))
+    await asyncio.to_thread(look.begun.wait)
+    waiting = [asyncio.create_task(lookups.run([number], "all")) for number in (2, 3)]
     await asyncio.sleep(0)
-    waiting = asyncio.create_task(lookups.run(lambda: None, 1))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
-    held.set()
-    await first
-    assert await lookups.run(lambda: 7, 1) == 7
+    waiting[0].cancel()
+    await asyncio.gather(waiting[0], return_exceptions=True)
+    first.cancel()  # and one whose caller goes while it is answered disturbs nobody
+    await asyncio.gather(first, return_exceptions=True)
+    look.may.set()
+    assert await waiting[1] == [6]
+    assert look.asked == [([1], "all"), ([3], "all")]
     assert repr(lookups).startswith("<Lookups: 0 wait, ")
