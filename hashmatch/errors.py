@@ -159,11 +159,39 @@ class CaseConflict(HashmatchError):
 # --- who may what ------------------------------------------------------------------------------------------------
 
 
+class Lack(enum.StrEnum):
+    """Why it is not known who calls; for whoever watches the service, as callers are told no more than they knew."""
+
+    NOTHING_SHOWN = "nothing_shown"
+    NO_KEY = "no_key"
+    """What was shown has not the form of a key."""
+    UNKNOWN_KEY = "unknown_key"
+    EXPIRED_KEY = "expired_key"
+    REVOKED_KEY = "revoked_key"
+    UNKNOWN_CERTIFICATE = "unknown_certificate"
+    AMBIGUOUS_CERTIFICATE = "ambiguous_certificate"
+    REVOKED_CALLER = "revoked_caller"
+
+
 class Unauthenticated(HashmatchError):
     """The service knows its callers, and this one showed no key or certificate that is valid."""
 
     status = Status.UNAUTHENTICATED
     exit_code = ExitCode.BAD_INPUT
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        field: str | None = None,
+        lack: Lack = Lack.NOTHING_SHOWN,
+        owner: str = "",
+    ) -> None:
+        super().__init__(message, field=field)
+        self.lack = lack
+        """Why."""
+        self.owner = owner
+        """Whose key or certificate it was, where that was proved and it opens nothing any more."""
 
 
 class PermissionDenied(HashmatchError):

@@ -30,12 +30,14 @@ Body = dict[str, object]
 DETECT: Final = "detect"
 DETECT_HASHES: Final = "detect_hashes"
 RESCAN: Final = "rescan"
+REFUSED: Final = "call.refused"
 
 KINDS: Final[Mapping[str, str]] = types.MappingProxyType(
     {
         DETECT: "an image was asked about: caller, keyed digest, bytes, generation, verdict, rule, hits, status, time",
         DETECT_HASHES: "a batch of hashes: the same, with a count per verdict, and what was found",
         RESCAN: "somebody began to hold kept hashes against what is new",
+        REFUSED: "a call was refused: who, which method, the name of the error, what was lacking, and how often",
         "service.started": "version, posture of the sandbox, digest of the configuration, libraries, generation",
         "service.refused": "the service did not start: the name of the error, such as ROLLBACK_REFUSED",
         "service.stopped": "the last record of an orderly end",

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
-from hashmatch.errors import BadConfig, BadInput, Unauthenticated
+from hashmatch.errors import BadConfig, BadInput, Lack, Unauthenticated
 from hashmatch.identity.callers import Caller, Proof
 from hashmatch.identity.roles import Role
 from hashmatch.identity.tokens import Token
@@ -181,12 +181,14 @@ class Directory:
         """
         account, key = self._keys.get(token.key_id, (None, None))
         if not token.is_that_of(None if key is None else key.digest) or account is None or key is None:
-            raise Unauthenticated("authorization: this key is not known here")
+            raise Unauthenticated("authorization: this key is not known here", lack=Lack.UNKNOWN_KEY)
         state = key.state(now)
         if state != "valid":
             when = key.revoked_at or key.expires_at or now
             raise Unauthenticated(
-                f"authorization: the key {key.key_id} is {state} since {when.isoformat(timespec='seconds')}"
+                f"authorization: the key {key.key_id} is {state} since {when.isoformat(timespec='seconds')}",
+                lack=Lack.EXPIRED_KEY if state == "expired" else Lack.REVOKED_KEY,
+                owner=account.name,
             )
         return _caller(account, Proof.KEY, key.key_id)
 
@@ -205,7 +207,8 @@ class Directory:
             raise Unauthenticated(
                 "the certificate has no name (URI or DNS) that is known here, and no key was sent"
                 if not callers
-                else f"the certificate has the names of several callers: {', '.join(sorted(callers))}"
+                else f"the certificate has the names of several callers: {', '.join(sorted(callers))}",
+                lack=Lack.AMBIGUOUS_CERTIFICATE if callers else Lack.UNKNOWN_CERTIFICATE,
             )
         name, account = next(iter(found.items()))
         return _caller(account, Proof.CERTIFICATE, name)
@@ -213,5 +216,9 @@ class Directory:
 
 def _caller(account: Account, proof: Proof, credential: str) -> Caller:
     if account.revoked_at is not None:
-        raise Unauthenticated(f"{account.name} is revoked since {account.revoked_at.isoformat(timespec='seconds')}")
+        raise Unauthenticated(
+            f"{account.name} is revoked since {account.revoked_at.isoformat(timespec='seconds')}",
+            lack=Lack.REVOKED_CALLER,
+            owner=account.name,
+        )
     return Caller(account.name, account.roles, account.sets, proof, credential)

@@ -33,7 +33,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from hashmatch.errors import Unauthenticated
+from hashmatch.errors import Lack, Unauthenticated
 
 ID_BYTES: Final = 8
 SECRET_BYTES: Final = 30
@@ -82,7 +82,9 @@ def parsed(untrusted_text: str) -> Token:
     """
     match = _FORM.fullmatch(untrusted_text)
     if match is None:
-        raise Unauthenticated("authorization: that is no key of hashmatch; `hashmatch keys create` makes one")
+        raise Unauthenticated(
+            "authorization: that is no key of hashmatch; `hashmatch keys create` makes one", lack=Lack.NO_KEY
+        )
     return Token(match[1], untrusted_text)
 
 
@@ -98,9 +100,11 @@ def from_header(untrusted_values: Sequence[str | bytes]) -> Token | None:
     if not untrusted_values:
         return None
     if len(untrusted_values) > 1:
-        raise Unauthenticated(f"authorization: {len(untrusted_values)} headers were sent; expected one")
+        raise Unauthenticated(
+            f"authorization: {len(untrusted_values)} headers were sent; expected one", lack=Lack.NO_KEY
+        )
     value = untrusted_values[0]
     scheme, _, text = (value if isinstance(value, str) else "").partition(" ")
     if scheme.lower() != "bearer":
-        raise Unauthenticated("authorization: expected `Bearer` and a key")
+        raise Unauthenticated("authorization: expected `Bearer` and a key", lack=Lack.NO_KEY)
     return parsed(text.strip())

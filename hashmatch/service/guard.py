@@ -118,6 +118,7 @@ async def outcome(work: Awaitable[_T], what: str) -> _T | status_pb2.Status:
         log_failure(error, what, call_id())
         if (watch := _watch.get()) is not None:
             watch.tally.item(what.partition(" ")[0], _status(error).value)
+            watch.failed(what.partition(" ")[0], error, "")
         return status_of(error, call_id())
 
 
@@ -220,6 +221,7 @@ class Guard(grpc.aio.ServerInterceptor):
             raise
         except Exception as error:  # noqa: BLE001  the service's boundary: whatever is wrong becomes a status
             log_failure(error, method, call, watching.end(_status(error).value, error))
+            self._watch.failed(method, error, context.peer())
             status = rpc_status.to_status(status_of(error, call))
         else:
             said = watching.end()

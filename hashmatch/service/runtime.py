@@ -63,6 +63,7 @@ from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
 from hashmatch.service.desk import Desk, receipts_key
 from hashmatch.service.flooding import Detector, FloodGuard, Guarded, quarantined
+from hashmatch.service.refusing import Refusing
 from hashmatch.service.watching import Watch as CallWatch
 from hashmatch.service.watching import Watched
 from hashmatch.service.witness import Witness, Witnessed
@@ -188,6 +189,10 @@ class Runtime:
                 raise failure or error from error
             opened.push_async_callback(asyncio.to_thread, ended, self._recorder)
             self._auditor = self._recorder
+            refusing = Refusing(self._recorder)
+            await refusing.start()
+            opened.push_async_callback(refusing.close)
+            self._calls.failed = refusing.failed
         if failure is not None:
             if isinstance(failure, HashmatchError):
                 self._auditor.event("service.refused", {"error": failure.reason()})

@@ -11,7 +11,7 @@ What this module deliberately does not do: it changes no answer and looks into n
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from typing import Final
 
 from hashmatch.errors import HashmatchError, QuotaExceeded
@@ -32,6 +32,13 @@ CANCELLED: Final = "CANCELLED"
 UNIMPLEMENTED: Final = "UNIMPLEMENTED"
 """gRPC's statuses that no error of ours has."""
 
+Failed = Callable[[str, Exception, str], None]
+"""Is told a method, what it failed of, and the caller's address as gRPC writes it; empty where it is not known."""
+
+
+def _unheard(method: str, error: Exception, untrusted_peer: str) -> None:
+    """Nobody wants to know."""
+
 
 class Watch:
     """What the guard tells of calls. Used on one event loop."""
@@ -39,6 +46,8 @@ class Watch:
     def __init__(self, tally: Tally | None = None, tracer: tracing.Tracer = tracing.SILENT) -> None:
         self.tally = tally or Tally()
         self.tracer = tracer
+        self.failed: Failed = _unheard
+        """Told of every call and item of a stream that failed; a runtime that keeps account sets it."""
 
     def __repr__(self) -> str:
         return f"<Watch: {self.tally!r}>"

@@ -16,13 +16,14 @@ import pytest
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.client import AsyncClient, RetryPolicy
 from hashmatch.config import AuditConfig, Config, IndexConfig, SandboxConfig, ServerConfig, fingerprint
-from hashmatch.errors import HashmatchError, RollbackRefused
+from hashmatch.errors import HashmatchError, RollbackRefused, Unauthenticated
 from hashmatch.ledger.files import Files
 from hashmatch.model import Entry, EntryHash, HarmDomain
 from hashmatch.service.server import serve
 from hashmatch.signatures import load_verify_key
 from tests.support.auditing import bodies, recorded
 from tests.support.canary import call_everything, leaks
+from tests.support.identity import account, keyed, write
 from tests.support.ledger import found, raw_lines
 from tests.support.service import until
 
@@ -137,6 +138,22 @@ async def test_a_disk_that_refuses_is_said_and_stops_calls_only_where_the_audit_
     assert found(tmp_path / "audit" / "001", keys=())[1] == []
     assert kinds(tmp_path).count("detect") == (2 if required else 3)
     assert "set.created" not in kinds(tmp_path)
+
+
+async def test_who_was_refused_is_recorded(tmp_path: Path) -> None:
+    forum, _ = keyed(account("forum"))
+    write(tmp_path / "keys.json", forum)
+    async with service(tmp_path) as client:
+        for _ in range(3):
+            with pytest.raises(Unauthenticated):
+                await client.detect(NO_IMAGE)
+    first, rest = bodies(tmp_path, "call.refused")
+    assert first == {
+        "caller": "anonymous", "method": "Detect", "error": "UNAUTHENTICATED", "lack": "nothing_shown",
+        "peer": "loopback", "count": 1,
+    }  # fmt: skip
+    assert {**rest, **first, "count": 2} == rest
+    assert kinds(tmp_path)[-1] == "service.stopped"
 
 
 def fill(data_dir: Path) -> None:

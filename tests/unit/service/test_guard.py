@@ -115,6 +115,10 @@ class FakeContext:
         """Return nothing left."""
         return 0.0
 
+    def peer(self) -> str:
+        """Return an address as gRPC writes it."""
+        return "ipv4:192.0.2.7:4711"
+
     async def abort(self, *status: Any) -> NoReturn:
         """Note it, and leave the handler as gRPC does."""
         self.aborted.append(status)
