@@ -18,7 +18,7 @@ from __future__ import annotations
 import collections
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from hashmatch.audit.digests import Pseudonyms
@@ -30,6 +30,8 @@ Body = dict[str, object]
 DETECT: Final = "detect"
 DETECT_HASHES: Final = "detect_hashes"
 RESCAN: Final = "rescan"
+CHECK_URLS_BEGUN: Final = "check_urls.begun"
+CHECK_URLS: Final = "check_urls"
 REFUSED: Final = "call.refused"
 
 KINDS: Final[Mapping[str, str]] = types.MappingProxyType(
@@ -37,6 +39,8 @@ KINDS: Final[Mapping[str, str]] = types.MappingProxyType(
         DETECT: "an image was asked about: caller, keyed digest, bytes, generation, verdict, rule, hits, status, time",
         DETECT_HASHES: "a batch of hashes: the same, with a count per verdict, and what was found",
         RESCAN: "somebody began to hold kept hashes against what is new",
+        CHECK_URLS_BEGUN: "somebody began to have addresses checked: how many, and whether robots.txt is respected",
+        CHECK_URLS: "the end of that: how many were answered and images looked at, outcomes with counts, status, time",
         REFUSED: "a call was refused: who, which method, the name of the error, what was lacking, and how often",
         "service.started": "version, posture of the sandbox, digest of the configuration, libraries, generation",
         "service.refused": "the service did not start: the name of the error, such as ROLLBACK_REFUSED",
@@ -162,6 +166,25 @@ def of_batch(asked: Asked, batch: Batch, part: int, numbers: Sequence[int], pseu
         "part": part,
         "found": found,
     }
+
+
+@dataclass(slots=True)
+class Checked:
+    """What a call made of addresses: never one of them."""
+
+    addresses: int
+    respect_robots: bool
+    images: int = 0
+    outcomes: collections.Counter[str] = field(default_factory=collections.Counter)
+
+    def begun(self) -> Body:
+        """Return the body for the beginning."""
+        return {"addresses": self.addresses, "respect_robots": self.respect_robots}
+
+    def ended(self, asked: Asked) -> Body:
+        """Return the body for the end; an address without an outcome was not answered for."""
+        outcomes = dict(sorted(self.outcomes.items()))
+        return {**asked.words(), **self.begun(), "images": self.images, "outcomes": outcomes}
 
 
 def _answer(report: MatchReport, pseudonyms: Pseudonyms) -> Body:

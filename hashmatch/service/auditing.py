@@ -17,13 +17,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hashmatch
 from hashmatch.audit import AuditLog, wording
-from hashmatch.audit.wording import Asked, Batch, Outcome
+from hashmatch.audit.wording import Asked, Batch, Checked, Outcome
 from hashmatch.config import Config, fingerprint
 from hashmatch.errors import HashmatchError, LedgerUnavailable
 from hashmatch.identity import caller
@@ -31,9 +32,14 @@ from hashmatch.matching.engine import Submission
 from hashmatch.matching.given import HashedItem
 from hashmatch.matching.rescan import Rescan
 from hashmatch.model import MatchReport
+from hashmatch.model.hotline import Item, Summary
+from hashmatch.model.hotline import Submission as Reported
 from hashmatch.sandbox.posture import Posture
 from hashmatch.service.auditor import Body
 from hashmatch.service.flooding import Detector
+
+if TYPE_CHECKING:  # it has handlers, and with them gRPC
+    from hashmatch.service.hotline import Checks
 
 
 class Recorder:
@@ -108,6 +114,34 @@ class Audited:
         return rescan
 
 
+class AuditedChecks:
+    """Checks of addresses, recorded when they begin, as they may take hours, and when they end, however they do."""
+
+    def __init__(self, checks: Checks, recorder: Recorder) -> None:
+        self._checks = checks
+        self._recorder = recorder
+
+    async def check(
+        self, submissions: Sequence[Reported], *, respect_robots: bool
+    ) -> AsyncGenerator[Item | Summary, None]:
+        """Yield what the checks yield; closing it closes them. Raises LedgerUnavailable, if the audit is required."""
+        self._recorder.admit()
+        call = _Call(self._recorder.who(), None)
+        checked = Checked(len(submissions), respect_robots)
+        self._recorder.event(wording.CHECK_URLS_BEGUN, checked.begun())
+        try:
+            with call.outcome():
+                async with aclosing(self._checks.check(submissions, respect_robots=respect_robots)) as answers:
+                    async for answer in answers:
+                        if isinstance(answer, Summary):
+                            checked.outcomes[answer.outcome.value] += 1
+                        else:
+                            checked.images += 1
+                        yield answer
+        finally:
+            self._recorder.log.post(wording.CHECK_URLS, checked.ended(call.asked()))
+
+
 class _Call:
     """One call, from its beginning to its outcome."""
 
@@ -122,7 +156,7 @@ class _Call:
         """Note how the call ends, and let it end so."""
         try:
             yield
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):  # an iterator is closed where its reader has gone
             self._outcome = wording.CANCELLED
             raise
         except HashmatchError as error:

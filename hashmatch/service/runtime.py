@@ -32,7 +32,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import hashmatch
 from hashmatch.catalog.opening import open_catalog
@@ -55,7 +55,7 @@ from hashmatch.report.status import (
     WorkersStatus,
 )
 from hashmatch.sandbox.pool import WorkerPool
-from hashmatch.service.auditing import Audited, Recorder, begun, ended
+from hashmatch.service.auditing import Audited, AuditedChecks, Recorder, begun, ended
 from hashmatch.service.auditor import SILENT as SILENT_AUDITOR
 from hashmatch.service.auditor import Auditor
 from hashmatch.service.casework import Casework
@@ -67,6 +67,9 @@ from hashmatch.service.refusing import Refusing
 from hashmatch.service.watching import Watch as CallWatch
 from hashmatch.service.watching import Watched
 from hashmatch.service.witness import Witness, Witnessed
+
+if TYPE_CHECKING:
+    from hashmatch.service.hotline import Checks
 
 SEGMENTS: Final = "segments"
 LIBRARIES: Final = ("pillow", "numpy", "numba", "imagehash", "faiss-cpu")
@@ -230,6 +233,10 @@ class Runtime:
                 self._generation = status.generation
                 body = {"generation": status.generation, "sequence": status.sequence}
                 self._auditor.event("index.generation", body)
+
+    def audited(self, checks: Checks | None) -> Checks | None:
+        """Return checks of addresses whose calls are recorded, where this keeps account."""
+        return checks if checks is None or self._recorder is None else AuditedChecks(checks, self._recorder)
 
     def checks(self) -> Sequence[Check]:
         """Conditions of readiness."""

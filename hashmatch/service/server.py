@@ -119,7 +119,8 @@ async def _opened(config: Config, data_dir: Path, post: Post) -> AsyncIterator[t
             Runtime(config, data_dir, deliver=True, lead=post.seat.leads, reloaded=post.reloaded, calls=watch)
         )
         investigation = await opened.enter_async_context(opened_investigation(config, runtime.detector))
-        endpoint.offer(runtime.detector, runtime.curator, runtime, runtime.desk, investigation)
+        checks = runtime.audited(investigation)
+        endpoint.offer(runtime.detector, runtime.curator, runtime, runtime.desk, checks)
         yield endpoint, target, runtime, watch
 
 

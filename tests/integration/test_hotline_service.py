@@ -13,6 +13,7 @@ from hashmatch import config as configuration
 from hashmatch.client.aio import AsyncClient
 from hashmatch.model.hotline import Item, Outcome, Submission, Summary
 from hashmatch.service.server import serve
+from tests.support.auditing import bodies, recorded
 from tests.support.hotline.command import Command
 from tests.support.hotline.site import Request, Site
 from tests.support.images import encoded, photo
@@ -81,6 +82,13 @@ async def test_reported_addresses_are_checked_by_the_service(tmp_path: Path) -> 
     assert site.paths("gallery.test").count("/") == 1, "the same address is fetched once"
     (summary,) = strict
     assert summary.outcome is Outcome.REFUSED_ROBOTS
+    kinds = [record["kind"] for record in recorded(command.data) if record["kind"].startswith(("check_urls", "detect"))]
+    assert kinds == ["check_urls.begun", "detect", "detect", "check_urls", "check_urls.begun", "check_urls"]
+    first, second = bodies(command.data, "check_urls")
+    assert (first["addresses"], first["images"], first["respect_robots"], first["status"]) == (4, 2, False, "OK")
+    assert first["outcomes"] == {"match": 2, "no_images": 1, "refused_url": 1}
+    assert (second["addresses"], second["outcomes"], second["respect_robots"]) == (1, {"refused_robots": 1}, True)
+    assert ".test" not in str(recorded(command.data))
 
 
 async def test_a_caller_who_leaves_ends_the_fetching(tmp_path: Path) -> None:
@@ -107,3 +115,5 @@ async def test_a_caller_who_leaves_ends_the_fetching(tmp_path: Path) -> None:
             await reached.wait()
             asking.cancel()
             await until(gone.is_set)
+    (ended,) = bodies(command.data, "check_urls")
+    assert (ended["status"], ended["addresses"], ended["outcomes"]) == ("CANCELLED", 1, {})

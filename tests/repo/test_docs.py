@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
+from hashmatch.audit.wording import KINDS
 from hashmatch.cli.main import cli
 from tests.repo import tree
 
@@ -129,6 +130,12 @@ def make_targets(makefile: str) -> set[str]:
     return set(re.findall(r"^([a-z][a-z-]*):(?!=)", makefile, re.MULTILINE))
 
 
+def untold(kinds: Iterable[str], text: str) -> set[str]:
+    """Kinds of records that no row of a page's tables names in its first column."""
+    rows = re.findall(r"^\| (`[^|]+) \|", text, re.MULTILINE)
+    return set(kinds) - {match["code"] for row in rows for match in INLINE.finditer(row)}
+
+
 PAGES = tree.files(".md")
 TARGETS = make_targets(tree.read("Makefile"))
 
@@ -139,6 +146,11 @@ def test_every_relative_link_leads_somewhere() -> None:
 
 def test_every_command_in_the_documentation_exists() -> None:
     assert [f"{page}: {wrong}" for page in PAGES for wrong in wrong_commands(tree.read(page), TARGETS)] == []
+
+
+def test_every_kind_of_audit_record_is_explained() -> None:
+    assert untold(KINDS, tree.read("docs/guide/audit.md")) == set()
+    assert untold(["a", "b.c", "d"], "| kind | says |\n|---|---|\n| `a`, `b.c` | also `d` |\n") == {"d"}
 
 
 def test_every_make_target_has_a_help_text_and_is_phony() -> None:

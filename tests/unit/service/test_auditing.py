@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,10 @@ from hashmatch.matching.engine import Submission
 from hashmatch.matching.given import HashedItem
 from hashmatch.matching.rescan import Rescan
 from hashmatch.model import Digests, EntryHash, Hit, MatchReport, Refusal, Verdict
+from hashmatch.model.hotline import Item, Outcome, Summary, Via
+from hashmatch.model.hotline import Submission as Reported
 from hashmatch.sections import AuditConfig
-from hashmatch.service.auditing import Audited, Recorder
+from hashmatch.service.auditing import Audited, AuditedChecks, Recorder
 from tests.support.auditing import bodies, in_trouble, opened, recorded
 from tests.support.ports import entry_ref
 
@@ -194,3 +196,82 @@ async def test_every_kind_that_is_recorded_is_in_the_table(tmp_path: Path) -> No
     assert bodies(tmp_path, "entry.withdrawn")[-1] == {
         "caller": "tests", "set": "hotline", "set_id": "set-1", "entry": digest,
     }  # fmt: skip
+
+
+class ScriptedChecks:
+    """Checks that yield what they are told, then end or raise."""
+
+    def __init__(self, answers: Sequence[Item | Summary], error: Exception | None = None) -> None:
+        self._answers = answers
+        self._error = error
+        self.asked = 0
+        self.closed = 0
+
+    async def check(
+        self, submissions: Sequence[Reported], *, respect_robots: bool
+    ) -> AsyncGenerator[Item | Summary, None]:
+        """Yield."""
+        del submissions, respect_robots
+        self.asked += 1
+        try:
+            for answer in self._answers:
+                yield answer
+            if self._error is not None:
+                raise self._error
+        finally:
+            self.closed += 1
+
+
+ADDRESS = Reported(1, f"https://example.org/{CANARY}", {"remarks": CANARY})
+FOUND: list[Item | Summary] = [
+    Item(1, f"https://example.org/{CANARY}.png", Via.IMG, Outcome.MATCH, detail=CANARY),
+    Item(1, "", Via.INLINE, Outcome.NO_MATCH),
+    Summary(ADDRESS, Outcome.MATCH, detail=CANARY),
+    Summary(ADDRESS, Outcome.GONE),
+    Summary(ADDRESS, Outcome.GONE),
+]
+
+
+async def test_a_check_of_addresses_is_recorded_at_both_ends_without_one_of_them(tmp_path: Path) -> None:
+    checks = ScriptedChecks(FOUND)
+    with opened(tmp_path) as log, acting(Caller("desk", frozenset())):
+        answers = AuditedChecks(checks, Recorder(log)).check([ADDRESS] * 3, respect_robots=True)
+        assert [answer async for answer in answers] == FOUND
+    assert [record["kind"] for record in recorded(tmp_path)] == ["check_urls.begun", "check_urls"]
+    (begun,), (ended,) = bodies(tmp_path, "check_urls.begun"), bodies(tmp_path, "check_urls")
+    assert begun == {"caller": "desk", "addresses": 3, "respect_robots": True}
+    assert ended.pop("elapsed_us") >= 0
+    assert ended == {**begun, "images": 2, "outcomes": {"gone": 2, "match": 1}, "status": "OK"}
+    assert CANARY not in str(recorded(tmp_path))
+
+
+async def test_a_check_that_its_caller_leaves_is_closed_and_recorded(tmp_path: Path) -> None:
+    checks = ScriptedChecks(FOUND)
+    with opened(tmp_path) as log:
+        answers = AuditedChecks(checks, Recorder(log)).check([ADDRESS] * 3, respect_robots=False)
+        await anext(answers)
+        await answers.aclose()
+        assert checks.closed == 1
+    (ended,) = bodies(tmp_path, "check_urls")
+    assert (ended["status"], ended["images"], ended["outcomes"]) == ("CANCELLED", 1, {})
+
+
+async def test_a_check_that_fails_is_recorded_by_the_name_of_what_went_wrong(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        answers = AuditedChecks(ScriptedChecks(FOUND[2:3], Overloaded(CANARY)), Recorder(log)).check(
+            [ADDRESS] * 3, respect_robots=False
+        )
+        with pytest.raises(Overloaded, match=CANARY):
+            [answer async for answer in answers]
+    (ended,) = bodies(tmp_path, "check_urls")
+    assert (ended["status"], ended["error"], ended["outcomes"]) == ("RESOURCE_EXHAUSTED", "OVERLOADED", {"match": 1})
+    assert CANARY not in str(recorded(tmp_path))
+
+
+async def test_no_address_is_fetched_that_could_not_be_recorded(tmp_path: Path) -> None:
+    checks = ScriptedChecks(FOUND)
+    with opened(tmp_path, AuditConfig(required=True)) as log:
+        in_trouble(log, "Input/output error")
+        with pytest.raises(LedgerUnavailable, match=r"^calls are refused while .*: Input/output error$"):
+            await anext(AuditedChecks(checks, Recorder(log)).check([ADDRESS], respect_robots=False))
+    assert checks.asked == 0
