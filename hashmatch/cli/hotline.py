@@ -151,8 +151,8 @@ def notified(
         return _notified_by_reports(options, job)
     wanted = _selection(everything=everything, host=host, url=url, number=number)
     at, by = _time(when), who or getpass.getuser()
-    with watched_job(job) as opened:
-        count = opened.watches.notified((item for _, item in opened.results.items()), wanted, at=at, who=by, note=note)
+    with watched_job(job) as (opened, watches):
+        count = watches.notified((item for _, item in opened.results.items()), wanted, at=at, who=by, note=note)
     if not count:
         raise BadInput(f"{job}: no such picture, or none that could be identified", field="job")
     record = {"job": str(job), "pictures": count, "at": at.isoformat(timespec="seconds"), "by": by}
@@ -162,8 +162,8 @@ def notified(
 
 
 def _notified_by_reports(options: GlobalOptions, job: Path) -> ExitCode:
-    with watched_job(job) as opened, Output(options).results(*NOTIFIED_FIELDS) as results:
-        for count, at, who in hotline_notices.notified_by_reports(options, opened):
+    with watched_job(job) as (opened, watches), Output(options).results(*NOTIFIED_FIELDS) as results:
+        for count, at, who in hotline_notices.notified_by_reports(options, opened, watches):
             record = {"job": str(job), "pictures": count, "at": at.isoformat(timespec="seconds"), "by": who}
             results.add(record, *(str(value) for value in record.values()))
     return ExitCode.CLEAN
@@ -181,8 +181,8 @@ def watched(options: GlobalOptions, jobs: tuple[Path, ...]) -> ExitCode:
     rules = rules_of(options.load_config().hotline)
     with Output(options).results("state", "picture", "found", "told", "gone", "returns", "next look") as results:
         for job in jobs:
-            with watched_job(job) as opened:
-                for watch in opened.watches:
+            with watched_job(job) as (_, watches):
+                for watch in watches:
                     record = watch_record(watch, rules)
                     results.add(record, *_cells(record))
     return ExitCode.CLEAN
@@ -262,8 +262,8 @@ def _subjects(options: GlobalOptions, job: Path) -> Iterator[Subject]:
     from hashmatch.hotline.takedown import Subject
 
     rules = rules_of(options.load_config().hotline)
-    with watched_job(job) as opened:
-        for watch in opened.watches:
+    with watched_job(job) as (_, watches):
+        for watch in watches:
             life = watch.life(rules)
             yield Subject(
                 host=watch.watched.host,

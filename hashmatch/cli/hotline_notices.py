@@ -33,6 +33,7 @@ from hashmatch.model.cases import Environment
 if TYPE_CHECKING:
     from hashmatch.hotline.job import JobFile
     from hashmatch.hotline.notices import Grouped, Said
+    from hashmatch.hotline.watches import Watches
     from hashmatch.model.deliveries import DeliveryStatus
     from hashmatch.model.hotline import Item
     from hashmatch.service.notices import Manner, Notice
@@ -138,7 +139,9 @@ def notices(
     return _told(Output(options), made, found)
 
 
-def notified_by_reports(options: GlobalOptions, job: JobFile) -> Iterator[tuple[int, dt.datetime, str]]:
+def notified_by_reports(
+    options: GlobalOptions, job: JobFile, watches: Watches
+) -> Iterator[tuple[int, dt.datetime, str]]:
     """Keep in a job what the outbox delivered of it; yield how many pictures, when, and who released each delivery."""
     from hashmatch.hotline.notices import Said, grouped, job_id
     from hashmatch.hotline.watches import watched_of
@@ -153,7 +156,7 @@ def notified_by_reports(options: GlobalOptions, job: JobFile) -> Iterator[tuple[
         for group in grouped(job_id(origin), (item for _, item in job.results.items()), said).groups
         for draft in group.drafts
     ]
-    known = {(one.watched.url, one.watched.page_url, one.watched.sha256): one.notified_at for one in job.watches}
+    known = {(one.watched.url, one.watched.page_url, one.watched.sha256): one.notified_at for one in watches}
     told: dict[str, tuple[DeliveryStatus, list[Item]]] = {}
     with casework(options) as work:
         for draft in drafts:
@@ -169,7 +172,7 @@ def notified_by_reports(options: GlobalOptions, job: JobFile) -> Iterator[tuple[
             and not _before(known.get((watched.url, watched.page_url, watched.sha256)), one.changed_at)
         ]
         who, note = one.released_by or one.requested_by, f"report {one.delivery_id} {one.recipient}".rstrip()
-        if count := job.watches.notified(fresh, lambda _: True, at=one.changed_at, who=who, note=note):
+        if count := watches.notified(fresh, lambda _: True, at=one.changed_at, who=who, note=note):
             yield count, one.changed_at, who
 
 

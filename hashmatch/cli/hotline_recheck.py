@@ -70,14 +70,14 @@ class Rechecking:
         """Open the job, look at what is due, close it."""
         from hashmatch.hotline.rechecking import Pass, due_of, look_at_due
 
-        with watched_job(self.job) as opened:
+        with watched_job(self.job) as (opened, watches):
             self._refuse_another_way(opened)
-            due, next_at = due_of(opened.watches, self.rules, now())
+            due, next_at = due_of(watches, self.rules, now())
             if not due:
                 self._say_next(next_at)
                 return Pass(0, next_at)
             async with self._vantages(opened) as vantages:
-                done = await look_at_due(opened.watches, vantages, self.rules, clock=now, told=self._told)
+                done = await look_at_due(watches, vantages, self.rules, clock=now, told=self._told)
         self._say_next(done.next_at)
         return done
 
@@ -97,8 +97,8 @@ class Rechecking:
         """Start what each point needs; they share a detector and a ledger."""
         from hashmatch.hotline import urls
         from hashmatch.hotline.check import Checker
-        from hashmatch.hotline.plan import parse_by
         from hashmatch.hotline.rechecking import USUAL, vantages_of
+        from hashmatch.hotline.visit import parse_by
         from hashmatch.hotline.watching import Vantage
 
         ways = {USUAL: self.config.hotline.proxy, **vantages_of(self.config.hotline)}

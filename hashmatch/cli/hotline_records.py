@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hashmatch.hotline.job import JobFile
     from hashmatch.hotline.recheck import Rules, Watch
+    from hashmatch.hotline.watches import Watches
 
 WATCHED_FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -52,13 +53,15 @@ def watch_record(watch: Watch, rules: Rules) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def watched_job(job: Path) -> Iterator[JobFile]:
+def watched_job(job: Path) -> Iterator[tuple[JobFile, Watches]]:
     """Open a job, with everything watched that a list knew."""
     from hashmatch.hotline.job import JobFile
+    from hashmatch.hotline.watches import Watches
 
     with JobFile.open(job) as opened:
-        opened.watches.enrol(item for _, item in opened.results.items())
-        yield opened
+        watches = Watches(opened.storage)
+        watches.enrol(item for _, item in opened.results.items())
+        yield opened, watches
 
 
 def _iso(value: dt.datetime | None) -> str | None:

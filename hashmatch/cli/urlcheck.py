@@ -195,7 +195,7 @@ class Run:
         from hashmatch.hotline import urls
         from hashmatch.hotline.check import Checker
         from hashmatch.hotline.pipeline import run as run_job
-        from hashmatch.hotline.plan import parse_by
+        from hashmatch.hotline.visit import parse_by
 
         hotline = self.config.hotline
         async with (

@@ -29,7 +29,6 @@ from hashmatch.errors import JobCorrupt
 from hashmatch.hotline.job_states import MOVES, Event, Finished, Origin, Planned, State, Taken
 from hashmatch.hotline.job_storage import Storage, make, open_storage
 from hashmatch.hotline.results import Results
-from hashmatch.hotline.watches import Watches
 from hashmatch.model.hotline import Fetched, Item, Submission, Summary
 from hashmatch.projections.places import host_of
 from hashmatch.report.plain import to_plain
@@ -42,9 +41,8 @@ class JobFile:
         self.path = storage.path
         self.results = Results(storage)
         """What it found so far."""
-        self.watches = Watches(storage)
-        """What is looked at again."""
-        self._storage = storage
+        self.storage = storage
+        """Its database, for what keeps something of its own in it."""
         self._turn = 1 << 32  # beyond every host's first
 
     def __repr__(self) -> str:
@@ -71,7 +69,7 @@ class JobFile:
 
     def close(self) -> None:
         """Let others have the file. Safe to call twice."""
-        self._storage.close()
+        self.storage.close()
 
     def remove(self) -> None:
         """Close the file and delete it: its list could not be read."""
@@ -81,7 +79,7 @@ class JobFile:
 
     def origin(self) -> Origin | None:
         """Return what the job is about; None while its list has not been read to its end."""
-        for sha256, listed, route, created_at_us in self._storage.rows("job"):
+        for sha256, listed, route, created_at_us in self.storage.rows("job"):
             return Origin(sha256, listed, route, from_us(created_at_us))
         return None
 
@@ -101,25 +99,25 @@ class JobFile:
 
         """
         listed = 0
-        with self._storage.changing():
+        with self.storage.changing():
             for row in rows:
                 listed += 1
                 self._insert(row)
-            self._storage.run("mark_same")
+            self.storage.run("mark_same")
             origin = Origin(digest(), listed, route, now)
-            self._storage.run("insert_job", (origin.list_sha256, listed, route, to_us(now)))
+            self.storage.run("insert_job", (origin.list_sha256, listed, route, to_us(now)))
         return origin
 
     def begin(self, per_host: int) -> None:
         """Make ready to hand out: what was being fetched when a process ended waits again."""
-        with self._storage.changing():
+        with self.storage.changing():
             self._interrupt()
-            self._storage.run("count_waiting", (per_host,))
+            self.storage.run("count_waiting", (per_host,))
 
     def advance(self, finished: Sequence[Finished], want: int) -> list[Taken]:
         """Keep what was finished and hand out at most so many more, in one transaction that is durable on return."""
         taken: list[Taken] = []
-        with self._storage.changing():
+        with self.storage.changing():
             for one in finished:
                 self._finish(one)
             while len(taken) < want and (found := self._take(want - len(taken))):
@@ -128,7 +126,7 @@ class JobFile:
 
     def interrupt(self, finished: Sequence[Finished] = ()) -> None:
         """Keep what was finished after all; whatever else was handed out waits again."""
-        with self._storage.changing():
+        with self.storage.changing():
             for one in finished:
                 self._finish(one)
             self._interrupt()
@@ -138,47 +136,47 @@ class JobFile:
     def _insert(self, row: Planned) -> None:
         submission = row.submission
         if row.host:
-            self._storage.run("insert_host", (row.host,))
+            self.storage.run("insert_host", (row.host,))
         state = State.WAITING if row.summary is None else State.DONE
         extra = json.dumps(dict(submission.extra), sort_keys=True)
         head = (submission.number, submission.url, extra, row.address, row.key)
-        self._storage.run("insert_submission", (*head, row.host or None, state.value))
+        self.storage.run("insert_submission", (*head, row.host or None, state.value))
         if row.summary is not None:
             self._insert_summary(row.summary)
 
     def _take(self, most: int) -> list[Taken]:
         """Take one submission of each host whose turn it is."""
         taken = []
-        for (host,) in self._storage.run("open_hosts", (most,)).fetchall():
-            number, url, extra, address = self._storage.run("next_of_host", (host,)).fetchone()
+        for (host,) in self.storage.run("open_hosts", (most,)).fetchall():
+            number, url, extra, address = self.storage.run("next_of_host", (host,)).fetchone()
             self._move(number, State.WAITING, Event.TAKE)
             self._turn += 1
-            self._storage.run("host_begins", (self._turn, host))
+            self.storage.run("host_begins", (self._turn, host))
             taken.append(Taken(Submission(number, url, json.loads(extra)), address))
         return taken
 
     def _finish(self, one: Finished) -> None:
         self._move(one.number, State.FETCHING, Event.FINISH)
-        self._storage.run("move_same", (State.DONE.value, one.number))
-        self._storage.run("host_ends", (one.number,))
+        self.storage.run("move_same", (State.DONE.value, one.number))
+        self.storage.run("host_ends", (one.number,))
         for position, item in enumerate(one.items):
             kept = dataclasses.replace(item, fetched=without_body(item.fetched))
             head = (one.number, position, kept.outcome.value, host_of(kept.url), _country(kept))
-            self._storage.run("insert_item", (*head, _text(kept)))
+            self.storage.run("insert_item", (*head, _text(kept)))
         self._insert_summary(one.summary)
 
     def _insert_summary(self, summary: Summary) -> None:
         kept = dataclasses.replace(summary, fetched=without_body(summary.fetched))
         at = None if kept.checked_at is None else to_us(kept.checked_at)
         head = (kept.submission.number, kept.outcome.value, host_of(kept.url), _country(kept))
-        self._storage.run("insert_summary", (*head, at, _text(kept)))
+        self.storage.run("insert_summary", (*head, at, _text(kept)))
 
     def _interrupt(self) -> None:
         after = MOVES[State.FETCHING, Event.INTERRUPT]
-        self._storage.run("move_all", (after.value, State.FETCHING.value))
+        self.storage.run("move_all", (after.value, State.FETCHING.value))
 
     def _move(self, number: int, before: State, event: Event) -> None:
-        if self._storage.run("move", (MOVES[before, event].value, number, before.value)).rowcount != 1:
+        if self.storage.run("move", (MOVES[before, event].value, number, before.value)).rowcount != 1:
             raise JobCorrupt(f"{self.path}: submission {number} is not {before.value}, so {event.value} cannot be")
 
 

@@ -19,7 +19,6 @@ from hashmatch.errors import BadInput
 from hashmatch.hotline import urls
 from hashmatch.hotline.job_states import Planned
 from hashmatch.hotline.lists import Unusable
-from hashmatch.hotline.visit import Address, Parse
 from hashmatch.model.hotline import Outcome, Submission, Summary
 
 
@@ -45,18 +44,6 @@ def planned(rows: Iterable[Submission | Unusable], rules: urls.Rules, now: dt.da
         if problem := urls.mixture(kinds.values()):
             raise BadInput(problem, field="urls")
         yield Planned(row, target.url, target.key, target.host)
-
-
-def parse_by(rules: urls.Rules) -> Parse:
-    """Return what makes an address of a text that stands, absolute, in a page."""
-
-    def parse(text: str) -> Address:
-        target = urls.parse(text, rules)
-        if isinstance(target, urls.Refused):
-            return Address(text, refused=target.reason)
-        return Address(target.url, target.host)
-
-    return parse
 
 
 def _refused(submission: Submission, reason: str, now: dt.datetime) -> Planned:

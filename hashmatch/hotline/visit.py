@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from hashmatch.hotline import urls
 from hashmatch.hotline.abreast import abreast
 from hashmatch.hotline.looking import Looked, Looking
 from hashmatch.hotline.remembered import Remembered
@@ -40,6 +41,18 @@ class Address:
 
 Parse = Callable[[str], Address]
 """Text to an address, repaired and canonical."""
+
+
+def parse_by(rules: urls.Rules) -> Parse:
+    """Return what makes an address of a text that stands, absolute, in a page."""
+
+    def parse(text: str) -> Address:
+        target = urls.parse(text, rules)
+        if isinstance(target, urls.Refused):
+            return Address(text, refused=target.reason)
+        return Address(target.url, target.host)
+
+    return parse
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,8 @@ class Investigation:
         """
         from hashmatch.hotline import urls
         from hashmatch.hotline.check import Checker
-        from hashmatch.hotline.plan import parse_by, planned
+        from hashmatch.hotline.plan import planned
+        from hashmatch.hotline.visit import parse_by
 
         hotline = self._config.hotline
         rules = urls.Rules.of(hotline)

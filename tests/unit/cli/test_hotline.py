@@ -14,6 +14,7 @@ from hashmatch.cli.main import main
 from hashmatch.errors import ExitCode
 from hashmatch.hotline.job import JobFile
 from hashmatch.hotline.recheck import Look, Presence
+from hashmatch.hotline.watches import Watches
 from hashmatch.model import Digests, EntryHash, MatchReport, MediaInfo, Verdict
 from hashmatch.model.hotline import Fetched, Hop, Item, Outcome, Place, Submission, Via
 from tests.support.hotline.evidence import report as match_report
@@ -146,9 +147,10 @@ def test_figures_of_takedowns(jobs: tuple[str, str], tmp_path: Path, capsys: pyt
     monday, tuesday = jobs
     run(capsys, "notified", monday, "--all", "--at", NOON.isoformat())
     with JobFile.open(Path(monday)) as job:
-        (watch,) = job.watches
+        watches = Watches(job.storage)
+        (watch,) = watches
         gone = Look(at=NOON + dt.timedelta(hours=6), presence=Presence.GONE_404, status=404, evidence="e" * 64)
-        job.watches.looked([(watch, gone)])
+        watches.looked([(watch, gone)])
     _, (shown,), _ = run(capsys, "watched", monday)
     assert (shown["state"], shown["gone_at"], shown["evidence"]) == ("gone", "2026-11-28T18:00:00+00:00", ["e" * 64])
     names = [tmp_path / name for name in ("f.csv", "c.csv", "c.json", "p.svg", "p.png")]

@@ -18,6 +18,7 @@ from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.cli.main import main
 from hashmatch.hotline.job import JobFile
+from hashmatch.hotline.watches import Watches
 from hashmatch.model.hotline import Fetched, Hop, Item, Outcome, Place
 from hashmatch.outbox.store import DeliveryStore
 from tests.support.hotline.found import CDN, HOSTER, KEY, NETWORK, item, job_of, matched
@@ -299,7 +300,7 @@ def test_what_was_delivered_is_recorded_once_as_the_notice(desk: Desk) -> None:
     told_of = {one["host"] for one in watched if one["notified_at"] is not None}
     assert told_of == {"a.example.org", "b.example.org"}
     with JobFile.open(Path(job)) as opened:
-        (at,) = {watch.notified_at for watch in opened.watches if watch.notified_at is not None}
+        (at,) = {watch.notified_at for watch in Watches(opened.storage) if watch.notified_at is not None}
     assert at is not None
     assert at.isoformat(timespec="seconds") == told["at"]
     code, _, err = desk.run("hotline", "notified", job, "--from-reports", "--all")

@@ -155,9 +155,10 @@ def items(opened: JobFile) -> list[Item]:
 
 def test_what_a_list_knew_is_watched_once(job: Path) -> None:
     with JobFile.open(job) as opened:
-        assert opened.watches.enrol(items(opened)) == 2
-        assert opened.watches.enrol(items(opened)) == 0
-        first, second = opened.watches
+        watches = Watches(opened.storage)
+        assert watches.enrol(items(opened)) == 2
+        assert watches.enrol(items(opened)) == 0
+        first, second = watches
         assert first == Watch(watched=dataclasses.replace(watched(), final_url=""), submission=REPORTED, address=PAGE)
         assert (second.watched.url, second.watched.page_url, second.watched.key) == ("", PAGE, "2")
 
@@ -165,13 +166,15 @@ def test_what_a_list_knew_is_watched_once(job: Path) -> None:
 def test_notices_and_looks_outlive_the_process_and_the_first_notice_counts(job: Path) -> None:
     look_ = Look(at=hours(2), presence=Presence.GONE_410, status=410, detail="gone", evidence="e" * 64)
     with JobFile.open(job) as opened:
-        opened.watches.enrol(items(opened))
-        told = opened.watches.notified(items(opened), lambda one: one.url == URL, at=hours(1), who="anna")
+        watches = Watches(opened.storage)
+        watches.enrol(items(opened))
+        told = watches.notified(items(opened), lambda one: one.url == URL, at=hours(1), who="anna")
         assert told == 1
-        assert opened.watches.notified(items(opened), lambda one: one.url == URL, at=hours(3), who="anna") == 1
-        opened.watches.looked([(next(iter(opened.watches)), look_)])
+        assert watches.notified(items(opened), lambda one: one.url == URL, at=hours(3), who="anna") == 1
+        watches.looked([(next(iter(watches)), look_)])
     with JobFile.open(job) as opened:
-        first, second = opened.watches
+        watches = Watches(opened.storage)
+        first, second = watches
         assert (first.notified_at, first.schedule_from, first.looks) == (hours(1), hours(3), (look_,))
         assert first.due_at(RULES) == hours(4)
         assert (second.notified_at, second.looks) == (None, ())
@@ -180,10 +183,11 @@ def test_notices_and_looks_outlive_the_process_and_the_first_notice_counts(job: 
 
 def test_what_no_list_knew_is_watched_once_somebody_was_told(job: Path) -> None:
     with JobFile.open(job) as opened:
-        assert opened.watches.notified(items(opened), lambda one: one.url == MOVED, at=hours(1), who="anna") == 1
-        (watch,) = opened.watches
+        watches = Watches(opened.storage)
+        assert watches.notified(items(opened), lambda one: one.url == MOVED, at=hours(1), who="anna") == 1
+        (watch,) = watches
         assert (watch.watched.url, watch.watched.known, watch.notified_at) == (MOVED, False, hours(1))
-        unidentified = opened.watches.notified(
+        unidentified = watches.notified(
             items(opened), lambda one: one.outcome is Outcome.TIMEOUT, at=hours(1), who="anna"
         )
         assert unidentified == 0
@@ -209,29 +213,31 @@ async def passed(watches: Watches, web: FakeWeb, now: dt.datetime) -> tuple[Pass
 async def test_a_pass_looks_at_what_is_due_and_at_nothing_else(job: Path) -> None:
     web = FakeWeb({URL: picture("a"), PAGE: page()})
     with JobFile.open(job) as opened:
-        opened.watches.enrol(items(opened))
-        assert await passed(opened.watches, web, hours(0.5)) == (Pass(0, hours(1)), [])
-        done, told = await passed(opened.watches, web, hours(1))
+        watches = Watches(opened.storage)
+        watches.enrol(items(opened))
+        assert await passed(watches, web, hours(0.5)) == (Pass(0, hours(1)), [])
+        done, told = await passed(watches, web, hours(1))
         assert told == [("", Presence.ONLINE_CHANGED_OTHER), (URL, Presence.ONLINE_SAME)]
         assert done == Pass(2, hours(6))
-        assert await passed(opened.watches, web, hours(1)) == (Pass(0, hours(6)), [])
+        assert await passed(watches, web, hours(1)) == (Pass(0, hours(6)), [])
         web.files = {}
-        done, told = await passed(opened.watches, web, hours(48))
+        done, told = await passed(watches, web, hours(48))
         assert done == Pass(2, hours(72))
-        assert [watch.life(RULES).state for watch in opened.watches] == [State.GONE, State.GONE]
-        done, _ = await passed(opened.watches, web, hours(24 * 365))
+        assert [watch.life(RULES).state for watch in watches] == [State.GONE, State.GONE]
+        done, _ = await passed(watches, web, hours(24 * 365))
         assert done == Pass(2, None)
 
 
 async def test_an_error_that_concerns_everything_ends_a_pass_and_keeps_what_was_finished(job: Path) -> None:
     web = FakeWeb({URL: IndexNotLoaded("no index"), PAGE: page()})
     with JobFile.open(job) as opened:
-        opened.watches.enrol(items(opened))
+        watches = Watches(opened.storage)
+        watches.enrol(items(opened))
         with pytest.raises(IndexNotLoaded, match="no index"):
-            await passed(opened.watches, web, hours(1))
+            await passed(watches, web, hours(1))
         web.files = {URL: picture("a"), PAGE: page()}
-        done, _ = await passed(opened.watches, web, hours(1))
-        assert [len(watch.looks) for watch in opened.watches] == [1, 1]
+        done, _ = await passed(watches, web, hours(1))
+        assert [len(watch.looks) for watch in watches] == [1, 1]
         assert done.next_at == hours(6)
 
 
