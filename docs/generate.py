@@ -60,7 +60,7 @@ from hashmatch.cli import (
     sync,
     transfer,
 )
-from hashmatch.hotline import links_export, takedown
+from hashmatch.hotline.followup import links_export, takedown
 from hashmatch.hotline.outputs import records
 from hashmatch.matching import policy
 from hashmatch.telemetry import families, logs

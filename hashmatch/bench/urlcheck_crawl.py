@@ -34,7 +34,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from hashmatch.config import HotlineConfig
 from hashmatch.errors import IntegrityError
-from hashmatch.hotline.fetching import Fetching
+from hashmatch.hotline.web.fetching import Fetching
 
 Fetch = Callable[[str], Awaitable[bytes]]
 Digest = Callable[[bytes], str]

@@ -48,8 +48,8 @@ CHECKS: Mapping[str, str] = {"urlcheck_none": "none", "urlcheck": "cheap"}
 
 WAYS = (*CRAWLS, *CHECKS)
 ROLES = (
-    ("hashmatch.hotline.fetching", "fetching"),
-    ("hashmatch.hotline.page_worker", "reading pages"),
+    ("hashmatch.hotline.web.fetching", "fetching"),
+    ("hashmatch.hotline.pages.page_worker", "reading pages"),
     ("hashmatch.sandbox.zygote", "hashing images"),
 )
 OWN, SITE = "coordinator", "site"

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from hashmatch import __version__
 from hashmatch.cli.detecting import Detector
-from hashmatch.hotline.opening import opened_processes
+from hashmatch.hotline.checking.opening import opened_processes
 
 if TYPE_CHECKING:
     from hashmatch.config import Config
-    from hashmatch.hotline.evidence import Context, Evidence
-    from hashmatch.hotline.looking import Ports
+    from hashmatch.hotline.checking.looking import Ports
+    from hashmatch.hotline.proof.evidence import Context, Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ async def opened_ports(
 
 def evidence_context(config: Config, job: str) -> Context:
     """Return what all evidence of a job says alike."""
-    from hashmatch.hotline.evidence import Context, config_digest
+    from hashmatch.hotline.proof.evidence import Context, config_digest
 
     hotline = config.hotline
     return Context(
@@ -71,6 +71,6 @@ def evidence_context(config: Config, job: str) -> Context:
 
 def opened_evidence(config: Config, wanted: EvidenceWanted, job: str) -> Evidence:
     """Open the ledger that a job's evidence goes to; raises BadInput, LedgerUnavailable, LedgerCorrupt."""
-    from hashmatch.hotline.evidence import Evidence, evidence_key
+    from hashmatch.hotline.proof.evidence import Evidence, evidence_key
 
     return Evidence.open(wanted.directory, evidence_key(wanted.key), evidence_context(config, job))

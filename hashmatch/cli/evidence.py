@@ -16,7 +16,7 @@ from hashmatch.cli.output import Output
 from hashmatch.errors import ExitCode
 
 if TYPE_CHECKING:
-    from hashmatch.hotline.evidence_store import Kept, Mismatch
+    from hashmatch.hotline.proof.evidence_store import Kept, Mismatch
     from hashmatch.ledger import Finding, Summary
     from hashmatch.model.hotline import Item
 
@@ -86,7 +86,7 @@ def verify(
 
     Exit codes: 0 nothing is wrong, 5 something is; every finding says which record.
     """
-    from hashmatch.hotline import evidence_store
+    from hashmatch.hotline.proof import evidence_store
     from hashmatch.signatures import load_verify_key
 
     output = Output(options)
@@ -117,7 +117,7 @@ def show(options: GlobalOptions, place: Path, digests: tuple[str, ...]) -> ExitC
 
     The record is not verified on its own: `evidence verify` says whether it is part of what was signed.
     """
-    from hashmatch.hotline import evidence_store
+    from hashmatch.hotline.proof import evidence_store
 
     with Output(options).results("digest", "record") as results:
         for name in digests:
@@ -153,7 +153,7 @@ def export(options: GlobalOptions, place: Path, *, form: str, name: str) -> Exit
 
 def _exported(place: Path, form: str, name: str) -> Iterator[bytes]:
     from hashmatch import __version__
-    from hashmatch.hotline import evidence_store, warc
+    from hashmatch.hotline.proof import evidence_store, warc
 
     if form == "jsonl":
         return (line + b"\n" for line in evidence_store.lines(place))
@@ -164,7 +164,7 @@ def _exported(place: Path, form: str, name: str) -> Iterator[bytes]:
 
 def _rows(job: Path) -> Iterator[tuple[int, Item]]:
     """Yield the rows of a job with their positions in their submissions."""
-    from hashmatch.hotline.job import JobFile
+    from hashmatch.hotline.jobs.job import JobFile
 
     with JobFile.open(job) as opened:
         number = position = 0

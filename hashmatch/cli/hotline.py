@@ -29,8 +29,8 @@ from hashmatch.cli.output import Output, Styled
 from hashmatch.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
-    from hashmatch.hotline.links import Links, Sighting
-    from hashmatch.hotline.takedown import Subject
+    from hashmatch.hotline.followup.links import Links, Sighting
+    from hashmatch.hotline.followup.takedown import Subject
     from hashmatch.model.hotline import Item
 
 NOTIFIED_FIELDS: Mapping[str, str] = MappingProxyType(
@@ -86,9 +86,9 @@ def links(
     A group holds everything that a chain of near pairs joins, a cluster what is near one picture; the distance is from
     that one. Icons, flat pictures and placeholders are left out and counted.
     """
-    from hashmatch.hotline import links_export
-    from hashmatch.hotline.links import Rules, counted, linked
-    from hashmatch.hotline.rechecking import digests_in
+    from hashmatch.hotline.followup import links_export
+    from hashmatch.hotline.followup.links import Rules, counted, linked
+    from hashmatch.hotline.followup.rechecking import digests_in
 
     configured = options.load_config().hotline.placeholders
     file = placeholders or (Path(configured) if configured else None)
@@ -176,7 +176,7 @@ def _notified_by_reports(options: GlobalOptions, job: Path) -> ExitCode:
 @pass_options
 def watched(options: GlobalOptions, jobs: tuple[Path, ...]) -> ExitCode:
     """Print what is watched: is it there, since when is it gone, and when is it looked at next."""
-    from hashmatch.hotline.rechecking import rules_of
+    from hashmatch.hotline.followup.rechecking import rules_of
 
     rules = rules_of(options.load_config().hotline)
     with Output(options).results("state", "picture", "found", "told", "gone", "returns", "next look") as results:
@@ -207,7 +207,7 @@ def stats(
 
     What is still there counts as having stayed until the last look. An empty cell means not known yet, never zero.
     """
-    from hashmatch.hotline import takedown
+    from hashmatch.hotline.followup import takedown
 
     subjects = [subject for job in jobs for subject in _subjects(options, job)]
     rows = list(takedown.figures(subjects))
@@ -239,7 +239,7 @@ hotline.add_command(hotline_notices.notices)
 
 
 def _print_links(output: Output, found: Links) -> None:
-    from hashmatch.hotline import links_export
+    from hashmatch.hotline.followup import links_export
 
     with output.results("group", "host", "page", "distance", "known") as results:
         for row in links_export.rows(found):
@@ -250,16 +250,16 @@ def _print_links(output: Output, found: Links) -> None:
 
 
 def _sightings(job: Path) -> Iterator[Sighting]:
-    from hashmatch.hotline.job import JobFile
-    from hashmatch.hotline.links import sightings
+    from hashmatch.hotline.followup.links import sightings
+    from hashmatch.hotline.jobs.job import JobFile
 
     with JobFile.open(job) as opened:
         yield from sightings(job.name, (item for _, item in opened.results.items()))
 
 
 def _subjects(options: GlobalOptions, job: Path) -> Iterator[Subject]:
-    from hashmatch.hotline.rechecking import rules_of
-    from hashmatch.hotline.takedown import Subject
+    from hashmatch.hotline.followup.rechecking import rules_of
+    from hashmatch.hotline.followup.takedown import Subject
 
     rules = rules_of(options.load_config().hotline)
     with watched_job(job) as (_, watches):
@@ -277,7 +277,7 @@ def _subjects(options: GlobalOptions, job: Path) -> Iterator[Subject]:
 
 def _selection(*, everything: bool, host: str | None, url: str | None, number: int | None) -> Callable[[Item], bool]:
     """Return what tells whether a notice is about a row."""
-    from hashmatch.hotline.watches import FOUND
+    from hashmatch.hotline.followup.watches import FOUND
     from hashmatch.projections.places import host_of
 
     if sum((everything, host is not None, url is not None, number is not None)) != 1:

@@ -31,9 +31,9 @@ from hashmatch.errors import BadInput, ExitCode
 from hashmatch.model.cases import Environment
 
 if TYPE_CHECKING:
-    from hashmatch.hotline.job import JobFile
-    from hashmatch.hotline.notices import Grouped, Said
-    from hashmatch.hotline.watches import Watches
+    from hashmatch.hotline.followup.notices import Grouped, Said
+    from hashmatch.hotline.followup.watches import Watches
+    from hashmatch.hotline.jobs.job import JobFile
     from hashmatch.model.deliveries import DeliveryStatus
     from hashmatch.model.hotline import Item
     from hashmatch.service.notices import Manner, Notice
@@ -73,7 +73,7 @@ _SAID = (
 
 
 def _what_only_you_know(command: Any) -> Any:
-    """Add the options that make :class:`~hashmatch.hotline.notices.Said`."""
+    """Add the options that make :class:`~hashmatch.hotline.followup.notices.Said`."""
     for option in reversed(_SAID):
         command = option(command)
     return command
@@ -121,7 +121,7 @@ def notices(
 
     Exit codes: 0 everything is prepared, 3 something is not, and the line says why.
     """
-    from hashmatch.hotline.notices import Said
+    from hashmatch.hotline.followup.notices import Said
     from hashmatch.service.notices import Manner, reviewed
 
     if not (outlet or output):
@@ -143,8 +143,8 @@ def notified_by_reports(
     options: GlobalOptions, job: JobFile, watches: Watches
 ) -> Iterator[tuple[int, dt.datetime, str]]:
     """Keep in a job what the outbox delivered of it; yield how many pictures, when, and who released each delivery."""
-    from hashmatch.hotline.notices import Said, grouped, job_id
-    from hashmatch.hotline.watches import watched_of
+    from hashmatch.hotline.followup.notices import Said, grouped, job_id
+    from hashmatch.hotline.followup.watches import watched_of
     from hashmatch.model.deliveries import DeliveryState
 
     origin = job.origin()
@@ -181,9 +181,9 @@ def _before(known: dt.datetime | None, at: dt.datetime) -> bool:
 
 
 def _grouped(job: Path, said: Said, *, finished: bool) -> Grouped:
-    from hashmatch.hotline.job import JobFile
-    from hashmatch.hotline.job_states import State
-    from hashmatch.hotline.notices import grouped, job_id
+    from hashmatch.hotline.followup.notices import grouped, job_id
+    from hashmatch.hotline.jobs.job import JobFile
+    from hashmatch.hotline.jobs.job_states import State
 
     with JobFile.open(job) as opened:
         origin = opened.origin()

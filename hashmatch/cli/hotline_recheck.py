@@ -30,15 +30,15 @@ from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output, Results
 from hashmatch.cli.urlcheck_options import Ways, takes_ways
 from hashmatch.errors import ExitCode, JobRefused
-from hashmatch.hotline.opening import NoEvidence
+from hashmatch.hotline.checking.opening import NoEvidence
 
 if TYPE_CHECKING:
     from hashmatch.config import Config
-    from hashmatch.hotline.evidence import Context
-    from hashmatch.hotline.job import JobFile
-    from hashmatch.hotline.recheck import Look, Rules, Watch
-    from hashmatch.hotline.rechecking import Pass
-    from hashmatch.hotline.watching import Vantage
+    from hashmatch.hotline.followup.recheck import Look, Rules, Watch
+    from hashmatch.hotline.followup.rechecking import Pass
+    from hashmatch.hotline.followup.watching import Vantage
+    from hashmatch.hotline.jobs.job import JobFile
+    from hashmatch.hotline.proof.evidence import Context
 
 COLUMNS = ("presence", "state", "picture", "status", "gone", "next look")
 
@@ -68,7 +68,7 @@ class Rechecking:
 
     async def one_pass(self) -> Pass:
         """Open the job, look at what is due, close it."""
-        from hashmatch.hotline.rechecking import Pass, due_of, look_at_due
+        from hashmatch.hotline.followup.rechecking import Pass, due_of, look_at_due
 
         with watched_job(self.job) as (opened, watches):
             self._refuse_another_way(opened)
@@ -82,7 +82,7 @@ class Rechecking:
         return done
 
     async def _followed(self) -> None:
-        from hashmatch.hotline.rechecking import follow
+        from hashmatch.hotline.followup.rechecking import follow
 
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -95,11 +95,11 @@ class Rechecking:
     @contextlib.asynccontextmanager
     async def _vantages(self, opened: JobFile) -> AsyncIterator[Mapping[str, Vantage]]:
         """Start what each point needs; they share a detector and a ledger."""
-        from hashmatch.hotline import urls
-        from hashmatch.hotline.check import Checker
-        from hashmatch.hotline.rechecking import USUAL, vantages_of
-        from hashmatch.hotline.visit import parse_by
-        from hashmatch.hotline.watching import Vantage
+        from hashmatch.hotline.checking.check import Checker
+        from hashmatch.hotline.checking.visit import parse_by
+        from hashmatch.hotline.followup.rechecking import USUAL, vantages_of
+        from hashmatch.hotline.followup.watching import Vantage
+        from hashmatch.hotline.web import urls
 
         ways = {USUAL: self.config.hotline.proxy, **vantages_of(self.config.hotline)}
         async with contextlib.AsyncExitStack() as stack:
@@ -138,7 +138,7 @@ class Rechecking:
 
     def _told(self, watch: Watch, look: Look) -> None:
         """Print one look, with what it makes of all before."""
-        from hashmatch.hotline.recheck import SIGNS, Sign
+        from hashmatch.hotline.followup.recheck import SIGNS, Sign
 
         sign = SIGNS[look.presence]
         self.there += sign is Sign.PRESENT
@@ -162,7 +162,7 @@ class Rechecking:
 
 def recheck_job(options: GlobalOptions, ways: Ways, job: Path, *, follow: bool) -> ExitCode:
     """Look again at what a job found, for whichever command is asked to."""
-    from hashmatch.hotline.rechecking import rules_of
+    from hashmatch.hotline.followup.rechecking import rules_of
 
     config = ways.configured(options)
     return Rechecking(options, config, job, ways, Output(options), rules_of(config.hotline)).run(follow=follow)

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hashmatch.hotline.job import JobFile
-    from hashmatch.hotline.recheck import Rules, Watch
-    from hashmatch.hotline.watches import Watches
+    from hashmatch.hotline.followup.recheck import Rules, Watch
+    from hashmatch.hotline.followup.watches import Watches
+    from hashmatch.hotline.jobs.job import JobFile
 
 WATCHED_FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -55,8 +55,8 @@ def watch_record(watch: Watch, rules: Rules) -> dict[str, object]:
 @contextlib.contextmanager
 def watched_job(job: Path) -> Iterator[tuple[JobFile, Watches]]:
     """Open a job, with everything watched that a list knew."""
-    from hashmatch.hotline.job import JobFile
-    from hashmatch.hotline.watches import Watches
+    from hashmatch.hotline.followup.watches import Watches
+    from hashmatch.hotline.jobs.job import JobFile
 
     with JobFile.open(job) as opened:
         watches = Watches(opened.storage)

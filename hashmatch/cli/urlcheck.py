@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from hashmatch.cli.urlcheck_board import Board
     from hashmatch.cli.urlcheck_job import WantedJob
     from hashmatch.config import Config
-    from hashmatch.hotline.job import JobFile
-    from hashmatch.hotline.job_states import Finished, Taken
-    from hashmatch.hotline.looking import Ports
+    from hashmatch.hotline.checking.looking import Ports
+    from hashmatch.hotline.jobs.job import JobFile
+    from hashmatch.hotline.jobs.job_states import Finished, Taken
     from hashmatch.hotline.outputs.found import Found
     from hashmatch.progress import Progress
 
@@ -151,7 +151,7 @@ class Run:
     def run(self) -> ExitCode:
         """Check the list, write what was found, and return what it amounts to; raises KeyboardInterrupt."""
         from hashmatch.cli.urlcheck_job import opened_job
-        from hashmatch.hotline.gravity import exit_code
+        from hashmatch.hotline.jobs.gravity import exit_code
         from hashmatch.hotline.outputs.found import Found
 
         output = Output(self.options)
@@ -175,7 +175,7 @@ class Run:
     def _check(self, job: JobFile, printing: _Printing) -> None:
         """Do what remains to be done."""
         from hashmatch.cli.urlcheck_board import Board
-        from hashmatch.hotline.job_states import State
+        from hashmatch.hotline.jobs.job_states import State
 
         output = printing.output
         job.begin(2 * self.config.hotline.host_concurrency)
@@ -192,10 +192,10 @@ class Run:
         self, job: JobFile, watch: _Watch, detecting: AbstractAsyncContextManager[Detector], at_once: int
     ) -> None:
         """Start whoever is asked, then check until nothing waits."""
-        from hashmatch.hotline import urls
-        from hashmatch.hotline.check import Checker
-        from hashmatch.hotline.pipeline import run as run_job
-        from hashmatch.hotline.visit import parse_by
+        from hashmatch.hotline.checking.check import Checker
+        from hashmatch.hotline.checking.visit import parse_by
+        from hashmatch.hotline.jobs.pipeline import run as run_job
+        from hashmatch.hotline.web import urls
 
         hotline = self.config.hotline
         async with (
@@ -223,7 +223,7 @@ class Run:
 
 def told(tally: Mapping[Outcome, int], items: Mapping[Outcome, int]) -> str:
     """Return one line for people: ``3 addresses: 1 match, 2 gone; 7 images: 1 match, 6 no_match``."""
-    from hashmatch.hotline.gravity import GRAVITY
+    from hashmatch.hotline.jobs.gravity import GRAVITY
 
     def counted(counts: Mapping[Outcome, int], one: str, many: str) -> str:
         total = sum(counts.values())

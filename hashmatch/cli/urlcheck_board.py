@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from hashmatch.cli.output import Output, shown
-from hashmatch.hotline.gravity import MATCHED
-from hashmatch.hotline.job_states import Finished, Taken
+from hashmatch.hotline.jobs.gravity import MATCHED
+from hashmatch.hotline.jobs.job_states import Finished, Taken
 from hashmatch.projections.places import host_of
 
 if TYPE_CHECKING:

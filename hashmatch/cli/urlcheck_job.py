@@ -20,9 +20,10 @@ from hashmatch.cli.options import GlobalOptions
 from hashmatch.cli.output import Output
 from hashmatch.config import Config
 from hashmatch.errors import BadInput, JobRefused
-from hashmatch.hotline import lists, urls
-from hashmatch.hotline.job import JobFile
-from hashmatch.hotline.plan import planned
+from hashmatch.hotline.jobs import lists
+from hashmatch.hotline.jobs.job import JobFile
+from hashmatch.hotline.jobs.plan import planned
+from hashmatch.hotline.web import urls
 
 FOLDER: Final = "urlcheck"
 """In the data directory: job files that nobody named."""

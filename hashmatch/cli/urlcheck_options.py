@@ -50,7 +50,7 @@ class Ways:
         if self.evidence is None:
             return None
         from hashmatch.cli.checking import EvidenceWanted
-        from hashmatch.hotline.evidence import KEY_FILE
+        from hashmatch.hotline.proof.evidence import KEY_FILE
 
         return EvidenceWanted(self.evidence, self.evidence_key or options.make_data_dir() / KEY_FILE)
 

@@ -31,11 +31,11 @@ from hashmatch.model.hotline import Item, Submission, Summary
 from hashmatch.sandbox.pool import worker_count
 
 if TYPE_CHECKING:
-    from hashmatch.hotline.check import Checker
-    from hashmatch.hotline.job_states import Finished, Planned
-    from hashmatch.hotline.looking import Ports
+    from hashmatch.hotline.checking.check import Checker
+    from hashmatch.hotline.checking.looking import Ports
+    from hashmatch.hotline.jobs.job_states import Finished, Planned
+    from hashmatch.hotline.jobs.turns import Turns
     from hashmatch.hotline.ports import Detects
-    from hashmatch.hotline.turns import Turns
     from hashmatch.service.flooding import Detector
 
 
@@ -85,10 +85,10 @@ class Investigation:
             What ends every check: an index that is not loaded, a process that cannot be started again.
 
         """
-        from hashmatch.hotline import urls
-        from hashmatch.hotline.check import Checker
-        from hashmatch.hotline.plan import planned
-        from hashmatch.hotline.visit import parse_by
+        from hashmatch.hotline.checking.check import Checker
+        from hashmatch.hotline.checking.visit import parse_by
+        from hashmatch.hotline.jobs.plan import planned
+        from hashmatch.hotline.web import urls
 
         hotline = self._config.hotline
         rules = urls.Rules.of(hotline)
@@ -126,7 +126,7 @@ async def _checked(
     checker: Checker, lines: Sequence[Planned], *, workers: int, per_host: int
 ) -> AsyncGenerator[Finished, None]:
     """Yield what became of each line, in the order of completion; ``workers`` of them at a time."""
-    from hashmatch.hotline.turns import Turns
+    from hashmatch.hotline.jobs.turns import Turns
 
     crew = _Crew(checker, Turns(lines, per_host), asyncio.Queue(workers))
     tasks = {asyncio.create_task(crew.work()) for _ in range(min(workers, len(lines)))}
@@ -164,7 +164,7 @@ class _Crew:
 
     async def work(self) -> None:
         """Check one line after the other until none waits."""
-        from hashmatch.hotline.job_states import Taken
+        from hashmatch.hotline.jobs.job_states import Taken
 
         while (line := await self._take()) is not None:
             finished = await self.checker.check(Taken(line.submission, line.address))
@@ -197,7 +197,7 @@ async def opened_investigation(config: Config, detector: Detector) -> AsyncItera
     if not config.hotline.serve:
         yield None
         return
-    from hashmatch.hotline.opening import opened_processes
+    from hashmatch.hotline.checking.opening import opened_processes
 
     async with opened_processes(config) as processes:
         yield Investigation(config, processes, detector, images_at_once=worker_count(config.sandbox))

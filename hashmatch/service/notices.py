@@ -25,7 +25,7 @@ from typing import Final
 from hashmatch.cases.facts import compose
 from hashmatch.config import OutletConfig, ReporterConfig
 from hashmatch.errors import BadConfig, BadInput, BadReceipt, BadReport, CaseConflict, OutletForbidden
-from hashmatch.hotline.notices import Draft, Group, divided
+from hashmatch.hotline.followup.notices import Draft, Group, divided
 from hashmatch.model.cases import Case, CaseState, Document, Environment, OutletKind
 from hashmatch.model.deliveries import DeliveryState, DeliveryStatus
 from hashmatch.projections import formats

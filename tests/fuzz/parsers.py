@@ -34,10 +34,13 @@ from hashmatch.exchange.stopncii import StopNciiPage
 from hashmatch.exchange.tat import TatPage
 from hashmatch.exchange.threatexchange import ThreatExchangePage
 from hashmatch.hashing import algorithms, baseline, gates
-from hashmatch.hotline import charset, css, data_urls, framing, json_ld, lists, page, sniff, srcset, urls
-from hashmatch.hotline.coding import Decoder
-from hashmatch.hotline.collecting import PageLimits
-from hashmatch.hotline.stops import Stopped
+from hashmatch.hotline.confined import framing
+from hashmatch.hotline.jobs import lists
+from hashmatch.hotline.pages import charset, css, data_urls, json_ld, page, sniff, srcset
+from hashmatch.hotline.pages.collecting import PageLimits
+from hashmatch.hotline.web import urls
+from hashmatch.hotline.web.coding import Decoder
+from hashmatch.hotline.web.stops import Stopped
 from hashmatch.identity import tokens
 from hashmatch.ledger import records
 from hashmatch.model import Entry, HashOptions, Rejected
@@ -224,7 +227,7 @@ PARSERS: Mapping[str, Parser] = types.MappingProxyType(
         "data URL": Parser(data_urls.__name__, _data_url, (b"image/png;base64,AAAA", b"image/gif,GIF89a"), (), "at most the bytes allowed"),
         "sniffing": Parser(sniff.__name__, sniff.sniff, (b"\x89PNG\r\n", b"GIF89a", b"<html>"), ()),
         "content coding": Parser(
-            "hashmatch.hotline.coding", _coding, (b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0",),
+            "hashmatch.hotline.web.coding", _coding, (b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0",),
             (Stopped,), "at most the bytes allowed",
         ),
         "frames of the fetcher": Parser(framing.__name__, lambda data: list(framing.Reader(framing.Limits(1_000, 1_000)).feed(data)),

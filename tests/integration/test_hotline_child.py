@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import pytest
 
 from hashmatch.errors import SandboxUnavailable
-from hashmatch.hotline.child import Child, Ended, Launch, pause_s
-from hashmatch.hotline.framing import Frame, Limits
+from hashmatch.hotline.confined.child import Child, Ended, Launch, pause_s
+from hashmatch.hotline.confined.framing import Frame, Limits
 
 PLAIN = "tests.support.hotline.children"
 NETWORKED = "tests.support.hotline.children_networked"

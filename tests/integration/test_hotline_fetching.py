@@ -15,9 +15,10 @@ import pytest
 import pytest_asyncio
 
 from hashmatch.errors import BadConfig, SandboxUnavailable
-from hashmatch.hotline import child, fetching
-from hashmatch.hotline.fetch import Means
-from hashmatch.hotline.fetching import Fetching
+from hashmatch.hotline.confined import child
+from hashmatch.hotline.web import fetching
+from hashmatch.hotline.web.fetch import Means
+from hashmatch.hotline.web.fetching import Fetching
 from hashmatch.model.hotline import Outcome
 from tests.support.hotline import hostile
 from tests.support.hotline.fetching import end
@@ -57,7 +58,7 @@ async def test_bodies_come_back_whole(site: Site) -> None:
         assert fetched.hops[1].tls is not None
         assert fetched.hops[1].tls.subject == "CN=a.test"
         assert fetched.robots == "disallowed"
-        assert repr(fetches) == "<Fetching <Child hashmatch.hotline.fetching running, started 1 times>>"
+        assert repr(fetches) == "<Fetching <Child hashmatch.hotline.web.fetching running, started 1 times>>"
 
 
 async def test_everything_that_goes_wrong_goes_wrong_alike_inside(site: Site) -> None:
@@ -135,7 +136,7 @@ async def test_an_unconfined_one_says_so(site: Site) -> None:
 
 async def test_a_lockdown_that_does_not_hold_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getpid", lambda: 1)  # so that the process finds that its parent is another one
-    with pytest.raises(SandboxUnavailable, match=r"hashmatch\.hotline\.fetching is not confined: parent-death"):
+    with pytest.raises(SandboxUnavailable, match=r"hashmatch\.hotline\.web\.fetching is not confined: parent-death"):
         async with Fetching(site.config()):
             pytest.fail("it must not start")
     async with Fetching(site.config(), allow_degraded=True) as fetches:
@@ -313,7 +314,6 @@ async def test_without_the_extra_it_is_named(site: Site, monkeypatch: pytest.Mon
 def test_asking_for_the_inside_needs_no_library_of_the_network() -> None:
     """The process outside does not load what the inside is made of."""
     assert child.__name__ in sys.modules
-    code = (
-        "import sys, hashmatch.hotline.fetching; print(*sorted({'aiohttp', 'dns', 'python_socks'} & set(sys.modules)))"
-    )
+    heavy = "{'aiohttp', 'dns', 'python_socks'}"
+    code = f"import sys, hashmatch.hotline.web.fetching; print(*sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "\n"

@@ -13,8 +13,8 @@ import pytest
 
 from hashmatch.config import HotlineConfig, SandboxConfig
 from hashmatch.errors import BadConfig
-from hashmatch.hotline import page, page_wire
-from hashmatch.hotline.reading import Reading
+from hashmatch.hotline.pages import page, page_wire
+from hashmatch.hotline.pages.reading import Reading
 from hashmatch.model.hotline import Page
 
 LIAR = "tests.support.hotline.pages_that_lie"

@@ -69,7 +69,7 @@ def test_confinement_holds_for_an_unprivileged_user() -> None:
 
 
 def test_the_fetchers_confinement_holds_for_an_unprivileged_user() -> None:
-    if closed_directory(ROOT) is not None or as_nobody("-c", "import hashmatch.hotline.fetching").returncode != 0:
+    if closed_directory(ROOT) is not None or as_nobody("-c", "import hashmatch.hotline.web.fetching").returncode != 0:
         pytest.skip("this checkout and its interpreter cannot be read by another user, and namespaces are not allowed")
     done = as_nobody("-m", "tests.support.hotline.nobody")
     assert done.returncode == 0, done.stderr

@@ -62,9 +62,8 @@ async def test_a_service_that_runs_shows_every_metric_that_anybody_names(
         assert (await client.detect(encoded(photo(), "JPEG"))).verdict is Verdict.NO_MATCH
         assert (await client.detect(b"no image")).verdict is Verdict.NOT_CHECKED
         async with asyncio.timeout(300):
-            while (
-                samples(text := await page_of(address))["hashmatch_audit_sequence", ()] < 0
-            ):  # until it is on the disk
+            # until it is on the disk, of which there is no event
+            while samples(text := await page_of(address))["hashmatch_audit_sequence", ()] < 0:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         status = await client.status()
         await watch(Server(target, Access()), Output(GlobalOptions(json=True)), 0.01, 2)

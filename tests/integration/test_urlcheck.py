@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from hashmatch.errors import ExitCode
-from hashmatch.hotline.job import JobFile
-from hashmatch.hotline.job_states import State
+from hashmatch.hotline.jobs.job import JobFile
+from hashmatch.hotline.jobs.job_states import State
 from tests.support.canary import CANARY
 from tests.support.hotline import hostile
 from tests.support.hotline.command import Command

@@ -1,4 +1,4 @@
-"""The slow, obvious twin of ``hashmatch.hotline.near``: sets of whole numbers."""
+"""The slow, obvious twin of ``hashmatch.hotline.followup.near``: sets of whole numbers."""
 
 from __future__ import annotations
 

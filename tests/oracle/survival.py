@@ -1,4 +1,4 @@
-"""The slow twin of ``hashmatch.hotline.survival``: mass moved to the right, in fractions.
+"""The slow twin of ``hashmatch.hotline.followup.survival``: mass moved to the right, in fractions.
 
 B. Efron's construction (1967): each of n things carries 1/n. From left to right, whatever was censored hands its mass
 in equal parts to everything that lasted longer. What is left of a time is then the estimate.

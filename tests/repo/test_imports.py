@@ -13,12 +13,14 @@ zygote's, which is added by hand.
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grimp
 import pytest
@@ -37,7 +39,7 @@ HASHING_OUTSIDE = frozenset(
 )
 """What of ``hashmatch.hashing`` parses nothing: a table of names, hashlib, and pictures made of whole numbers."""
 MAY_DECODE = frozenset({"hashmatch.sandbox.worker", "hashmatch.sandbox.zygote"})
-MAY_PARSE = frozenset(f"hashmatch.hotline.{name}" for name in ("css", "elements", "page", "page_worker")) | {
+MAY_PARSE = frozenset(f"hashmatch.hotline.pages.{name}" for name in ("css", "elements", "page", "page_worker")) | {
     "hashmatch.bench.urlcheck_crawl"
 }
 """The inside of the process that reads strangers' pages; ``reading``, outside, is not among them. And the crawler that
@@ -137,7 +139,7 @@ def engine_names_no_backend(graph: grimp.ImportGraph) -> Iterator[str]:
 def decoding_processes_hold_no_secrets(graph: grimp.ImportGraph) -> Iterator[str]:
     """Keep sets, the catalog and the network away from what runs beside a stranger's picture."""
     forbidden = ("hashmatch.index", "hashmatch.catalog", "hashmatch.service", "hashmatch.client", "grpc", "sqlite3")
-    for module in ("hashmatch.sandbox.worker", "hashmatch.sandbox.zygote", "hashmatch.hotline.page_worker"):
+    for module in ("hashmatch.sandbox.worker", "hashmatch.sandbox.zygote", "hashmatch.hotline.pages.page_worker"):
         for name in modules(graph, module):
             for reached in sorted(graph.find_upstream_modules(name)):
                 if any(inside(reached, package) for package in forbidden):
@@ -177,16 +179,21 @@ CONTRACTS: list[tuple[Contract, str, str, str]] = [
     (only_the_sandbox_decodes, "hashmatch.cli.detect", "PIL", "hashmatch.cli.detect reaches PIL"),
     (
         only_the_page_worker_parses,
-        "hashmatch.hotline.reading",
-        "hashmatch.hotline.page_worker",
-        "hashmatch.hotline.reading reaches selectolax",
+        "hashmatch.hotline.pages.reading",
+        "hashmatch.hotline.pages.page_worker",
+        "hashmatch.hotline.pages.reading reaches selectolax",
     ),
-    (only_the_page_worker_parses, "hashmatch.hotline.sniff", "tinycss2", "hashmatch.hotline.sniff reaches tinycss2"),
+    (
+        only_the_page_worker_parses,
+        "hashmatch.hotline.pages.sniff",
+        "tinycss2",
+        "hashmatch.hotline.pages.sniff reaches tinycss2",
+    ),
     (
         decoding_processes_hold_no_secrets,
-        "hashmatch.hotline.page",
+        "hashmatch.hotline.pages.page",
         "hashmatch.catalog",
-        "hashmatch.hotline.page_worker reaches hashmatch.catalog",
+        "hashmatch.hotline.pages.page_worker reaches hashmatch.catalog",
     ),
     (policy_does_no_input_or_output, "hashmatch.matching.policy", "os", "hashmatch.matching.policy imports os"),
     (policy_does_no_input_or_output, "hashmatch.model", "sqlite3", "hashmatch.matching.policy reaches sqlite3"),
@@ -240,16 +247,28 @@ def test_imports_point_down() -> None:
     assert result.returncode == 0, result.stdout
 
 
+def layered(contract: dict[str, Any]) -> Iterator[str]:
+    """Every package that a contract about layers names."""
+    (container,) = contract.get("containers", [""])
+    for layer in contract["layers"]:
+        yield from (f"{container}.{name.strip()}".removeprefix(".") for name in layer.split("|"))
+
+
 @pytest.mark.parametrize(
     ("importer", "imported"),
-    [("hashmatch.model", "hashmatch.config"), ("hashmatch.sandbox", "hashmatch.catalog")],
-    ids=["up", "sibling"],
+    [
+        ("hashmatch.model", "hashmatch.config"),
+        ("hashmatch.sandbox", "hashmatch.catalog"),
+        ("hashmatch.hotline.jobs", "hashmatch.hotline.checking"),
+        ("hashmatch.hotline.outputs", "hashmatch.hotline.followup"),
+    ],
+    ids=["up", "sibling", "up in hotline", "sibling in hotline"],
 )
 def test_an_import_that_points_up_or_sideways_is_seen(importer: str, imported: str, tmp_path: Path) -> None:
     text = tree.read("pyproject.toml")
-    layers = tomllib.loads(text)["tool"]["importlinter"]["contracts"][0]["layers"]
+    contracts = tomllib.loads(text)["tool"]["importlinter"]["contracts"]
     (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
-    for package in ("hashmatch", *(name.strip() for layer in layers for name in layer.split("|"))):
+    for package in ("hashmatch", *itertools.chain.from_iterable(map(layered, contracts))):
         folder = tmp_path.joinpath(*package.split("."))
         folder.mkdir()
         (folder / "__init__.py").write_text(f"import {imported}\n" if package == importer else "")

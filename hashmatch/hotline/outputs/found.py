@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hashmatch.hotline.job_states import Origin
-from hashmatch.hotline.results import Results
+from hashmatch.hotline.jobs.job_states import Origin
+from hashmatch.hotline.jobs.results import Results
 from hashmatch.model.hotline import Item, Outcome, Submission, Summary
 
 UNREACHED = "the job ended before it was checked; resuming the job goes on"

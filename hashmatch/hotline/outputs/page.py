@@ -25,7 +25,7 @@ from typing import BinaryIO, Final
 
 import jinja2
 
-from hashmatch.hotline.gravity import GRAVITY, MATCHED
+from hashmatch.hotline.jobs.gravity import GRAVITY, MATCHED
 from hashmatch.hotline.outputs.charts import Amount, Chart, lying, standing
 from hashmatch.hotline.outputs.found import Found
 from hashmatch.hotline.outputs.rows import CODES, Row, Shown, item_row, summary_row

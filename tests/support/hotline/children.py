@@ -1,7 +1,7 @@
 """Modules for the inside of a confined process: one that works on bytes, one that attacks from where the network is.
 
 Run as ``python -m tests.support.hotline.children`` (``children_networked`` for the second), by
-:class:`hashmatch.hotline.child.Child`. A question's ``do`` names what is done; the answer says ``done`` or
+:class:`hashmatch.hotline.confined.child.Child`. A question's ``do`` names what is done; the answer says ``done`` or
 the name of the errno.
 """
 
@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hashmatch.hotline import inside
-from hashmatch.hotline.framing import Header
+from hashmatch.hotline.confined import inside
+from hashmatch.hotline.confined.framing import Header
 from hashmatch.sandbox.networked import Reach
 
 MSG_FASTOPEN = 0x20000000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from hashmatch.hotline import inside
+from hashmatch.hotline.confined import inside
 from tests.support.hotline.children import prepare_network
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from hashmatch.hotline.clock import Trust
-from hashmatch.hotline.evidence import Context, Evidence
+from hashmatch.hotline.proof.clock import Trust
+from hashmatch.hotline.proof.evidence import Context, Evidence
 from hashmatch.model import (
     Digests,
     EntryHash,

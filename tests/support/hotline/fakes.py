@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hashmatch.errors import HashmatchError
-from hashmatch.hotline.job_states import Finished, Taken
-from hashmatch.hotline.looking import Ports
+from hashmatch.hotline.checking.looking import Ports
+from hashmatch.hotline.jobs.job_states import Finished, Taken
 from hashmatch.model import Digests, MatchReport, Verdict
 from hashmatch.model.hotline import Fetched, Hop, Item, Kind, Link, Outcome, Page, Place, Submission, Via
 from hashmatch.projections.places import host_of

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from hashmatch.hotline.fetch import Fetcher, Means
+from hashmatch.hotline.web.fetch import Fetcher, Means
 from hashmatch.model.hotline import Fetched, Outcome
 from tests.support.hotline.site import Site
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hashmatch.cases.receipt import issued
-from hashmatch.hotline.job import JobFile
-from hashmatch.hotline.job_states import Finished, Planned
+from hashmatch.hotline.jobs.job import JobFile
+from hashmatch.hotline.jobs.job_states import Finished, Planned
 from hashmatch.model import Digests, HarmDomain, MatchReport, Verdict
 from hashmatch.model.hotline import Fetched, Hop, Item, Outcome, Place, Submission, Summary, Via
 from hashmatch.projections.places import host_of

@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
-from hashmatch.hotline.job import JobFile
-from hashmatch.hotline.job_states import Finished, Planned
+from hashmatch.hotline.jobs.job import JobFile
+from hashmatch.hotline.jobs.job_states import Finished, Planned
 from hashmatch.model.hotline import Item, Outcome, Submission, Summary
 
 NOON = dt.datetime(2026, 11, 28, 12, tzinfo=dt.UTC)

@@ -6,8 +6,8 @@ import asyncio
 import json
 import os
 
-from hashmatch.hotline.child import Child, Ended, Launch
-from hashmatch.hotline.fetching import Fetching
+from hashmatch.hotline.confined.child import Child, Ended, Launch
+from hashmatch.hotline.web.fetching import Fetching
 from tests.support.hotline.site import Site
 
 ATTACKS = ("open", "connect", "listen", "bind", "execute", "mptcp", "unix", "fork", "kill-parent")

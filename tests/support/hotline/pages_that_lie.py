@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from hashmatch.hotline import inside, page_worker
+from hashmatch.hotline.confined import inside
+from hashmatch.hotline.pages import page_worker
 
 
 def prepare(settings: Mapping[str, Any]) -> inside.Work:

@@ -12,9 +12,9 @@ import pytest
 
 from hashmatch.cli.main import main
 from hashmatch.errors import ExitCode
-from hashmatch.hotline.job import JobFile
-from hashmatch.hotline.recheck import Look, Presence
-from hashmatch.hotline.watches import Watches
+from hashmatch.hotline.followup.recheck import Look, Presence
+from hashmatch.hotline.followup.watches import Watches
+from hashmatch.hotline.jobs.job import JobFile
 from hashmatch.model import Digests, EntryHash, MatchReport, MediaInfo, Verdict
 from hashmatch.model.hotline import Fetched, Hop, Item, Outcome, Place, Submission, Via
 from tests.support.hotline.evidence import report as match_report

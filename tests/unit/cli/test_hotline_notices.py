@@ -17,8 +17,8 @@ from hashmatch.cases.store import CaseStore
 from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.cli.main import main
-from hashmatch.hotline.job import JobFile
-from hashmatch.hotline.watches import Watches
+from hashmatch.hotline.followup.watches import Watches
+from hashmatch.hotline.jobs.job import JobFile
 from hashmatch.model.hotline import Fetched, Hop, Item, Outcome, Place
 from hashmatch.outbox.store import DeliveryStore
 from tests.support.hotline.found import CDN, HOSTER, KEY, NETWORK, item, job_of, matched

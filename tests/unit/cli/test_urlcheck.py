@@ -22,8 +22,8 @@ from hashmatch.cli.urlcheck_board import HOSTS, LINE_S, Board
 from hashmatch.cli.urlcheck_job import WantedJob
 from hashmatch.config import Config
 from hashmatch.errors import BadInput, ExitCode, IndexNotLoaded, JobRefused
-from hashmatch.hotline.job_states import Finished, Taken
-from hashmatch.hotline.looking import Ports
+from hashmatch.hotline.checking.looking import Ports
+from hashmatch.hotline.jobs.job_states import Finished, Taken
 from hashmatch.hotline.outputs import formats
 from hashmatch.model import MatchReport, Verdict
 from hashmatch.model.hotline import Item, Outcome, Submission, Summary, Via

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from hashmatch.errors import ExitCode
-from hashmatch.hotline.gravity import ANSWERED, GRAVITY
+from hashmatch.hotline.jobs.gravity import ANSWERED, GRAVITY
 from hashmatch.hotline.outputs.formats import FORMATS
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "guide" / "hotline.md").read_text("utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from hashmatch.config import Config
 from hashmatch.errors import IndexNotLoaded
-from hashmatch.hotline.looking import Ports
+from hashmatch.hotline.checking.looking import Ports
 from hashmatch.hotline.ports import Detects
 from hashmatch.identity import Caller, Role, acting
 from hashmatch.identity.callers import Proof
