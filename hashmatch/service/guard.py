@@ -45,9 +45,9 @@ from grpc_status import rpc_status
 from hashmatch.errors import BadInput, DeadlineExceeded, HashmatchError, Overloaded, Status
 from hashmatch.identity import ANONYMOUS
 from hashmatch.identity.callers import serve_as
+from hashmatch.raised import raised_at
 from hashmatch.service.watching import CANCELLED, Watch
 from hashmatch.telemetry.calls import call_id, serve_call
-from hashmatch.telemetry.logs import place
 from hashmatch.telemetry.tracing import TRACEPARENT
 
 __all__ = ["DOMAIN", "MALFORMED", "Guard", "call_id", "log_failure", "outcome", "remaining_s", "status_of"]
@@ -107,7 +107,7 @@ def log_failure(error: Exception, what: str, call: str, about: Mapping[str, obje
     if isinstance(error, HashmatchError) and error.status not in {Status.INTERNAL, Status.DATA_LOSS}:
         _log.info("%s: %s %s (call %s)", what, error.status, type(error).reason(), call, extra=about)
     else:
-        _log.error("%s: %s at %s (call %s)", what, type(error).__name__, place(error), call, extra=about)
+        _log.error("%s: %s at %s (call %s)", what, type(error).__name__, raised_at(error), call, extra=about)
 
 
 async def outcome(work: Awaitable[_T], what: str) -> _T | status_pb2.Status:

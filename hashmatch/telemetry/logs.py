@@ -15,12 +15,11 @@ import datetime as dt
 import json
 import logging
 import sys
-import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from hashmatch.raised import raised_at
 from hashmatch.telemetry.calls import call_id
 
 TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -52,8 +51,6 @@ LINE_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Keys of a line; all but the first five only where there is something to say."""
 
-_PACKAGE: Final = Path(__file__).resolve().parent.parent.parent
-
 
 class JsonFormatter(logging.Formatter):
     """Writes records as JSON."""
@@ -73,7 +70,7 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
-            line |= {"error": type(error).__name__, "where": place(error)}
+            line |= {"error": type(error).__name__, "where": raised_at(error)}
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -93,14 +90,3 @@ def to_stderr(level: str, form: str, text: str = TEXT) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(text))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-
-
-def place(error: BaseException) -> str:
-    """File, line and function of the innermost frames, without source lines or values."""
-    frames = traceback.extract_tb(error.__traceback__, limit=-3)
-    return " < ".join(f"{_relative(frame.filename)}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-
-
-def _relative(filename: str) -> str:
-    path = Path(filename)
-    return str(path.relative_to(_PACKAGE)) if path.is_relative_to(_PACKAGE) else path.name

@@ -17,10 +17,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import logging
-import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from hashmatch.errors import HashmatchError
@@ -31,6 +29,7 @@ from hashmatch.hotline.checking.visit import Parse, Visit
 from hashmatch.hotline.jobs.gravity import GRAVITY, gravest
 from hashmatch.hotline.jobs.job_states import Finished, Taken
 from hashmatch.model.hotline import Fetched, Item, Outcome, Page, Submission, Summary, Via
+from hashmatch.raised import raised_at
 from hashmatch.sections import HotlineConfig
 
 CHALLENGED = "the page wants proof of a person"
@@ -77,8 +76,7 @@ class Checker:
             raise
         except Exception as error:  # noqa: BLE001 - the named boundary: one address that meets a defect is an outcome
             kind = type(error).__name__
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            _log.error("checking an address failed: %s at %s:%s", kind, Path(frame.filename).name, frame.lineno)
+            _log.error("checking an address failed: %s at %s", kind, raised_at(error))
             return Finished(
                 Summary(taken.submission, Outcome.FAILED, FAILURE.format(kind), taken.address, checked_at=self._clock())
             )

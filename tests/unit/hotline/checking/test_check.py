@@ -85,7 +85,7 @@ async def test_an_address_that_meets_a_defect_is_an_outcome_and_ends_no_job(capl
     assert finished.summary.detail == "hashmatch failed on it (TypeError); this is a defect, please report it"
     assert (finished.summary.url, finished.summary.checked_at, finished.items) == (SITE, AT, ())
     (record,) = caplog.records
-    assert record.getMessage().startswith("checking an address failed: TypeError at fakes.py:")
+    assert record.getMessage().startswith("checking an address failed: TypeError at tests/support/hotline/fakes.py:")
     assert SITE not in record.getMessage()
 
 
