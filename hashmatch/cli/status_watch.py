@@ -78,10 +78,14 @@ class Frame:
 
     def line(self) -> str:
         """Return it in one line."""
+        return " | ".join([*self.parts(), *self.trouble()])
+
+    def parts(self) -> list[str]:
+        """Return what is always said, piece by piece."""
         total = self.stages.get("total")
         times = "no images" if total is None else f"{_times(total)} ms"
         workers, index = self.workers, self.index
-        parts = [
+        return [
             f"generation {self.generation}",
             f"{_rate(self.calls_per_s)} calls/s, {_rate(self.failed_per_s)} failed/s",
             f"{_rate(self.answers_per_s)} answers/s, {times}",
@@ -91,9 +95,7 @@ class Frame:
             *(f"outbox {name} {count}" for name, count in self.outbox.items()),
             *([] if self.audit is None else [f"audit {self.audit['queued']} queued, {self.audit['lost']} lost"]),
             "confined" if self.confined else "NOT CONFINED",
-            *self.trouble(),
         ]
-        return " | ".join(parts)
 
     def trouble(self) -> Iterator[str]:
         """Yield what is not as it should be."""
@@ -258,7 +260,7 @@ def drawing(seen: Frame) -> RenderableType:
         counts.add_column(name, justify="left" if name.startswith("set") else "right", overflow="ellipsis")
     for name, number in sorted(seen.matches.items(), key=lambda pair: (-pair[1], pair[0])):
         counts.add_row(Text(shown(name)), f"{number:,}")
-    head = "\n".join(seen.line().split(" | "))
+    head = "\n".join(seen.parts())
     trouble = "\n".join(seen.trouble())
     return Group(Text(shown_lines(f"{seen.server}\n{head}")), Text(shown_lines(trouble), "bold red"), stages, counts)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc.aio
 
 from hashmatch.audit.log import ledgers
@@ -53,6 +56,64 @@ async def test_a_hangup_replaces_every_process_and_refuses_nothing(tmp_path: Pat
     assert callers.failed == {}
     recorded = sorted(path for ledger in ledgers(tmp_path / "data" / "audit") for path in ledger.iterdir())
     assert sum(path.read_bytes().count(b'"policy.reloaded"') for path in recorded if path.is_file()) == 2
+
+
+def two_ports() -> tuple[int, int]:
+    """Return a port that nobody listens on, and the one after it, on which nobody listens either."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            port = int(first.getsockname()[1])
+            with contextlib.suppress(OSError, OverflowError), socket.create_server(("127.0.0.1", port + 1)):
+                return port, port + 1
+
+
+def listener(port: int, among: set[int]) -> int:
+    """Return which of some processes listens on a port of loopback; 0 for none."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    sockets = {f"socket:[{row[9]}]" for row in rows if row[1] == f"0100007F:{port:04X}" and row[3] == "0A"}
+    for pid in among:
+        with contextlib.suppress(OSError):
+            if sockets & {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}:
+                return pid
+    return 0
+
+
+async def shown_by(running: Fleet, ports: Sequence[int]) -> list[int]:
+    """Return the processes whose pages of metrics can be read on some ports; 0 where nobody shows one."""
+    found = []
+    async with aiohttp.ClientSession() as client:
+        for port in ports:
+            try:
+                async with client.get(f"http://127.0.0.1:{port}/metrics") as answer:
+                    assert "hashmatch_requests_in_flight" in await answer.text()
+            except aiohttp.ClientConnectionError:
+                found.append(0)
+            else:
+                found.append(listener(port, running.members()))
+    return found
+
+
+async def test_each_process_has_a_page_of_metrics_that_its_successor_takes_over(tmp_path: Path) -> None:
+    ports = two_ports()
+    page = f'[metrics]\nlisten = "127.0.0.1:{ports[0]}"\n'
+    async with fleet(tmp_path, move_s=1, more=page) as running:
+        assert running.said["metrics"] == f"127.0.0.1:{ports[0]}"
+
+        async def shown_without(gone: set[int]) -> list[int]:
+            async with asyncio.timeout(300):
+                while {0, *gone} & set(now := await shown_by(running, ports)):  # noqa: ASYNC110  another process
+                    await asyncio.sleep(0.01)
+            return now
+
+        before = await shown_without(set())
+        assert set(before) == running.members()
+        running.send(signal.SIGHUP)
+        await running.logs("all 2 processes serve the configuration that was read again")
+        after = await shown_without(set(before))
+        assert set(after) <= running.members()
+        os.kill(after[1], signal.SIGKILL)
+        now = await shown_without({after[1]})
+        assert now[0] == after[0], "the page of the other one stays where it is"
 
 
 async def test_a_configuration_that_does_not_load_or_cannot_be_served_changes_nothing(tmp_path: Path) -> None:

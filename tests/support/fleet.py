@@ -43,6 +43,8 @@ class Fleet:
     process: asyncio.subprocess.Process
     config: Path
     target: str = ""
+    said: dict[str, Any] = field(default_factory=dict)
+    """The line with which it said that it serves."""
     log: list[str] = field(default_factory=list)
 
     def send(self, number: signal.Signals) -> None:
@@ -98,8 +100,8 @@ async def fleet(where: Path, **settings: Any) -> AsyncIterator[Fleet]:
     try:
         line = await process.stdout.readline()
         assert line, "\n".join(running.log)
-        said = json.loads(line)
-        running.target = said["address"]
+        running.said = json.loads(line)
+        running.target = running.said["address"]
         yield running
     finally:
         left = children(process.pid)
