@@ -63,6 +63,10 @@ class Backlog:
         else:
             self._mean_s += (each_s - self._mean_s) * (1 - (1 - 1 / MEMORY) ** pieces)
 
+    def takes_s(self, pieces: int) -> float:
+        """Seconds of one server that some pieces take; infinite where nothing is known yet."""
+        return math.inf if self._mean_s is None else pieces * self._mean_s
+
     def wait_s(self, ahead: int) -> float:
         """Seconds until a server is free for a piece with ``ahead`` others before it; 0 where nothing is known."""
         return 0.0 if self._mean_s is None else (ahead + 1) * self._mean_s / self._servers

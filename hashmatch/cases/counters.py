@@ -12,6 +12,7 @@ What this module deliberately does not do: it computes no statistics; ``model.fi
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -110,6 +111,21 @@ def of_report(report: MatchReport) -> Iterator[Counted]:
             return
         entry = nearest.entry
         yield Counted(day, _VERDICTS[report.verdict], entry.set_name, nearest.algorithm, entry.domain)
+
+
+def of_reports(reports: Iterable[MatchReport]) -> collections.Counter[Counted]:
+    """Return what match reports add up to; of those that met nothing, which most do, one is looked at for all."""
+    sums = collections.Counter[Counted]()
+    empty: dict[tuple[dt.datetime, Verdict], list[MatchReport]] = {}
+    for report in reports:
+        if report.hits:
+            sums.update(of_report(report))
+        else:
+            empty.setdefault((report.created_at, report.verdict), []).append(report)
+    for alike in empty.values():
+        for counted in of_report(alike[0]):
+            sums[counted] += len(alike)
+    return sums
 
 
 def of_case(case: Case) -> Iterator[Counted]:

@@ -17,10 +17,10 @@ What this module deliberately does not do: it does not publish, lock or count ge
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -182,12 +182,15 @@ class _Hits:
         )
 
     @classmethod
-    def none(cls) -> _Hits:
-        return cls(*(np.empty(0, dtype=np.int64) for _ in cls.__slots__))
-
-    @classmethod
     def join(cls, parts: Sequence[_Hits]) -> _Hits:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
+
+
+Filters = dict[tuple[int, str, frozenset[str] | None], RowFilter]
+"""Which rows of a generation count, by layer, comparison space and the sets that are searched."""
+_FILTERS_KEPT: Final = 256
+
+_NO_HITS = _Hits(*(np.empty(0, dtype=np.int64) for _ in _Hits.__slots__))
 
 
 def search(
@@ -197,25 +200,37 @@ def search(
     *,
     sets: frozenset[str] | None,
     max_hits: int,
+    filters: Filters | None = None,
 ) -> SearchResult:
-    """Find everything within reach; see :meth:`LiveIndex.search`, which documents the parameters."""
+    """Find everything within reach; see :meth:`LiveIndex.search`, which documents the parameters.
+
+    ``filters`` are those of searches of this very generation, which add to it: making one takes longer than a query.
+    """
     groups = _grouped(queries, algorithms)
-    allowed = _allowed(generation, sets)
+    if sets is not None:
+        _check_served(generation, sets)
+    kept = {} if filters is None else filters
     found: list[Found] = []
     truncated = False
 
-    @functools.cache  # groups of one space differ in their distance alone
     def counting(ordinal: int, space: str) -> RowFilter:
-        layer = generation.layers[ordinal]
-        return RowFilter(layer.part.spaces[space].owners, layer.part.entries.sets, layer.dead, allowed)
+        made = kept.get((ordinal, space, sets))
+        if made is None:
+            if len(kept) >= _FILTERS_KEPT:
+                kept.clear()
+            made = kept[ordinal, space, sets] = _filter(generation, ordinal, space, sets)
+        return made
 
     refs: dict[tuple[int, int], EntryRef] = {}
     for group in groups:
         hits, cut = _candidates(generation, group, counting, max_hits)
-        kept = _nearest_values(hits)
-        within = _rank_in_query(kept) < max_hits
-        truncated |= cut or not bool(within.all())
-        found += _found(generation, group.space, kept.take(within), refs)
+        truncated |= cut
+        if not len(hits.query):  # as of most pictures, and there is nothing to put in order
+            continue
+        nearest = _nearest_values(hits)
+        within = _rank_in_query(nearest) < max_hits
+        truncated |= not bool(within.all())
+        found += _found(generation, group.space, nearest.take(within), refs)
     found.sort(key=lambda item: (item.distance, item.entry.set_name, item.entry.entry_id, item.query))
     return SearchResult(generation.name, tuple(found), truncated)
 
@@ -241,25 +256,28 @@ def _grouped(queries: Sequence[Query], algorithms: Mapping[str, Algorithm]) -> l
     return groups
 
 
-def _allowed(generation: Generation, sets: frozenset[str] | None) -> Bytes:
-    """Which set ordinals may be found; uint8, shape (sets,), or (0,) for all."""
-    if sets is None:
-        return np.empty(0, dtype=np.uint8)
+def _check_served(generation: Generation, sets: frozenset[str]) -> None:
     unknown = sorted(sets - generation.set_names())
     if unknown:
         raise SetNotFound(
             f"no hash set named {unknown[0]!r} is being served; `hashmatch hashset list` shows those that are",
             field="sets",
         )
-    return np.array([state.name in sets for state in generation.sets], dtype=np.uint8)
+
+
+def _filter(generation: Generation, ordinal: int, space: str, sets: frozenset[str] | None) -> RowFilter:
+    """Return which rows of a space count, in one of the layers."""
+    layer = generation.layers[ordinal]
+    names = [] if sets is None else [state.name in sets for state in generation.sets]
+    allowed = np.array(names, dtype=np.uint8)
+    return RowFilter(layer.part.spaces[space].owners, layer.part.entries.sets, layer.dead, allowed)
 
 
 def _candidates(
     generation: Generation, group: _Group, counting: Callable[[int, str], RowFilter], max_hits: int
 ) -> tuple[_Hits, bool]:
     """Nearest rows that count, of both layers, at least ``max_hits`` entries of each; and whether any were left out."""
-    parts = [_Hits.none()]
-    cut = False
+    parts, cut = list[_Hits](), False
     for ordinal, layer in enumerate(generation.layers):
         rows = layer.part.spaces.get(group.space)
         if rows is None:
@@ -276,7 +294,7 @@ def _candidates(
                     row=hits.row,
                 )
             )
-    return _Hits.join(parts), cut
+    return _Hits.join(parts) if parts else _NO_HITS, cut
 
 
 def _nearest_values(hits: _Hits) -> _Hits:

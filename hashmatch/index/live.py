@@ -34,6 +34,7 @@ import threading
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from hashmatch.errors import HashmatchError, IndexNotLoaded, RollbackRefused, SegmentCorrupt
 from hashmatch.hashing import algorithms as installed
@@ -129,6 +130,30 @@ class Newer:
         return generations.search(current, queries, self._algorithms, sets=sets, max_hits=max_hits)
 
 
+_CHOICES_KEPT: Final = 256
+"""Choices of sets for which the length of the lists is kept."""
+
+
+class _Derived:
+    """What was made of a generation, which never changes; two threads that make it at once make the same.
+
+    ``within`` is what :meth:`LiveIndex.values` says, by the sets asked of; ``filters`` say which rows count.
+    """
+
+    def __init__(self, generation: Generation) -> None:
+        self.generation = generation
+        self.within: dict[frozenset[str] | None, Mapping[str, int]] = {}
+        self.filters: generations.Filters = {}
+        self._values: Mapping[str, int] | None = None
+
+    def values(self) -> Mapping[str, int]:
+        """Return the values that can match, per algorithm; the first time O(rows)."""
+        values = self._values
+        if values is None:
+            values = self._values = self.generation.values()
+        return values
+
+
 class LiveIndex:
     """The index that everybody searches.
 
@@ -145,6 +170,7 @@ class LiveIndex:
         self._state = State.EMPTY
         self._delta: Delta | None = None
         self._generation: Generation | None = None
+        self._derived: _Derived | None = None
 
     def __repr__(self) -> str:
         current = self._generation
@@ -181,7 +207,9 @@ class LiveIndex:
             A name in ``sets`` is not a set of this generation.
 
         """
-        return generations.search(self._pinned(), queries, self._algorithms, sets=sets, max_hits=max_hits)
+        current = self._pinned()
+        filters = self._derived_from(current).filters
+        return generations.search(current, queries, self._algorithms, sets=sets, max_hits=max_hits, filters=filters)
 
     def newer(self, since: str) -> Newer:
         """Return a view of the entries that changed after a generation, by its name; see :class:`Newer`.
@@ -212,13 +240,20 @@ class LiveIndex:
         spaces = self._pinned().spaces()
         return frozenset(row.name for row in self._algorithms.values() if row.space in spaces)
 
-    def values(self, sets: frozenset[str] | None) -> dict[str, int]:
+    def values(self, sets: frozenset[str] | None) -> Mapping[str, int]:
         """Count what a query of each algorithm may hit in these sets (None for all): every value of its space.
 
         Withdrawn values count until the next snapshot. Raises IndexNotLoaded.
         """
-        current = self._pinned()
-        return {row.name: current.row_count(row.space, sets) for row in self._algorithms.values()}
+        made = self._derived_from(self._pinned())
+        found = made.within.get(sets)
+        if found is None:
+            current = made.generation
+            found = {row.name: current.row_count(row.space, sets) for row in self._algorithms.values()}
+            if len(made.within) >= _CHOICES_KEPT:
+                made.within.clear()
+            made.within[sets] = found
+        return found
 
     def status(self) -> IndexStatus:
         """Describe the index; never raises."""
@@ -231,7 +266,7 @@ class LiveIndex:
             generation=current.name,
             snapshot=current.segment.generation,
             sequence=current.sequence,
-            values=current.values(),
+            values=self._derived_from(current).values(),
             delta_entries=len(delta.part.entries) - len(delta.dead),
             tombstones=len(segment.dead) + len(delta.dead),
             segment_bytes=current.segment.size_bytes,
@@ -242,6 +277,12 @@ class LiveIndex:
         if current is None:
             raise IndexNotLoaded
         return current
+
+    def _derived_from(self, current: Generation) -> _Derived:
+        made = self._derived
+        if made is None or made.generation is not current:
+            made = self._derived = _Derived(current)
+        return made
 
     @property
     def state(self) -> State:

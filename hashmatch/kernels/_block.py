@@ -14,6 +14,7 @@ A block is made where the kernel's call is made, and nowhere else.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ from numba.np.numpy_support import as_dtype
 
 from hashmatch.kernels._jit import readonly, uint64
 
+_dtype = functools.cache(as_dtype)
+"""NumPy's name of one of Numba's types; Numba takes three microseconds to find it."""
 Layout = Mapping[str, types.Array]
 """Name and type of every array of a block; the order is that of their addresses."""
 BLOCK: Final = readonly(uint64)
@@ -61,7 +64,7 @@ class Block:
             raise TypeError(f"expected {', '.join(layout)}, got {', '.join(arrays)}")
         for slot, (name, expected) in enumerate(layout.items()):
             array = arrays[name]
-            fits = (array.dtype, array.ndim) == (as_dtype(expected.dtype), expected.ndim)
+            fits = (array.dtype, array.ndim) == (_dtype(expected.dtype), expected.ndim)
             if not fits or not array.flags.c_contiguous:
                 raise TypeError(f"{name} is {expected}, got {array.dtype} {array.shape}")
             self.words[_WORDS * slot] = array.__array_interface__["data"][0]

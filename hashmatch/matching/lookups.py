@@ -1,13 +1,17 @@
-"""Lookups of given hashes in threads: as many turns at a time as there are cores, and each takes all that wait.
+"""Lookups of given hashes: each turn takes all that wait, and turns that are not soon done go to threads.
 
 Theory of operation
 -------------------
-Looking up a batch of hashes takes milliseconds of computing, so it is done in a thread, or nobody else would be
-answered meanwhile. More threads than cores would make all of them slow. So there are so many turns. Whoever finds one
-free is served at once; whoever comes while all are taken waits, and the next turn takes everything that waits, up to
-:data:`TURN` items: what a lookup costs besides its items, a thread woken, a search begun, is then shared by all, and
-the more wait the cheaper each becomes. Items are what is counted, so that a large batch counts as much as the small
-ones that it holds up; ``backlog`` says when the queue is too long. A call whose caller has gone is left out.
+What calls ask for is looked up in turns, and a turn takes everything that waits, up to :data:`TURN` items: what a
+lookup costs besides its items, a search begun, a thread woken, is shared by all, and the more wait the cheaper each
+becomes. Calls that the event loop finds at one time are in one turn.
+
+A turn that by the mean of those before it takes no longer than :data:`AT_ONCE_S` is done at once: it takes as long to
+wake a thread, and for the interpreter to change over to it and back. Any other, a large batch or one over a list that
+makes searches slow, is done in a thread, or nobody else would be answered meanwhile. More threads than cores would make
+all of them slow, so there are so many such turns at a time, and while all are taken calls wait. Items are what is
+counted, so that a large batch counts as much as the small ones that it holds up; ``backlog`` says when the queue is too
+long. A call whose caller has gone is left out.
 
 What this module deliberately does not do: it knows no index and no hash.
 """
@@ -25,14 +29,15 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from hashmatch.backlog import Backlog
-from hashmatch.errors import HashmatchError
 
 _Item = TypeVar("_Item")
 _Scope = TypeVar("_Scope", bound=Hashable)
 _Answer = TypeVar("_Answer")
 
-_Outcome = list[_Answer] | BaseException
+_Outcome = list[_Answer] | Exception
 
+AT_ONCE_S: Final = 0.5e-3
+"""Some ten hashes against a million; the wait that it means for everybody else is what a turn of the loop may take."""
 TURN: Final = 1_024
 """Items after which a turn takes no further call: some tens of milliseconds."""
 
@@ -52,8 +57,8 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
     Parameters
     ----------
     look
-        Answers for items in one scope, in order; called in a thread. A HashmatchError that it raises is the answer to
-        every call of that turn and scope.
+        Answers for items in one scope, in order; called in any thread. What it raises is the answer to every call of
+        that turn and scope.
     queue_ms
         Longest wait that is begun.
     threads
@@ -82,22 +87,28 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
             They would have to wait for longer than ``queue_ms``.
 
         """
+        loop = asyncio.get_running_loop()
         if not self._free:
             self._backlog.admit(self._waiting)
-        call: _Call[_Item, _Scope, _Answer] = _Call(items, scope, asyncio.get_running_loop().create_future())
+        elif not self._calls:
+            loop.call_soon(self._begin)  # when whatever else has come was read
+        call: _Call[_Item, _Scope, _Answer] = _Call(items, scope, loop.create_future())
         self._calls.append(call)
         self._waiting += len(items)
-        self._begin()
         return await call.answers
 
     def _begin(self) -> None:
-        """Begin a turn for whoever waits, if one is free."""
-        calls = self._taken() if self._free else []
-        if not calls:
-            return
-        self._free -= 1
-        turn = asyncio.get_running_loop().run_in_executor(None, self._answered, calls)
-        turn.add_done_callback(functools.partial(self._end, calls))
+        """Begin turns for whoever waits, as long as one is free."""
+        while self._free:
+            calls = self._taken()
+            if not calls:
+                return
+            if self._backlog.takes_s(sum(len(call.items) for call in calls)) <= AT_ONCE_S:
+                self._give(calls, *self._answered(calls))
+                continue
+            self._free -= 1
+            turn = asyncio.get_running_loop().run_in_executor(None, self._answered, calls)
+            turn.add_done_callback(functools.partial(self._end, calls))
 
     def _taken(self) -> list[_Call[_Item, _Scope, _Answer]]:
         """Take calls from the queue, at least one and at most a turn of them."""
@@ -120,7 +131,7 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
         for scope, numbers in by_scope.items():
             try:
                 answers = iter(self._look([item for number in numbers for item in calls[number].items], scope))
-            except HashmatchError as error:
+            except Exception as error:  # noqa: BLE001  the boundary of a turn: whatever is wrong is told to who asked
                 outcomes.update(dict.fromkeys(numbers, error))
                 continue
             for number in numbers:
@@ -135,15 +146,19 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
         """Give the turn to the next ones and the answers out."""
         self._free += 1
         self._begin()
-        defect = turn.exception()
-        outcomes: Sequence[_Outcome[_Answer]] = [defect] * len(calls) if defect is not None else turn.result()[0]
+        self._give(calls, *turn.result())
+
+    def _give(
+        self, calls: Sequence[_Call[_Item, _Scope, _Answer]], outcomes: Sequence[_Outcome[_Answer]], took_s: float
+    ) -> None:
+        """Give the answers out."""
         for call, outcome in zip(calls, outcomes, strict=True):
             if call.answers.done():  # the caller has gone
                 continue
-            if isinstance(outcome, BaseException):
+            if isinstance(outcome, Exception):
                 call.answers.set_exception(outcome)
             else:
                 call.answers.set_result(outcome)
         items = sum(len(call.items) for call in calls)
-        if items and defect is None:
-            self._backlog.note(turn.result()[1], items)
+        if items and took_s:
+            self._backlog.note(took_s, items)

@@ -50,8 +50,9 @@ def from_number(wrapper: _EnumTypeWrapper[Any], prefix: str, cls: type[_E], numb
     raise BadInput(f"{field}: {number} is not one of {choices}", field=field)
 
 
+@functools.lru_cache(256)
 def timestamp(time: dt.datetime | None) -> Timestamp | None:
-    """Return a time for the wire, None for none."""
+    """Return a time for the wire, None for none: to be put into a message, which copies it, and never changed."""
     if time is None:
         return None
     stamp = Timestamp()

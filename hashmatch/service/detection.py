@@ -131,11 +131,13 @@ class DetectionHandlers(detection_pb2_grpc.DetectionServiceServicer):
                 f"(server.max_batch = {self._max_batch}); split the batch",
                 field="items",
             )
+        call = guard.call_id()
         return [
             HashedItem(
-                hashes=tuple(hash_from_proto(value) for value in item.hashes),
+                hashes=tuple([hash_from_proto(value) for value in item.hashes]),
                 request_id=_checked_id(item.request_id, f"items[{number}].request_id")
-                or f"{guard.call_id()}-{first + number}",
+                if item.request_id
+                else f"{call}-{first + number}",
             )
             for number, item in enumerate(untrusted_items)
         ]

@@ -18,7 +18,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from hashmatch.cases.counters import of_report
+from hashmatch.cases.counters import of_reports
 from hashmatch.cases.receipt import receipted, sealed
 from hashmatch.errors import HashmatchError
 from hashmatch.identity import Role, caller
@@ -59,8 +59,8 @@ class Witness:
 
     def observe(self, reports: Iterable[MatchReport]) -> None:
         """Count some answers."""
-        for report in reports:
-            self._sums.update(of_report(report))
+        for counted, count in of_reports(reports).items():
+            self._sums[counted] += count
 
     async def flush(self) -> None:
         """Write what was counted; what could not be written stays for the next time."""
@@ -97,6 +97,8 @@ class Witnessed:
         """Answer for hashes that the caller computed, in order."""
         reports = await self._detector.detect_hashes(items, sets)
         self._witness.observe(reports)
+        if not any(report.hits for report in reports):  # as most: nothing to sign, and no thread to wake
+            return reports
         return await asyncio.to_thread(lambda: [self._signed(report) for report in reports])
 
     def served_sets(self) -> Collection[str]:

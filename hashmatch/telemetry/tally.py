@@ -134,7 +134,8 @@ class Tally:
         stages = self._stages
         for stage, took_us in report.elapsed_us.items():
             stages[IMAGE, stage].observe(took_us)
-        self._answered(IMAGE, report)
+        self._counters["verdicts"][IMAGE, report.verdict.value] += 1
+        self._matched(report)
 
     def batch(self, reports: Sequence[MatchReport]) -> Mapping[str, int]:
         """Count the answers to a batch of hashes, and return the time of its stages over all, microseconds."""
@@ -142,7 +143,9 @@ class Tally:
         for report in reports:
             for stage, took_us in report.elapsed_us.items():
                 sums[stage] += took_us
-            self._answered(HASHES, report)
+            self._matched(report)
+        for verdict, count in collections.Counter([report.verdict for report in reports]).items():
+            self._counters["verdicts"][HASHES, verdict.value] += count
         for stage, took_us in sums.items():
             self._stages[HASHES, stage].observe(took_us)
         return sums
@@ -159,12 +162,10 @@ class Tally:
         """Count how the check of one address, or of one image of it, ended."""
         self._counters["checked"][what, outcome] += 1
 
-    def _answered(self, kind: str, report: MatchReport) -> None:
-        counters = self._counters
-        counters["verdicts"][kind, report.verdict.value] += 1
+    def _matched(self, report: MatchReport) -> None:
         if report.hits:
             for set_name, verdict in {(hit.entry.set_name, hit.verdict.value) for hit in report.hits}:
-                counters["matches"][self._sets.label(set_name), verdict] += 1
+                self._counters["matches"][self._sets.label(set_name), verdict] += 1
 
     # --- telling -----------------------------------------------------------------------------------------------------
 

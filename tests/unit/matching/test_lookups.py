@@ -9,9 +9,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from hashmatch.backlog import Backlog
 from hashmatch.errors import Overloaded, SetNotFound
 from hashmatch.matching import lookups as turns
 from hashmatch.matching.lookups import Lookups
+
+
+@pytest.fixture(autouse=True)
+def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no turn be done at once: these may have to wait for what the test does next."""
+    monkeypatch.setattr(turns, "AT_ONCE_S", -1.0)
 
 
 @dataclass
@@ -64,25 +71,45 @@ async def test_a_turn_has_an_end_and_takes_a_large_call_all_the_same(monkeypatch
     assert [len(items) for items, _ in look.asked] == [1, 5, 3]
 
 
-async def test_an_error_is_the_answer_to_the_calls_of_its_scope_and_a_defect_to_those_of_its_turn() -> None:
+@pytest.mark.parametrize("at_once_s", [-1.0, 10.0])
+async def test_an_error_is_the_answer_to_the_calls_of_its_scope(
+    monkeypatch: pytest.MonkeyPatch, at_once_s: float
+) -> None:
+    monkeypatch.setattr(turns, "AT_ONCE_S", at_once_s)
     look = Doubling()
     lookups = Lookups(look, 500, threads=1)
-    found, missing, again = await behind(look, lookups, ([1], "all"), ([2], "missing"), ([3], "missing"))
-    assert (found, type(missing), type(again)) == ([2], SetNotFound, SetNotFound)
-    found, broken = await behind(look, lookups, ([1], "all"), ([2], "broken"))
-    assert (type(found), type(broken)) == (ZeroDivisionError, ZeroDivisionError)
+    calls = (([1], "all"), ([2], "missing"), ([3], "missing"), ([4], "broken"))
+    found, missing, again, broken = await behind(look, lookups, *calls)
+    assert (found, type(missing), type(again), type(broken)) == ([2], SetNotFound, SetNotFound, ZeroDivisionError)
     assert await lookups.run([7], "all") == [14]
 
 
-async def test_turns_are_as_many_at_a_time_as_there_may_be() -> None:
+async def test_what_is_soon_done_is_done_at_once_and_what_is_not_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "AT_ONCE_S", 0.01)
+    threads = list[bool]()
+
+    def look(items: Sequence[int], _: None) -> list[int]:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return list(items)
+
+    lookups = Lookups(look, 500, threads=1)
+    await lookups.run([1], None)  # nothing is known of it yet
+    lookups._backlog = Backlog(1, None, 500, "lookups")
+    lookups._backlog.note(0.001)
+    await asyncio.gather(*(lookups.run([number], None) for number in range(10)))
+    await lookups.run([1] * 1_000, None)
+    assert threads == [False, True, False]
+
+
+async def test_turns_are_as_many_at_a_time_as_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     look = Doubling()
     lookups = Lookups(look, 500, threads=2)
+    monkeypatch.setattr(turns, "TURN", 1)
     tasks = [asyncio.create_task(lookups.run([number], "all")) for number in range(5)]
-    await asyncio.sleep(0)
+    await asyncio.to_thread(look.begun.wait)
     assert repr(lookups).startswith("<Lookups: 3 wait, ")
     look.may.set()
     assert await asyncio.gather(*tasks) == [[0], [2], [4], [6], [8]]
-    assert sorted(len(items) for items, _ in look.asked) == [1, 1, 3]
 
 
 async def test_a_queue_that_takes_too_long_is_refused_and_the_next_one_is_not() -> None:
