@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Final
 
 from hashmatch.errors import BadReceipt, BadReport
-from hashmatch.model import HarmDomain, Hit, MatchReport, Verdict
+from hashmatch.model import MATCHED, HarmDomain, Hit, MatchReport
 from hashmatch.model.cases import Case, CaseHash, CaseMatch, CaseMedia, Facts, Keep, Problem, Subject
 from hashmatch.projections.basis import refuse, time_problems
 from hashmatch.report.plain import to_plain
@@ -68,7 +68,7 @@ def compose(case_id: str, facts: Facts, report: MatchReport, receipt_id: str, no
         A fact breaks a rule; the message names all such, ``field`` the first.
 
     """
-    matches = tuple(_match(hit) for hit in report.hits if hit.verdict in _COUNTED)
+    matches = tuple(_match(hit) for hit in report.hits if hit.verdict in MATCHED)
     domain = _domain(facts, matches)
     refuse(tuple(problems(facts, report, now)), "the case cannot be opened")
     return Case(
@@ -85,7 +85,6 @@ def compose(case_id: str, facts: Facts, report: MatchReport, receipt_id: str, no
     )
 
 
-_COUNTED: Final = frozenset({Verdict.MATCH, Verdict.POSSIBLE_MATCH})
 _AS_SAID: Final = {one.name for one in fields(Facts)} & {one.name for one in fields(Case)} - {"domain", "observed_at"}
 """Fields that a case takes over from the facts as they are."""
 

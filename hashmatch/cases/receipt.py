@@ -53,7 +53,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from google.protobuf.message import DecodeError
 
 from hashmatch.errors import BadReceipt
-from hashmatch.model import MatchReport, Verdict
+from hashmatch.model import MATCHED, MatchReport
 from hashmatch.report.proto import report_from_proto, report_to_proto
 from hashmatch.signatures import SigningKey, VerifyKey, load_signing_key, write_secret
 from hashmatch.v1 import types_pb2
@@ -78,12 +78,11 @@ _SIGNATURE: Final = slice(12, 76)
 _BEGIN: Final = 76
 _FRAMING: Final = 8
 """Bytes of a field's number and length around a message, at most."""
-_RECEIPTED: Final = frozenset({Verdict.MATCH, Verdict.POSSIBLE_MATCH})
 
 
 def receipted(report: MatchReport, key: SigningKey) -> MatchReport:
     """Return the report with its receipt, or as it is where there is nothing to report."""
-    if report.verdict not in _RECEIPTED:
+    if report.verdict not in MATCHED:
         return report
     return dataclasses.replace(report, receipt=issued(report, key))
 
@@ -192,7 +191,7 @@ def _trimmed(bare: types_pb2.MatchReport, report: MatchReport) -> types_pb2.Matc
     bare.truncated = True
     room = MAX_BYTES - _BEGIN - bare.ByteSize()
     kept = []
-    for number in sorted(range(len(hits)), key=lambda number: report.hits[number].verdict not in _RECEIPTED):
+    for number in sorted(range(len(hits)), key=lambda number: report.hits[number].verdict not in MATCHED):
         room -= hits[number].ByteSize() + _FRAMING
         if room < 0:
             break

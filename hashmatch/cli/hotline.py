@@ -277,7 +277,7 @@ def _subjects(options: GlobalOptions, job: Path) -> Iterator[Subject]:
 
 def _selection(*, everything: bool, host: str | None, url: str | None, number: int | None) -> Callable[[Item], bool]:
     """Return what tells whether a notice is about a row."""
-    from hashmatch.hotline.followup.watches import FOUND
+    from hashmatch.hotline.jobs.gravity import MATCHED
     from hashmatch.projections.places import host_of
 
     if sum((everything, host is not None, url is not None, number is not None)) != 1:
@@ -285,8 +285,8 @@ def _selection(*, everything: bool, host: str | None, url: str | None, number: i
     if url is not None:
         return lambda item: item.url == url
     if host is not None:
-        return lambda item: item.outcome in FOUND and host_of(item.url or item.page_url) == host
-    return lambda item: item.outcome in FOUND and (everything or item.number == number)
+        return lambda item: item.outcome in MATCHED and host_of(item.url or item.page_url) == host
+    return lambda item: item.outcome in MATCHED and (everything or item.number == number)
 
 
 def _time(text: str | None) -> dt.datetime:

@@ -29,7 +29,7 @@ from hashmatch.cli.output import Output, Results, Styled
 from hashmatch.config import Config
 from hashmatch.errors import ExitCode
 from hashmatch.exchange.kept import Kept, read
-from hashmatch.model import MatchReport, Rejected, RescanAnswer, Verdict
+from hashmatch.model import MATCHED, MatchReport, Rejected, RescanAnswer, Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,7 +219,7 @@ async def _run(
         f"{job.checked} pictures looked at, {job.met} meet new entries, {job.unusable} lines could not be used; "
         f"next time: --since {job.generation}"
     )
-    if job.worst in {Verdict.MATCH, Verdict.POSSIBLE_MATCH}:
+    if job.worst in MATCHED:
         return ExitCode.MATCHED
     return ExitCode.SKIPPED if job.unusable else ExitCode.CLEAN
 

@@ -151,7 +151,7 @@ class Run:
     def run(self) -> ExitCode:
         """Check the list, write what was found, and return what it amounts to; raises KeyboardInterrupt."""
         from hashmatch.cli.urlcheck_job import opened_job
-        from hashmatch.hotline.jobs.gravity import exit_code
+        from hashmatch.hotline.jobs.gravity import counted, exit_code
         from hashmatch.hotline.outputs.found import Found
 
         output = Output(self.options)
@@ -166,7 +166,8 @@ class Run:
                     interrupted = True
             found = Found(job.results, origin, dt.datetime.now(dt.UTC))
             self._write(found)
-            output.remark(told(found.tally(), job.results.item_tally()))
+            said = counted(found.tally(), "address", "addresses"), counted(job.results.item_tally(), "image", "images")
+            output.remark("; ".join(said))
             if interrupted:
                 output.remark(f"interrupted: `hashmatch urlcheck --job {job.path} --resume` goes on")
                 raise KeyboardInterrupt
@@ -219,18 +220,6 @@ class Run:
         for name, form in self.wanted.outputs:
             with opened_for_writing(name) as stream:
                 WRITERS[form](found, stream, as_it_is if self.wanted.fanged else harmless)
-
-
-def told(tally: Mapping[Outcome, int], items: Mapping[Outcome, int]) -> str:
-    """Return one line for people: ``3 addresses: 1 match, 2 gone; 7 images: 1 match, 6 no_match``."""
-    from hashmatch.hotline.jobs.gravity import GRAVITY
-
-    def counted(counts: Mapping[Outcome, int], one: str, many: str) -> str:
-        total = sum(counts.values())
-        parts = ", ".join(f"{counts[outcome]:,} {outcome.value}" for outcome in GRAVITY if counts.get(outcome))
-        return f"{total:,} {one if total == 1 else many}" + (f": {parts}" if parts else "")
-
-    return f"{counted(tally, 'address', 'addresses')}; {counted(items, 'image', 'images')}"
 
 
 # --- checking --------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ What this package deliberately does not do: it knows no file format, no policy a
 from __future__ import annotations
 
 from hashmatch.model.answers import (
+    MATCHED,
     EntryRef,
     Found,
     Hit,
@@ -60,6 +61,7 @@ from hashmatch.model.pictures import (
 )
 
 __all__ = [
+    "MATCHED",
     "MAX_QUALITY",
     "REJECTIONS_KEPT",
     "UNSTATED_QUALITY",

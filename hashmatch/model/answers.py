@@ -6,6 +6,7 @@ import datetime as dt
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from hashmatch.model.entries import EntryHash, EntryStatus, HarmDomain, Label, Rejected, SetMode
 from hashmatch.model.pictures import Digests, MediaInfo, Refusal
@@ -21,6 +22,10 @@ class Verdict(enum.StrEnum):
     """Looked, with usable hashes, and found nothing. Never said of an image that could not be looked at."""
     NOT_CHECKED = "not_checked"
     """Could not look; ``MatchReport.reason`` says why."""
+
+
+MATCHED: Final = frozenset({Verdict.MATCH, Verdict.POSSIBLE_MATCH})
+"""Something known was found, surely or possibly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,10 @@ class MatchReport:
     receipt: bytes = field(default=b"", repr=False)
     reduced: bool = False
 
+    def strongest(self) -> Hit | None:
+        """Return the hit that says most: surest, then nearest, then first by set and entry; None where none matched."""
+        return min((hit for hit in self.hits if hit.verdict in MATCHED), key=_weakness, default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class RescanAnswer:
@@ -152,3 +161,7 @@ class RescanAnswer:
     checked: int
     reports: tuple[MatchReport, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+
+
+def _weakness(hit: Hit) -> tuple[bool, int, str, str]:
+    return hit.verdict is not Verdict.MATCH, hit.distance, hit.entry.set_name, hit.entry.entry_id

@@ -18,7 +18,7 @@ import dataclasses
 import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from hashmatch.errors import HashmatchError
@@ -26,7 +26,7 @@ from hashmatch.hotline.checking.abreast import abreast
 from hashmatch.hotline.checking.looking import Looked, Looking, Ports, now
 from hashmatch.hotline.checking.remembered import Remembered
 from hashmatch.hotline.checking.visit import Parse, Visit
-from hashmatch.hotline.jobs.gravity import GRAVITY, gravest
+from hashmatch.hotline.jobs.gravity import counted, gravest
 from hashmatch.hotline.jobs.job_states import Finished, Taken
 from hashmatch.model.hotline import Fetched, Item, Outcome, Page, Submission, Summary, Via
 from hashmatch.raised import raised_at
@@ -99,7 +99,7 @@ class Checker:
             Summary(
                 taken.submission,
                 outcome,
-                "; ".join(filter(None, (detail, told(counts)))),
+                "; ".join(filter(None, (detail, counted(counts, "image", "images") if counts else ""))),
                 url,
                 looked.fetched,
                 looked.place,
@@ -124,13 +124,6 @@ def page_outcome(fetched: Fetched, pages: list[Page], *, any_items: bool) -> tup
     if any(page.login_form for page in pages) and (not any_items or _elsewhere(fetched)):
         return Outcome.LOGIN_REQUIRED, LOGIN
     return (None, "") if any_items else (Outcome.NO_IMAGES, "")
-
-
-def told(counts: Mapping[Outcome, int]) -> str:
-    """Return how many items had which outcome, the gravest first: ``12 images: 9 no_match, 3 timeout``."""
-    total = sum(counts.values())
-    parts = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in GRAVITY if counts.get(outcome))
-    return f"{total} {'image' if total == 1 else 'images'}: {parts}" if total else ""
 
 
 def _elsewhere(fetched: Fetched) -> bool:

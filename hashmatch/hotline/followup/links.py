@@ -33,13 +33,12 @@ from typing import Final
 import numpy as np
 
 from hashmatch.hotline.followup.near import grouped
-from hashmatch.model import EntryHash, Verdict
+from hashmatch.model import MATCHED, EntryHash
 from hashmatch.model.hotline import Item
 from hashmatch.projections.places import host_of
 
 PDQ: Final = "pdq"
 _PDQ_BYTES: Final = 32
-_LINKED_VERDICTS: Final = frozenset({Verdict.MATCH, Verdict.POSSIBLE_MATCH})
 _NEVER: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
@@ -147,9 +146,7 @@ def sightings(job: str, items: Iterable[Item]) -> Iterator[Sighting]:
             height_px=report.media.height if report.media else 0,
             known=tuple(
                 dict.fromkeys(
-                    f"{hit.entry.set_name}/{hit.entry.entry_id}"
-                    for hit in report.hits
-                    if hit.verdict in _LINKED_VERDICTS
+                    f"{hit.entry.set_name}/{hit.entry.entry_id}" for hit in report.hits if hit.verdict in MATCHED
                 )
             ),
         )

@@ -27,8 +27,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hashmatch.hotline.jobs.gravity import MATCHED
 from hashmatch.hotline.jobs.job_states import Origin
-from hashmatch.model import HarmDomain, Hit, MatchReport, Verdict
+from hashmatch.model import HarmDomain, MatchReport
 from hashmatch.model.cases import Decision, Facts, Locator, Source
 from hashmatch.model.hotline import Item, Outcome, Place
 from hashmatch.projections.places import host_of
@@ -37,8 +38,6 @@ MAX_URLS: Final = 1_000
 """Addresses of one case, as ``cases.facts`` has it; a picture at more of them is several cases."""
 MAX_REFERENCE: Final = 2_000
 """Characters of a page's address that is given as a reference; a longer one is left out."""
-
-_COUNTED: Final = (Verdict.MATCH, Verdict.POSSIBLE_MATCH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +110,7 @@ def grouped(job: str, items: Iterable[Item], said: Said) -> Grouped:
         What the caller says.
 
     """
-    outcomes = {Outcome.MATCH, Outcome.POSSIBLE_MATCH} if said.include_possible else {Outcome.MATCH}
+    outcomes = MATCHED if said.include_possible else {Outcome.MATCH}
     found: dict[tuple[str, str], dict[tuple[str, bytes], list[Item]]] = {}
     left_out: list[LeftOut] = []
     for item in items:
@@ -153,23 +152,13 @@ def address(item: Item) -> str:
     return final or item.url or item.page_url
 
 
-def strongest(report: MatchReport) -> Hit | None:
-    """Return the hit that says most: surest, then nearest, then first by name."""
-    hits = [hit for hit in report.hits if hit.verdict in _COUNTED]
-    return min(
-        hits,
-        key=lambda hit: (_COUNTED.index(hit.verdict), hit.distance, hit.entry.set_name, hit.entry.entry_id),
-        default=None,
-    )
-
-
 def _unfit(item: Item) -> str:
     """Say why an item cannot be told; empty where it can."""
     if item.report is None:
         return "nothing says what was found; check the address again"
     if not item.report.receipt:
         return "its match has no receipt, and only who made the match can open a case of it; check the address again"
-    if strongest(item.report) is None:
+    if item.report.strongest() is None:
         return "the answer names no match: whoever asked may see the verdict only"
     if not host_of(address(item)):
         return "it has no address that a host could be told"
@@ -214,7 +203,7 @@ def _drafts(job: str, pictures: dict[tuple[str, bytes], list[Item]], said: Said)
 def _facts(host: str, urls: Sequence[str], items: Sequence[Item], said: Said) -> Facts:
     first = next(item for item in items if address(item) == urls[0])
     report, place = _report_of(first), first.place or Place("")
-    hit = strongest(report)
+    hit = report.strongest()
     seen = min(_seen(item) for item in items)
     page = next((item.page_url for item in items if item.page_url and item.page_url not in urls), "")
     stated = said.legal_basis or said.explanation

@@ -40,7 +40,7 @@ from types import MappingProxyType
 from typing import Final
 
 from hashmatch.hotline.followup.links import PDQ
-from hashmatch.model import MatchReport, Verdict
+from hashmatch.model import MATCHED, MatchReport, Verdict
 from hashmatch.model.hotline import Fetched, Item, Outcome, Submission
 from hashmatch.projections.places import host_of
 
@@ -150,7 +150,6 @@ BY_OUTCOME: Final[Mapping[Outcome, Presence]] = MappingProxyType(
 
 _GONE_STATUS: Final = MappingProxyType({404: _P.GONE_404, 410: _P.GONE_410, 451: _P.GONE_451})
 _SERVER_ERRORS: Final = range(500, 600)
-_FOUND: Final = frozenset({Verdict.MATCH, Verdict.POSSIBLE_MATCH})
 _PRESENT: Final = (_P.ONLINE_SAME, _P.ONLINE_CHANGED_MATCH, _P.MOVED)
 
 
@@ -320,14 +319,14 @@ def _is_near(watched: Watched, report: MatchReport, rules: Rules) -> bool:
 
 def _is_listed(watched: Watched, report: MatchReport, *, elsewhere: bool) -> bool:
     """Whether a list that knew the picture knows other bytes."""
-    if not watched.known or report.verdict not in _FOUND:
+    if not watched.known or report.verdict not in MATCHED:
         return False
     return not elsewhere or not set(watched.entries).isdisjoint(entries_of(report))
 
 
 def entries_of(report: MatchReport) -> tuple[str, ...]:
     """Return the entries that a picture was found as, ``set/entry``, in order."""
-    found = {f"{hit.entry.set_name}/{hit.entry.entry_id}" for hit in report.hits if hit.verdict in _FOUND}
+    found = {f"{hit.entry.set_name}/{hit.entry.entry_id}" for hit in report.hits if hit.verdict in MATCHED}
     return tuple(sorted(found))
 
 

@@ -19,12 +19,10 @@ from typing import Final
 from hashmatch.catalog.rows import from_us, to_us
 from hashmatch.hotline.followup.links import PDQ
 from hashmatch.hotline.followup.recheck import Look, Watch, Watched, entries_of
+from hashmatch.hotline.jobs.gravity import MATCHED
 from hashmatch.hotline.jobs.job_storage import Storage
-from hashmatch.model.hotline import Item, Outcome, Submission
+from hashmatch.model.hotline import Item, Submission
 from hashmatch.report.plain import from_plain, to_plain
-
-FOUND: Final = frozenset({Outcome.MATCH, Outcome.POSSIBLE_MATCH})
-"""Outcomes of items that are watched by themselves."""
 
 _AT_ONCE: Final = 500
 
@@ -40,7 +38,7 @@ class Watches:
 
     def enrol(self, items: Iterable[Item]) -> int:
         """Watch those of the items that a list knew; return how many are new."""
-        return self._insert(item for item in items if item.outcome in FOUND)
+        return self._insert(item for item in items if item.outcome in MATCHED)
 
     def notified(
         self, items: Iterable[Item], wanted: Callable[[Item], bool], *, at: dt.datetime, who: str, note: str = ""
@@ -120,7 +118,7 @@ def watched_of(item: Item) -> Watched | None:
         final_url=item.fetched.final_url if item.fetched else "",
         sha256=report.digests.sha256,
         pdq=next((value.value for value in report.hashes if value.algorithm == PDQ and not value.view), b""),
-        known=item.outcome in FOUND,
+        known=item.outcome in MATCHED,
         entries=entries_of(report),
         country=item.place.country if item.place else "",
         found_at=ended or report.created_at,

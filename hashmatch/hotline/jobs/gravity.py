@@ -65,6 +65,13 @@ def gravest(outcomes: Iterable[Outcome]) -> Outcome:
     return min(outcomes, key=_RANK.__getitem__)
 
 
+def counted(counts: Mapping[Outcome, int], one: str, many: str) -> str:
+    """Return how many there were of what and of each outcome, gravest first: ``12 images: 9 no_match, 3 timeout``."""
+    total = sum(counts.values())
+    parts = ", ".join(f"{counts[outcome]:,} {outcome.value}" for outcome in GRAVITY if counts.get(outcome))
+    return f"{total:,} {one if total == 1 else many}" + (f": {parts}" if parts else "")
+
+
 def exit_code(outcomes: Iterable[Outcome]) -> ExitCode:
     """Return what the outcomes of all submissions amount to."""
     there = frozenset(outcomes)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from hashmatch.model import Hit, MatchReport, Verdict
+from hashmatch.model import MatchReport
 from hashmatch.model.hotline import Fetched, Item, Outcome, Place, Submission, Summary
 from hashmatch.projections import iccam
 from hashmatch.projections.places import defanged, unlinked
@@ -86,7 +86,7 @@ def item_row(submission: Submission, item: Item, address: Shown = harmless) -> R
             "bytes": item.size_bytes or None,
             **_looked(item.report),
             "match": _MATCH.get(item.outcome, "unknown"),
-            **_known(strongest(item.report)),
+            **_known(item.report),
             **_placed(item.place),
             "outcome_code": CODES[item.outcome],
             "evidence_id": item.evidence,
@@ -116,14 +116,6 @@ def summary_row(submission: Submission, summary: Summary, address: Shown = harml
             "matches": counts.get(Outcome.MATCH, 0) + counts.get(Outcome.POSSIBLE_MATCH, 0),
         }
     )
-
-
-def strongest(report: MatchReport | None) -> Hit | None:
-    """Return the hit that says most: surest, then nearest; None where nothing is known."""
-    if report is None:
-        return None
-    counted = [hit for hit in report.hits if hit.verdict in {Verdict.MATCH, Verdict.POSSIBLE_MATCH}]
-    return min(counted, key=lambda hit: (hit.verdict is not Verdict.MATCH, hit.distance), default=None)
 
 
 def _reported(submission: Submission, address: Shown) -> Row:
@@ -161,7 +153,8 @@ def _looked(report: MatchReport | None) -> Row:
     return row
 
 
-def _known(hit: Hit | None) -> Row:
+def _known(report: MatchReport | None) -> Row:
+    hit = None if report is None else report.strongest()
     if hit is None:
         return {}
     entry = hit.entry

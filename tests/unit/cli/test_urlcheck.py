@@ -17,7 +17,7 @@ from hashmatch.cli.detecting import Detector
 from hashmatch.cli.main import main
 from hashmatch.cli.options import GlobalOptions
 from hashmatch.cli.output import Output
-from hashmatch.cli.urlcheck import FORMATS, Run, Wanted, told
+from hashmatch.cli.urlcheck import FORMATS, Run, Wanted
 from hashmatch.cli.urlcheck_board import HOSTS, LINE_S, Board
 from hashmatch.cli.urlcheck_job import WantedJob
 from hashmatch.config import Config
@@ -286,11 +286,6 @@ def test_what_cannot_be_is_refused_before_anything_is_done(
 ) -> None:
     assert main(["urlcheck", "--data", str(tmp_path / "data"), *arguments]) == ExitCode.BAD_INPUT
     assert message in capsys.readouterr().err
-
-
-def test_what_it_adds_up_to_is_told_in_one_line() -> None:
-    assert told({}, {}) == "0 addresses; 0 images"
-    assert told({Outcome.GONE: 1}, {Outcome.MATCH: 1_000}) == "1 address: 1 gone; 1,000 images: 1,000 match"
 
 
 # --- progress ----------------------------------------------------------------------------------------------------

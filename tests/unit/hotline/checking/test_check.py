@@ -7,10 +7,9 @@ import dataclasses
 
 import pytest
 
-from hashmatch.errors import DeadlineExceeded, ExitCode, IndexNotLoaded, Overloaded
-from hashmatch.hotline.checking.check import Checker, told
+from hashmatch.errors import DeadlineExceeded, IndexNotLoaded, Overloaded
+from hashmatch.hotline.checking.check import Checker
 from hashmatch.hotline.checking.visit import Address
-from hashmatch.hotline.jobs.gravity import ANSWERED, GRAVITY, MATCHED, exit_code, gravest
 from hashmatch.hotline.jobs.job_states import Finished, Taken
 from hashmatch.model import Refusal, Verdict
 from hashmatch.model.hotline import Link, Outcome, Page, Submission, Via
@@ -340,24 +339,3 @@ async def test_no_more_pictures_are_asked_about_at_a_time_than_may_be() -> None:
 
 
 # --- tables ------------------------------------------------------------------------------------------------------
-
-
-def test_every_outcome_has_its_gravity() -> None:
-    assert sorted(GRAVITY) == sorted(Outcome)
-    assert gravest([Outcome.NO_MATCH, Outcome.TIMEOUT, Outcome.GONE]) is Outcome.TIMEOUT
-    could_not = set(Outcome) - MATCHED - ANSWERED
-    assert max(map(GRAVITY.index, could_not)) < GRAVITY.index(Outcome.NO_MATCH)
-    assert max(map(GRAVITY.index, MATCHED)) < min(map(GRAVITY.index, could_not))
-
-
-@pytest.mark.parametrize("outcome", list(Outcome))
-def test_every_outcome_has_its_exit_code(outcome: Outcome) -> None:
-    expected = ExitCode.MATCHED if outcome in MATCHED else ExitCode.CLEAN if outcome in ANSWERED else ExitCode.SKIPPED
-    assert exit_code([outcome, Outcome.NO_MATCH]) is expected
-    assert exit_code([outcome, Outcome.POSSIBLE_MATCH]) is ExitCode.MATCHED
-    assert exit_code([]) is ExitCode.CLEAN
-
-
-def test_counts_are_told_gravest_first() -> None:
-    assert told({Outcome.NO_MATCH: 9, Outcome.MATCH: 1}) == "10 images: 1 match, 9 no_match"
-    assert told({}) == ""

@@ -25,7 +25,7 @@ from hashmatch.hotline.outputs.charts import BARS_PX, COLUMNS_PX, Amount, lying,
 from hashmatch.hotline.outputs.formats import FORMATS, format_of
 from hashmatch.hotline.outputs.found import UNREACHED, Found
 from hashmatch.hotline.outputs.records import FETCHED_FIELDS, ITEM_FIELDS, PLACE_FIELDS, SUMMARY_FIELDS
-from hashmatch.hotline.outputs.rows import CODES, COLUMNS, NUMBERS, as_it_is, harmless, item_row, strongest
+from hashmatch.hotline.outputs.rows import CODES, COLUMNS, NUMBERS, as_it_is, harmless, item_row
 from hashmatch.model import EntryHash, Hit, Label, MediaInfo, Verdict
 from hashmatch.model.hotline import Fetched, Hop, Item, Outcome, Place, Submission, Summary, TlsSeen, Via
 from hashmatch.projections import iccam
@@ -125,9 +125,10 @@ def test_addresses_are_made_harmless_once(url: str, written: str) -> None:
     assert harmless(url) == harmless(harmless(url)) == written
 
 
-def test_the_surest_hit_is_named_and_then_the_nearest() -> None:
-    assert strongest(REPORT) == HIT
-    assert strongest(dataclasses.replace(REPORT, hits=())) is strongest(None) is None
+def test_a_row_of_what_no_list_knew_names_none() -> None:
+    row = item_row(submission(1), dataclasses.replace(ITEM, report=dataclasses.replace(REPORT, hits=())))
+    assert {"list_id", "entry_id", "distance", "harm_domain"} & row.keys() == set()
+    assert row["pdq_quality"] == 99
 
 
 def test_every_outcome_has_a_code_and_no_code_says_harmless() -> None:
