@@ -16,9 +16,7 @@ Source: E. B. Wilson, "Probable inference, the law of succession, and statistica
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 import json
 import math
 import types
@@ -27,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from hashmatch import sheets
 from hashmatch.model.figures import DURATIONS, Counted, Counter, middle_s
 
 Cell: TypeAlias = str | int | float | None
@@ -65,12 +64,8 @@ class Table:
 
 
 def as_csv(table: Table) -> bytes:
-    """Return a table as CSV (RFC 4180, UTF-8, with a head); notes have no place in it."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream)
-    writer.writerow(table.columns)
-    writer.writerows([["" if cell is None else cell for cell in row] for row in table.rows])
-    return stream.getvalue().encode()
+    """Return a table as CSV; notes have no place in it."""
+    return sheets.as_csv(table.columns, table.rows)
 
 
 def as_json(table: Table) -> bytes:

@@ -208,6 +208,7 @@ def stats(
     What is still there counts as having stayed until the last look. An empty cell means not known yet, never zero.
     """
     from hashmatch.hotline.followup import takedown
+    from hashmatch.sheets import as_csv
 
     subjects = [subject for job in jobs for subject in _subjects(options, job)]
     rows = list(takedown.figures(subjects))
@@ -217,10 +218,10 @@ def stats(
     steps = takedown.survival(subjects)
     points = list(takedown.curve_rows(steps))
     if csv_file is not None:
-        _write(csv_file, takedown.as_csv(takedown.FIELDS, rows))
+        _write(csv_file, as_csv(takedown.FIELDS, (row.values() for row in rows)))
     if curve is not None:
-        as_json = curve.suffix == ".json"
-        _write(curve, takedown.as_json(points) if as_json else takedown.as_csv(takedown.CURVE_FIELDS, points))
+        table = as_csv(takedown.CURVE_FIELDS, (point.values() for point in points))
+        _write(curve, takedown.as_json(points) if curve.suffix == ".json" else table)
     if plot is not None:
         _write(plot, takedown.plot(steps, kind="png" if plot.suffix == ".png" else "svg"))
     return ExitCode.CLEAN

@@ -11,9 +11,7 @@ else than who prepared.
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -283,13 +281,8 @@ def _files(made: Sequence[Notice]) -> Iterator[tuple[str, bytes]]:
 
 
 def _index(made: Sequence[Notice]) -> bytes:
-    from hashmatch.projections.iccam import cell
+    from hashmatch.sheets import as_csv
 
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(INDEX_COLUMNS)
-    for notice in made:
-        record = notice_record(notice)
-        row = (record[name] for name in INDEX_COLUMNS)
-        writer.writerow([cell("; ".join(map(str, one)) if isinstance(one, list) else str(one)) for one in row])
-    return text.getvalue().encode()
+    records = map(notice_record, made)
+    rows = ((record[name] for name in INDEX_COLUMNS) for record in records)
+    return as_csv(INDEX_COLUMNS, (("; ".join(one) if isinstance(one, list) else one for one in row) for row in rows))

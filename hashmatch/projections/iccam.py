@@ -12,18 +12,17 @@ One row says of one list that it knows the item: the surest and nearest match in
 stand, schemes and values in the same order with ``|`` between them. ``outcome_code`` is MATCH or NEAR, and empty where
 no list knows the item: nothing here ever says that an item is harmless.
 
-A spreadsheet that opens the file evaluates nothing: a cell that begins like a formula begins with an apostrophe.
+A spreadsheet that opens the file evaluates nothing (``sheets``).
 
 What this module deliberately does not do: it writes nothing of a subject, no file name and no note, and no picture.
 
-Source: reference formats §2.11 and §4.2; OWASP, "CSV Injection"; RFC 4180.
+Source: reference formats §2.11 and §4.2.
 """
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -34,6 +33,7 @@ from hashmatch.model.cases import Case, CaseMatch, Document, Problem
 from hashmatch.projections import basis, domains, places
 from hashmatch.projections.basis import Context
 from hashmatch.sections import ReporterConfig
+from hashmatch.sheets import as_csv
 
 FORMAT: Final = "iccam"
 TITLE: Final = "item rows"
@@ -45,11 +45,6 @@ COLUMNS: Final = (
     "classification_scheme", "classification_value", "ip", "asn", "as_org", "country", "country_method", "cdn",
     "tls_issuer", "redirects", "robots", "outcome_code", "evidence_id",
 )  # fmt: skip
-
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a cell begins with that a spreadsheet evaluates; the full-width forms count for Asian locales."""
-
-_FULL_WIDTH: Final = ("\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 _MATCH: Final[Mapping[Verdict, tuple[str, str]]] = MappingProxyType(
     {Verdict.MATCH: ("yes", "MATCH"), Verdict.POSSIBLE_MATCH: ("near", "NEAR")}
@@ -97,27 +92,18 @@ def render_many(cases: Sequence[Case], context: Context) -> Document:
     """
     if not cases:
         raise BadInput(f"{TITLE}: there is no case to write", field="cases")
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
     for case in cases:
         domains.check_allowed(case, FORMAT)
         basis.refuse([*problems(case, context.reporter, context.now)], f"{TITLE} of case {case.case_id}")
-        writer.writerows(_rows(case))
-    body = text.getvalue().encode()
+    body = as_csv(COLUMNS, itertools.chain.from_iterable(map(_rows, cases)))
     return Document(FORMAT, "text/csv; charset=utf-8; header=present", f"items-{context.report_id}.csv", body)
-
-
-def cell(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA + _FULL_WIDTH) else text
 
 
 def _rows(case: Case) -> Iterator[list[str]]:
     known = _known(case)
     for url in case.locator.urls:
         row = {**known, "item_url": url}
-        yield [cell(row.get(column, "")) for column in COLUMNS]
+        yield [row.get(column, "") for column in COLUMNS]
 
 
 def _known(case: Case) -> dict[str, str]:

@@ -8,17 +8,15 @@ weight and the least distance; the clusters of one group hang in a ``chain``, so
 can be told from what is one picture. Node ids are numbers: an address stands in an attribute.
 
 Addresses are written so that no program opens them (``hxxp``, ``[.]``), and cells so that no spreadsheet evaluates
-them. No hash of an unknown picture is in any export: it could be looked up.
+them (``sheets``). No hash of an unknown picture is in any export: it could be looked up.
 
 What this module deliberately does not do: it writes no file, and draws nothing.
 
-Source: GraphML, http://graphml.graphdrawing.org/specification.html; RFC 4180; OWASP, "CSV Injection".
+Source: GraphML, http://graphml.graphdrawing.org/specification.html.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -26,8 +24,8 @@ from typing import Final
 
 from lxml import etree
 
+from hashmatch import sheets
 from hashmatch.hotline.followup.links import Linked, Links
-from hashmatch.projections.iccam import cell
 from hashmatch.projections.places import defanged
 
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -70,16 +68,10 @@ def rows(result: Links) -> Iterator[dict[str, object]]:
 
 
 def as_csv(result: Links) -> bytes:
-    """Return the table as CSV (RFC 4180, UTF-8, with a head)."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream)
-    writer.writerow(FIELDS)
-    for row in rows(result):
-        known = "|".join(map(str, row["known"])) if isinstance(row["known"], list) else ""
-        writer.writerow(
-            [cell(value) if isinstance(value, str) else value for value in {**row, "known": known}.values()]
-        )
-    return stream.getvalue().encode()
+    """Return the table as CSV."""
+    known = ("|".join(item.sighting.known) for item in result.linked)
+    cells = ({**row, "known": one}.values() for row, one in zip(rows(result), known, strict=True))
+    return sheets.as_csv(FIELDS, cells)
 
 
 def as_graphml(result: Links) -> bytes:

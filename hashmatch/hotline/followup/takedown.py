@@ -17,9 +17,7 @@ Source: reference formats §4.1, step 6, and §4.4.
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +26,6 @@ from typing import Any, Final
 
 from hashmatch.drawing import canvas, saved
 from hashmatch.hotline.followup.survival import Lasted, Step, curve, quantile_s
-from hashmatch.projections.iccam import cell
 
 _HOUR_S: Final = 3_600.0
 _DIGITS: Final = 6
@@ -143,16 +140,6 @@ def curve_rows(steps: Iterable[Step]) -> Iterator[dict[str, object]]:
         low, high = (None if bound is None else round(bound, _DIGITS) for bound in (step.low, step.high))
         cells = (_hours(step.time_s), step.at_risk, step.ended, step.censored, round(step.survival, _DIGITS), low, high)
         yield dict(zip(CURVE_FIELDS, cells, strict=True))
-
-
-def as_csv(columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> bytes:
-    """Return rows as CSV (RFC 4180, UTF-8, with a head); what is None is an empty cell."""
-    stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, list(columns))
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: cell(value) if isinstance(value, str) else value for name, value in row.items()})
-    return stream.getvalue().encode()
 
 
 def as_json(rows: Iterable[Mapping[str, object]]) -> bytes:

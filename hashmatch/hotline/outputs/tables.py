@@ -9,23 +9,21 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from hashmatch.hotline.outputs.found import Found
 from hashmatch.hotline.outputs.records import item_record, summary_record
 from hashmatch.hotline.outputs.rows import COLUMNS, Row, Shown, item_row, summary_row
-from hashmatch.projections.iccam import cell
-
-_LINE_END: Final = "\r\n"
+from hashmatch.sheets import LINE_END, cell
 
 
 def write_csv(found: Found, stream: BinaryIO, address: Shown) -> None:
     """Write CSV in UTF-8 with a byte order mark, without which spreadsheets guess another encoding."""
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="", write_through=True)
-    writer = csv.writer(text, lineterminator=_LINE_END)
+    writer = csv.writer(text, lineterminator=LINE_END)
     writer.writerow(COLUMNS)
     for row in _rows(found, address):
-        writer.writerow([_cell(row.get(column)) for column in COLUMNS])
+        writer.writerow([cell(row.get(column)) for column in COLUMNS])
     text.detach()
 
 
@@ -42,7 +40,3 @@ def _rows(found: Found, address: Shown) -> Iterator[Row]:
         for item in items:
             yield item_row(submission, item, address)
         yield summary_row(submission, summary, address)
-
-
-def _cell(value: str | int | None) -> str:
-    return "" if value is None else str(value) if isinstance(value, int) else cell(value)

@@ -12,6 +12,7 @@ from hashmatch.errors import BadConfig
 from hashmatch.hotline.followup import takedown
 from hashmatch.hotline.followup.survival import Lasted
 from hashmatch.hotline.followup.takedown import Subject
+from hashmatch.sheets import as_csv
 
 NOON = dt.datetime(2026, 11, 28, 12, tzinfo=dt.UTC)
 
@@ -104,7 +105,7 @@ def test_within_a_day_is_known_when_everything_is_gone_or_was_watched_for_so_lon
 
 def test_the_curve_as_csv_and_json() -> None:
     rows = list(takedown.curve_rows(takedown.survival(SUBJECTS)))
-    assert takedown.as_csv(takedown.CURVE_FIELDS, rows).decode().splitlines() == [
+    assert as_csv(takedown.CURVE_FIELDS, (row.values() for row in rows)).decode().splitlines() == [
         "time_h,at_risk,gone,censored,still_there,low,high",
         "2.0,4,1,0,0.75,0.127947,0.960549",
         "6.0,3,1,0,0.5,0.057847,0.844861",
