@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import collections
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from hashmatch.audit.digests import Pseudonyms
 from hashmatch.errors import HashmatchError
+from hashmatch.ledger.records import canonical
 from hashmatch.model import EntryHash, Hit, MatchReport
 
 Body = dict[str, object]
@@ -33,6 +34,8 @@ RESCAN: Final = "rescan"
 CHECK_URLS_BEGUN: Final = "check_urls.begun"
 CHECK_URLS: Final = "check_urls"
 REFUSED: Final = "call.refused"
+ACCESS_LOADED: Final = "access.loaded"
+ACCESS_CHANGED: Final = "access.changed"
 
 KINDS: Final[Mapping[str, str]] = types.MappingProxyType(
     {
@@ -56,7 +59,8 @@ KINDS: Final[Mapping[str, str]] = types.MappingProxyType(
         "entry.quarantined": "the flood guard took an entry's verdict away",
         "entry.voted": "an opinion was recorded",
         "policy.reloaded": "the policy was read anew, with the digest of the configuration",
-        "access.changed": "the keys of callers were changed",
+        ACCESS_LOADED: "who may call as the service starts: how many callers, and the digest of the keys file",
+        ACCESS_CHANGED: "the keys file was read again: which callers were added or changed, and in what",
         "delivery.queued": "a report was given to the outbox",
         "delivery.decided": "a person released, retried or dropped a delivery",
         "case.erased": "a case's retention time had passed; the casebook has its events",
@@ -66,6 +70,8 @@ KINDS: Final[Mapping[str, str]] = types.MappingProxyType(
 
 MAX_HITS: Final = 500
 """Hits in one record: with the longest names some 200 kB."""
+MAX_CHANGES_BYTES: Final = 500_000
+"""Changes of callers in one record, half of what a record may have: some thousand callers at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +172,25 @@ def of_batch(asked: Asked, batch: Batch, part: int, numbers: Sequence[int], pseu
         "part": part,
         "found": found,
     }
+
+
+def of_access(callers: int, sha256: str, changes: Iterable[Mapping[str, object]] = ()) -> Body:
+    """Return the body for who may call; what does not fit into a record is told by name, or counted as ``more``."""
+    told: list[Mapping[str, object]] = []
+    room, more = MAX_CHANGES_BYTES, 0
+    for change in changes:
+        fits = next((text for text in (change, _named(change)) if len(canonical(text)) <= room), None)
+        if fits is None:
+            more += 1
+            continue
+        told.append(fits)
+        room -= len(canonical(fits))
+    body: Body = {"callers": callers, "sha256": sha256}
+    return body | ({"changes": told} if told else {}) | ({"more": more} if more else {})
+
+
+def _named(change: Mapping[str, object]) -> Mapping[str, object]:
+    return {"name": change["name"], "change": change["change"]}
 
 
 @dataclass(slots=True)

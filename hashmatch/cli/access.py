@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hashmatch.cli import access_change
 from hashmatch.cli.options import GlobalOptions, Group, example, pass_options
 from hashmatch.cli.output import Output, Results, Styled, write_json
 from hashmatch.errors import BadInput, ExitCode
@@ -152,7 +153,7 @@ def create(
     """Make a caller and its first key, which is shown this once."""
     from hashmatch.identity import tokens
 
-    now = _now()
+    now = present()
     _check_out(out)
     end = moment(expires, now, "expires")
     account = _wanted(name, now, **said)
@@ -167,7 +168,7 @@ def create(
             raise BadInput(f"name: there is a caller {name} already; `keys rotate` gives it a new key", field="name")
         return (*found.accounts, account)
 
-    _tell(options, account, _changed(options, add), token.text if token else None, out)
+    _tell(options, account, change_file(options, add), token.text if token else None, out)
     return ExitCode.CLEAN
 
 
@@ -214,7 +215,7 @@ def rotate(options: GlobalOptions, /, name: str, *, overlap: str, expires: str, 
     """Give a caller a new key; those before end after a while."""
     from hashmatch.identity import tokens
 
-    now = _now()
+    now = present()
     _check_out(out)
     end = moment(expires, now, "expires")
     last = now if overlap == "0" else moment(overlap, now, "overlap")
@@ -227,8 +228,8 @@ def rotate(options: GlobalOptions, /, name: str, *, overlap: str, expires: str, 
             raise BadInput(f"name: {name} is revoked; make another caller", field="name")
         return account.ended_at(last, now).with_key(token, now, end)
 
-    file = _changed(options, _edited(name, turn))
-    account = _directory(options).find(name)
+    file = change_file(options, edited(name, turn))
+    account = directory(options).find(name)
     assert account is not None  # noqa: S101  it has just been changed, and nothing is ever removed
     _tell(options, account, file, token.text, out)
     return ExitCode.CLEAN
@@ -244,10 +245,13 @@ def rotate(options: GlobalOptions, /, name: str, *, overlap: str, expires: str, 
 @pass_options
 def revoke(options: GlobalOptions, /, name: str, *, key: str | None) -> ExitCode:
     """End a key, or a caller, for good. A running service refuses it within server.access.poll_ms."""
-    now = _now()
-    _changed(options, _edited(name, lambda one: one.revoked(now) if key is None else one.without_key(key, now)))
+    now = present()
+    change_file(options, edited(name, lambda one: one.revoked(now) if key is None else one.without_key(key, now)))
     Output(options).remark(f"revoked: {name if key is None else f'key {key} of {name}'}")
     return ExitCode.CLEAN
+
+
+keys.add_command(access_change.change)
 
 
 @keys.command("list", epilog=example("hashmatch keys list", "hashmatch keys list --json"))
@@ -259,7 +263,7 @@ def list_(options: GlobalOptions) -> ExitCode:
         output.remark("there is no keys file: nobody is asked who they are, on this machine only")
         return ExitCode.CLEAN
     with output.results(*_COLUMNS) as results:
-        for account in _directory(options).accounts:
+        for account in directory(options).accounts:
             _add(results, account)
     return ExitCode.CLEAN
 
@@ -269,18 +273,16 @@ def list_(options: GlobalOptions) -> ExitCode:
 @pass_options
 def show(options: GlobalOptions, name: str) -> ExitCode:
     """Show one caller with its keys; of those only the public ids, since nothing else is kept."""
-    account = _directory(options).find(name)
+    account = directory(options).find(name)
     if account is None:
         raise BadInput(_nobody(name), field="name")
     output = Output(options)
+    print_caller(output, account)
     if output.json:
-        write_json(record(account), output.stdout)
         return ExitCode.CLEAN
-    with output.results(*_COLUMNS) as results:
-        _add(results, account)
     with output.results("key", "state", "created", "expires", "revoked") as results:
         for key in account.keys:
-            state = key.state(_now())
+            state = key.state(present())
             results.add(
                 {},
                 key.key_id,
@@ -290,6 +292,12 @@ def show(options: GlobalOptions, name: str) -> ExitCode:
                 _text(key.revoked_at),
             )
     return ExitCode.CLEAN
+
+
+def print_caller(output: Output, account: Account) -> None:
+    """Print the row of one caller."""
+    with output.results(*_COLUMNS) as results:
+        _add(results, account)
 
 
 def record(account: Account) -> dict[str, object]:
@@ -305,7 +313,7 @@ def record(account: Account) -> dict[str, object]:
 def _key_record(key: Key) -> dict[str, object]:
     return {
         "id": key.key_id,
-        "state": key.state(_now()),
+        "state": key.state(present()),
         "created_at": _text(key.created_at),
         "expires_at": _text(key.expires_at),
         "revoked_at": _text(key.revoked_at),
@@ -313,7 +321,7 @@ def _key_record(key: Key) -> dict[str, object]:
 
 
 def _add(results: Results, account: Account) -> None:
-    states = [key.state(_now()) for key in account.keys]
+    states = [key.state(present()) for key in account.keys]
     counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states), reverse=True))
     results.add(
         record(account),
@@ -357,7 +365,9 @@ def _check_out(out: Path | None) -> None:
         raise BadInput(f"out: {out} exists already, and a key is never overwritten; give another name", field="out")
 
 
-def _edited(name: str, turn: Callable[[Account], Account]) -> Callable[[Directory], Iterable[Account]]:
+def edited(name: str, turn: Callable[[Account], Account]) -> Callable[[Directory], Iterable[Account]]:
+    """Return what makes another account of one in a keys file; it raises BadInput where there is none."""
+
     def edit(found: Directory) -> Iterable[Account]:
         if found.find(name) is None:
             raise BadInput(_nobody(name), field="name")
@@ -376,13 +386,14 @@ def _file(options: GlobalOptions) -> Path:
     return keyfile.place(options.load_config().server.access.keys_file, options.data_dir)
 
 
-def _directory(options: GlobalOptions) -> Directory:
+def directory(options: GlobalOptions) -> Directory:
+    """Return everybody who is known; raises BadConfig."""
     from hashmatch.identity import keyfile
 
     return keyfile.read(_file(options))
 
 
-def _changed(options: GlobalOptions, edit: Callable[[Directory], Iterable[Account]]) -> Path:
+def change_file(options: GlobalOptions, edit: Callable[[Directory], Iterable[Account]]) -> Path:
     """Change the keys file and return where it is."""
     from hashmatch.identity import keyfile
 
@@ -397,5 +408,6 @@ def _text(at: dt.datetime | None) -> str | None:
     return None if at is None else at.astimezone(dt.UTC).isoformat(timespec="seconds")
 
 
-def _now() -> dt.datetime:
+def present() -> dt.datetime:
+    """Return the time, to the second."""
     return dt.datetime.now(dt.UTC).replace(microsecond=0)

@@ -142,9 +142,9 @@ def described(account: Account) -> dict[str, object]:
         "sets": None if account.sets is None else sorted(account.sets),
         "certificates": list(account.certificates),
         "quota": dict(account.quota),
-        "created_at": _text(account.created_at),
-        "changed_at": _text(account.changed_at),
-        "revoked_at": _text(account.revoked_at),
+        "created_at": text_of(account.created_at),
+        "changed_at": text_of(account.changed_at),
+        "revoked_at": text_of(account.revoked_at),
     }
 
 
@@ -155,9 +155,9 @@ def _row(account: Account) -> dict[str, object]:
             {
                 "id": key.key_id,
                 "digest": key.digest.hex(),
-                "created_at": _text(key.created_at),
-                "expires_at": _text(key.expires_at),
-                "revoked_at": _text(key.revoked_at),
+                "created_at": text_of(key.created_at),
+                "expires_at": text_of(key.expires_at),
+                "revoked_at": text_of(key.revoked_at),
             }
             for key in account.keys
         ],
@@ -219,7 +219,8 @@ def _strings(value: object) -> list[str]:
     return [_str(item) for item in value]
 
 
-def _text(moment: dt.datetime | None) -> str | None:
+def text_of(moment: dt.datetime | None) -> str | None:
+    """Return a moment as the file has it."""
     return None if moment is None else moment.astimezone(dt.UTC).isoformat(timespec="seconds")
 
 

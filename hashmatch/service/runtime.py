@@ -234,6 +234,11 @@ class Runtime:
                 body = {"generation": status.generation, "sequence": status.sequence}
                 self._auditor.event("index.generation", body)
 
+    @property
+    def auditor(self) -> Auditor:
+        """Who takes note of changes; nobody, where no account is kept."""
+        return self._auditor
+
     def audited(self, checks: Checks | None) -> Checks | None:
         """Return checks of addresses whose calls are recorded, where this keeps account."""
         return checks if checks is None or self._recorder is None else AuditedChecks(checks, self._recorder)

@@ -118,6 +118,7 @@ async def _opened(config: Config, data_dir: Path, post: Post) -> AsyncIterator[t
         runtime = await opened.enter_async_context(
             Runtime(config, data_dir, deliver=True, lead=post.seat.leads, reloaded=post.reloaded, calls=watch)
         )
+        keyring.keep_account(runtime.auditor)
         investigation = await opened.enter_async_context(opened_investigation(config, runtime.detector))
         checks = runtime.audited(investigation)
         endpoint.offer(runtime.detector, runtime.curator, runtime, runtime.desk, checks)

@@ -98,6 +98,47 @@ def test_one_key_or_the_whole_caller_is_revoked(run: Callable[..., Any]) -> None
     assert json.loads(run("rotate", "uploads")[2])["message"] == "name: uploads is revoked; make another caller"
 
 
+def test_a_caller_is_changed_and_keeps_its_key(run: Callable[..., Any], tmp_path: Path) -> None:
+    _, [made], _ = run(
+        "create", "uploads", "--role", "detect", "--set", "a", "--quota", "calls_per_s=5", "--quota", "calls_burst=7"
+    )
+    changes: list[tuple[tuple[str, ...], dict[str, object]]] = [
+        (("--role", "detect", "--role", "report"), {"roles": ["detect", "report"]}),
+        (("--set", "b", "--set", "c"), {"sets": ["b", "c"]}),
+        (("--all-sets",), {"sets": None}),
+        (("--quota", "calls_per_s=9"), {"quota": {"calls_burst": 7, "calls_per_s": 9}}),
+        (("--usual-quota", "calls_per_s", "--quota", "calls_burst=8"), {"quota": {"calls_burst": 8}}),
+        (("--description", "the path"), {"description": "the path"}),
+    ]
+    expected = run("show", "uploads")[1][0]
+    for options, changed in changes:
+        code, [row], _ = run("change", "uploads", *options)
+        expected = {**expected, **changed, "changed_at": row["changed_at"]}
+        assert (code, row) == (0, expected)
+    assert run("show", "uploads")[1] == [expected]
+    caller = keyfile.read(tmp_path / "keys.json").by_key(tokens.parsed(made["key"]), later())
+    assert (caller.roles, caller.sets) == (frozenset({Role.DETECT, Role.REPORT}), None)
+
+
+def test_what_changes_nothing_or_a_revoked_caller_is_refused(run: Callable[..., Any], tmp_path: Path) -> None:
+    run("create", "uploads", "--role", "detect")
+    before = (tmp_path / "keys.json").read_bytes()
+    for options in ((), ("--role", "detect"), ("--all-sets",), ("--usual-quota", "calls_per_s")):
+        code, rows, said = run("change", "uploads", *options)
+        assert (code, rows) == (2, [])
+        assert json.loads(said)["message"] == "name: that is what uploads has already; nothing was changed"
+    assert (tmp_path / "keys.json").read_bytes() == before
+    run("revoke", "uploads")
+    said = run("change", "uploads", "--role", "report")[2]
+    assert json.loads(said)["message"] == "name: uploads is revoked; make another caller"
+
+
+def test_people_see_what_a_caller_is_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--data", str(tmp_path), "keys", "create", "uploads", "--role", "detect"])
+    main(["--data", str(tmp_path), "keys", "change", "uploads", "--role", "report", "--set", "a"])
+    assert capsys.readouterr().err.splitlines()[-1].split("\t")[:4] == ["uploads", "report", "a", "1 valid"]
+
+
 def test_a_caller_that_is_known_by_its_certificate_has_no_key(run: Callable[..., Any]) -> None:
     _, [row], _ = run("create", "batch", "--role", "detect", "--certificate", "spiffe://example.org/batch", "--no-key")
     assert (row["key"], row["key_id"], row["expires_at"]) == (None, None, None)
@@ -126,6 +167,12 @@ def test_people_see_callers_and_keys(tmp_path: Path, capsys: pytest.CaptureFixtu
         (("create", "a", "--role", "detect", "--expires", "soon"), "expires: 'soon'; expected 90d"),
         (("rotate", "gone"), "name: nobody is called 'gone'"),
         (("revoke", "gone"), "name: nobody is called 'gone'"),
+        (("change", "gone", "--role", "detect"), "name: nobody is called 'gone'"),
+        (("change", "a", "--set", "x", "--all-sets"), "set: some sets or all of them, not both"),
+        (
+            ("change", "a", "--quota", "calls_per_s=1", "--usual-quota", "calls_per_s"),
+            "quota: calls_per_s is both set and given back",
+        ),
         (("rotate", "gone", "--overlap", "never"), "overlap: an old key has to end at some time"),
     ],
 )
