@@ -49,9 +49,18 @@ def prepare(where: Path, entries: int, known_sha256: list[str], seed: int) -> No
         path.unlink()
 
 
+PLAIN = """\
+[policy]
+views = "none"
+[policy.algorithms.pdq]
+possible_distance = 31
+"""
+"""A policy that does what the peers do: one hash of a picture, held against the list within the match distance."""
+
+
 @contextlib.asynccontextmanager
-async def service(where: Path, processes: int) -> AsyncIterator[str]:
-    """Run ``hashmatch serve``; yields the address.
+async def service(where: Path, processes: int, config: str = "") -> AsyncIterator[str]:
+    """Run ``hashmatch serve`` with the text of a configuration; yields the address.
 
     Raises
     ------
@@ -62,6 +71,10 @@ async def service(where: Path, processes: int) -> AsyncIterator[str]:
     command = hashmatch(
         "serve", "--data", str(where), "--json", "--quiet", "--listen", "127.0.0.1:0", "--processes", str(processes)
     )
+    if config:
+        path = where / "bench.toml"
+        path.write_text(config, encoding="utf-8")
+        command += ["--config", str(path)]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None  # noqa: S101  a pipe was asked for
     try:

@@ -18,6 +18,16 @@ else share the cores of one machine, and the caller's part of them stands beside
 the service and the pipeline in process gave the same report of every picture, hit for hit.
 """
 STATES: Mapping[bool | None, str] = {True: "met", False: "**missed**", None: "open"}
+RATES: Mapping[str, tuple[str, str]] = {
+    "images_plain": ("images, service, one hash of each and the match distance", "per_s"),
+    "echo": ("the same messages, echo", "per_s"),
+    "unary_plain": ("one hash a call, within the match distance", "per_s"),
+    "unary": ("one hash a call, with the review band", "per_s"),
+    "echo_small": ("an empty message, echo", "per_s"),
+    "batched_plain": ("hashes in batches, within the match distance", "hashes_per_s"),
+    "batched": ("hashes in batches, with the review band", "hashes_per_s"),
+}
+"""What is counted, and by which figure."""
 NAMES: Mapping[str, str] = {"steady": "70 % of what it can do", "overload": "twice what it can do"}
 
 
@@ -56,15 +66,16 @@ def _goals(record: Mapping[str, Any]) -> Iterator[str]:
 
 def _rates(record: Mapping[str, Any]) -> Iterator[str]:
     yield "## How many\n"
-    images, batched = record["images"], record["batched"]
+    images = record["images"]
     yield table(
         ("what", "per second", "cores of the caller"),
         [
             ("images, service", f"{images['service_per_s']:,.1f}", f"{images['caller_cores']:.2f}"),
             ("images, pipeline in process", f"{images['pipeline_per_s']:,.1f}", ""),
-            ("the same messages, echo", f"{record['echo']['per_s']:,.0f}", f"{record['echo']['caller_cores']:.2f}"),
-            ("one hash a call", f"{record['unary']['per_s']:,.0f}", f"{record['unary']['caller_cores']:.2f}"),
-            ("hashes in batches", f"{batched['hashes_per_s']:,.0f}", f"{batched['caller_cores']:.2f}"),
+            *(
+                (what, f"{record[name][key]:,.0f}", f"{record[name]['caller_cores']:.2f}")
+                for name, (what, key) in RATES.items()
+            ),
         ],
     )
 

@@ -2,8 +2,9 @@
 
 Theory of operation
 -------------------
-A data directory is filled once. The service runs as people start it; the ceiling is the same catalog, index, workers
-and engine in this process, without gRPC; an echo server shows what gRPC alone costs with the same message. Closed loops
+A data directory is filled once. The service runs as people start it, and once more with the policy of
+:data:`serving_parties.PLAIN`, which does no more than the peers do; the ceiling is the same catalog, index, workers and
+engine in this process, without gRPC; an echo server shows what gRPC alone costs with the same messages. Closed loops
 find out how much each can do, in rounds that take turns, so that what disturbs the machine disturbs all. Open loops
 (``arrivals``) then say how soon the service answers at 70 % of that, and what it refuses at 200 %.
 
@@ -112,13 +113,15 @@ async def _measured(where: Path, asked: Asked, images: Sequence[bytes], progress
     progress.advance(1)
     async with (
         serving_parties.service(where, asked.processes) as target,
+        serving_parties.service(where, asked.processes, serving_parties.PLAIN) as plain_target,
         serving_parties.echo() as echo_target,
         serving_parties.pipeline(where, Config()) as engine,
         serving_parties.Callers(target, CONNECTIONS) as callers,
+        serving_parties.Callers(plain_target, CONNECTIONS) as plain,
         serving_parties.Callers(echo_target, CONNECTIONS) as echoes,
     ):
         await _check_alike(callers, engine, images)
-        results = await _rates(asked, images, (callers, echoes), engine, progress)
+        results = await _rates(asked, images, _Parties(callers, plain, echoes, engine), progress)
         rate = results["images"]["service_per_s"]
         for name, share in (("steady", STEADY), ("overload", OVERLOAD)):
             results[name] = await _under_load(callers, images, share * rate, asked)
@@ -144,29 +147,40 @@ async def _check_alike(callers: serving_parties.Callers, engine: Engine, images:
             raise IntegrityError(f"picture {number}: the service does not answer as the pipeline in process does")
 
 
-async def _rates(
-    asked: Asked,
-    images: Sequence[bytes],
-    parties: tuple[serving_parties.Callers, serving_parties.Callers],
-    engine: Engine,
-    progress: Progress,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Parties:
+    """Who is asked."""
+
+    callers: serving_parties.Callers
+    plain: serving_parties.Callers
+    echoes: serving_parties.Callers
+    engine: Engine
+
+    def ways(self, images: Sequence[bytes], seed: int) -> Mapping[str, tuple[int, Callable[[int], Any]]]:
+        """Return how many ask at a time in each way, and how."""
+        one, many = (_lookups(size, seed) for size in (1, BATCH))
+        cores = len(os.sched_getaffinity(0))
+
+        async def here(number: int) -> str:
+            await self.engine.detect(Submission(images[number % len(images)]))
+            return OK
+
+        return {
+            "service": (2 * cores, lambda n: self.callers.detect(n, images[n % len(images)], PATIENCE_S)),
+            "pipeline": (2 * cores, here),
+            "service_plain": (2 * cores, lambda n: self.plain.detect(n, images[n % len(images)], PATIENCE_S)),
+            "echo": (4 * cores, lambda n: self.echoes.echo(n, images[n % len(images)])),
+            "echo_small": (32, lambda n: self.echoes.echo(n, b"")),
+            "unary": (32, lambda n: self.callers.look_up(n, one[n % len(one)])),
+            "unary_plain": (32, lambda n: self.plain.look_up(n, one[n % len(one)])),
+            "batched": (4, lambda n: self.callers.look_up(n, many[n % len(many)])),
+            "batched_plain": (4, lambda n: self.plain.look_up(n, many[n % len(many)])),
+        }
+
+
+async def _rates(asked: Asked, images: Sequence[bytes], parties: _Parties, progress: Progress) -> dict[str, Any]:
     """Measure how much each can do, in rounds that take turns."""
-    callers, echoes = parties
-    one, many = (_lookups(size, asked.seed) for size in (1, BATCH))
-
-    async def here(number: int) -> str:
-        await engine.detect(Submission(images[number % len(images)]))
-        return OK
-
-    workers = len(os.sched_getaffinity(0))
-    ways: Mapping[str, tuple[int, Callable[[int], Any]]] = {
-        "service": (2 * workers, lambda n: callers.detect(n, images[n % len(images)], PATIENCE_S)),
-        "pipeline": (2 * workers, here),
-        "echo": (4 * workers, lambda n: echoes.echo(n, images[n % len(images)])),
-        "unary": (32, lambda n: callers.look_up(n, one[n % len(one)])),
-        "batched": (4, lambda n: callers.look_up(n, many[n % len(many)])),
-    }
+    ways, cores = parties.ways(images, asked.seed), len(os.sched_getaffinity(0))
     found = {name: _Rates() for name in ways}
     for number in range(asked.rounds):
         for name in list(ways)[:: 1 if number % 2 == 0 else -1]:
@@ -174,19 +188,26 @@ async def _rates(
             found[name].rounds.append(await closed_loop(count, asked.seconds, call))
         progress.advance(4)
     service, ceiling = found["service"], found["pipeline"]
-    left = max(0.0, workers - service.caller_cores) / workers
+    left = max(0.0, cores - service.caller_cores) / cores
     return {
         "images": {
             "service_per_s": service.per_s, "pipeline_per_s": ceiling.per_s, "caller_cores": service.caller_cores,
             "percent_of_pipeline": 100 * service.per_s / (ceiling.per_s * left) if left else None,
         },
-        "echo": {"per_s": found["echo"].per_s, "caller_cores": found["echo"].caller_cores},
-        "unary": {"per_s": found["unary"].per_s, "caller_cores": found["unary"].caller_cores},
-        "batched": {
-            "per_s": found["batched"].per_s, "hashes_per_s": BATCH * found["batched"].per_s,
-            "caller_cores": found["batched"].caller_cores,
-        },
+        "images_plain": _figures(found["service_plain"]),
+        "echo": _figures(found["echo"]),
+        "echo_small": _figures(found["echo_small"]),
+        "unary": _figures(found["unary"]),
+        "unary_plain": _figures(found["unary_plain"]),
+        "batched": _figures(found["batched"], BATCH),
+        "batched_plain": _figures(found["batched_plain"], BATCH),
     }  # fmt: skip
+
+
+def _figures(rates: _Rates, hashes: int = 0) -> dict[str, float]:
+    """Put rates into figures; of calls with so many hashes, those too."""
+    per_s = {"per_s": rates.per_s, "caller_cores": rates.caller_cores}
+    return {**per_s, "hashes_per_s": hashes * rates.per_s} if hashes else per_s
 
 
 async def _under_load(

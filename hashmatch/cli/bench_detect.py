@@ -25,8 +25,10 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "start": "seconds from start to serving: `first_s`, `again_s`; `importing_s` before that",
         "images": "closed loop: `service_per_s`, `pipeline_per_s` in process, `caller_cores`, and "
         "`percent_of_pipeline` on the cores that the caller left",
-        "echo": "closed loop of the same messages to a server that does nothing",
-        "unary": "closed loop of lookups of one hash; `batched`: of a thousand, with `hashes_per_s`",
+        "images_plain": "closed loop of a service that does what the peers do: one hash, the match distance",
+        "echo": "closed loop of the same messages to a server that does nothing; `echo_small`: of empty ones",
+        "unary": "closed loop of lookups of one hash; `batched`: of a thousand, with `hashes_per_s`; with the review "
+        "band, and as `unary_plain` and `batched_plain` without it",
         "steady": "open loop at 70 % load: `rate_per_s`, `outcomes` → `calls`, `p50`, `p99`, `p99.9` in ms, "
         "`sender_late_p99_ms`, `stages_us`; `overload`: at twice the load, `refused_with_hint`",
         "goals": "`what`, `goal`, `measured`, `met` (null: open), `beside`",

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import grpc
@@ -91,6 +91,8 @@ class Endpoint:
             compression=grpc.Compression.NoCompression,
         )
 
+        self._methods: Any = _Methods(self._grpc)
+
     def __repr__(self) -> str:
         return f"<Endpoint on {self._config.listen}: {self._health!r}, {self._guard!r}>"
 
@@ -156,22 +158,22 @@ class Endpoint:
             stream_window=self._config.stream_window,
             max_batch=self._config.max_batch,
         )
-        detection_pb2_grpc.add_DetectionServiceServicer_to_server(detection, self._grpc)
-        hashset_pb2_grpc.add_HashSetServiceServicer_to_server(HashSetHandlers(curator), self._grpc)
+        detection_pb2_grpc.add_DetectionServiceServicer_to_server(detection, self._methods)
+        hashset_pb2_grpc.add_HashSetServiceServicer_to_server(HashSetHandlers(curator), self._methods)
         if desk is not None:
             reports = ReportHandlers(desk.casework, desk)
-            report_pb2_grpc.add_ReportServiceServicer_to_server(reports, self._grpc)
+            report_pb2_grpc.add_ReportServiceServicer_to_server(reports, self._methods)
         watched = None if checks is None else WatchedChecks(checks, self._watch.tally)
         hotline = HotlineHandlers(watched, self._hotline)
-        hotline_pb2_grpc.add_HotlineServiceServicer_to_server(hotline, self._grpc)
-        status_pb2_grpc.add_StatusServiceServicer_to_server(StatusHandlers(observed), self._grpc)
+        hotline_pb2_grpc.add_HotlineServiceServicer_to_server(hotline, self._methods)
+        status_pb2_grpc.add_StatusServiceServicer_to_server(StatusHandlers(observed), self._methods)
         if self._config.reflection:
             _add_reflection(self._grpc)
 
     async def start(self, checks: Sequence[Check]) -> None:
         """Accept calls; readiness is composed of ``checks``."""
         self._health = Health(checks)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._methods)
         await self._health.refresh()
         await self._grpc.start()
 
@@ -230,6 +232,25 @@ class Endpoint:
     async def abort(self) -> None:
         """Cancel whatever still runs and give the address back. Safe after :meth:`drain`."""
         await self._grpc.stop(None)
+
+
+class _Methods:
+    """The server as generated code sees it, which hands each method over twice.
+
+    Of methods that are registered, gRPC's event loop awaits one future each, all of them anew for every call: with 37
+    methods that is a tenth of a millisecond. Methods that it finds by their handlers cost nothing while others are
+    called, and what is found is the same.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Let methods be found by these handlers."""
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
+        """Register nothing."""
 
 
 def _options(config: ServerConfig, seat: Seat) -> list[tuple[str, Any]]:

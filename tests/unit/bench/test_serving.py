@@ -21,9 +21,13 @@ def outcome(p50: float, p99: float) -> dict[str, float]:
 RESULTS: dict[str, Any] = {
     "start": {"first_s": 4.0, "again_s": 1.5, "importing_s": 9.0},
     "images": {"service_per_s": 408.0, "pipeline_per_s": 440.0, "caller_cores": 0.2, "percent_of_pipeline": 103.0},
+    "images_plain": {"per_s": 816.0, "caller_cores": 0.3},
     "echo": {"per_s": 2_000.0, "caller_cores": 0.9},
+    "echo_small": {"per_s": 6_000.0, "caller_cores": 0.9},
     "unary": {"per_s": 3_999.0, "caller_cores": 0.9},
-    "batched": {"per_s": 60.0, "hashes_per_s": 60_000.0, "caller_cores": 0.4},
+    "unary_plain": {"per_s": 4_000.0, "caller_cores": 0.9},
+    "batched": {"per_s": 59.0, "hashes_per_s": 59_000.0, "caller_cores": 0.4},
+    "batched_plain": {"per_s": 60.0, "hashes_per_s": 60_000.0, "caller_cores": 0.4},
     "steady": {
         "rate_per_s": 280.0, "sender_late_p99_ms": 1.0, "outcomes": {OK: outcome(4.0, 12.5)},
         "stages_us": {"decode": 3_100.0, "total": 5_000.0}, "refused_with_hint": 0,
@@ -89,7 +93,7 @@ def test_calls_are_put_into_figures_by_outcome() -> None:
 
 def test_what_is_met_and_what_is_not() -> None:
     met = [checked.met for checked in goals.check(RESULTS, GOALS)]
-    assert met == [True, True, False, True, False, True, True, True]
+    assert met == [True, True, True, True, False, True, False, False, True, True, True]
     assert {checked.met for checked in goals.check({}, GOALS)} == {None}
 
 
@@ -104,7 +108,8 @@ def test_the_page_says_what_was_missed_and_how_busy_the_machine_was() -> None:
     page = serving_report.page(record)
     assert "Load 4.0 before and 5.0 after" in page
     assert "the machine was not quiet" in page
-    assert "| lookups of one hash per call | ≥ 4000 per s | 3,999.0 | **missed** |" in page
+    assert "| lookups of one hash per call, with the review band | ≥ 4000 per s | 3,999.0 | **missed** |" in page
+    assert "| hashes in batches, within the match distance | 60,000 | 0.40 |" in page
     assert "| twice what it can do | 800 | RESOURCE_EXHAUSTED | 10 | 2.0 | 8.0 | 8.0 | 1.0 |" in page
     assert "Of 10 refusals 10 said when to come back." in page
     assert "| decode | 3.10 |" in page
