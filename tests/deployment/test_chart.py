@@ -12,8 +12,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 from tests.deployment import documents
+from tests.deployment.test_kubernetes import configured, faults, pod_of
 from tests.repo import tree
 
 pytestmark = pytest.mark.deploy
@@ -57,6 +59,7 @@ def schema_faults(manifest: dict[str, Any], version: str) -> Iterator[str]:
 
 EVERYTHING: dict[str, Any] = {
     "userNamespace": True,
+    "processes": 3,
     "priorityClassName": "high",
     "nodeSelector": {"kubernetes.io/arch": "amd64"},
     "tolerations": [{"operator": "Exists"}],
@@ -87,6 +90,23 @@ def test_kubernetes_takes_every_manifest(name: str, version: str) -> None:
     manifests = [manifest for manifest in manifests_of(given) if manifest["kind"] not in WITHOUT_SCHEMA]
     assert {manifest["kind"] for manifest in manifests} >= {"ConfigMap", "Service", "StatefulSet", "NetworkPolicy"}
     assert [fault for manifest in manifests for fault in schema_faults(manifest, version)] == []
+
+
+@pytest.mark.parametrize("processes", [1, 2, 5])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_every_process_has_its_page_where_prometheus_looks(processes: int, *, enabled: bool) -> None:
+    given = values("replicas")
+    metrics = {"enabled": enabled, "port": 9100, "serviceMonitor": {"enabled": enabled}}
+    scaling = {**given["autoscaling"], "queueImages": 8 if enabled else 0}
+    manifests = manifests_of({**given, "processes": processes, "metrics": metrics, "autoscaling": scaling})
+    assert faults(yaml.safe_dump_all(manifests)) == []
+    config = configured(manifests)
+    assert (config.server.processes, config.metrics.allow_remote) == (processes, enabled)
+    assert config.metrics.listen == ("0.0.0.0:9100" if enabled else "")
+    names = [port["name"] for port in pod_of(manifests)["containers"][0]["ports"]]
+    pages = ["metrics", *(f"metrics-{number}" for number in range(1, processes))]
+    assert names == ["grpc", *(pages if enabled else [])]
+    assert all(len(name) <= 15 for name in names), "Kubernetes' limit on names of ports"
 
 
 def test_what_kubernetes_would_not_take_is_seen() -> None:
@@ -122,6 +142,22 @@ def test_helm_finds_nothing_to_say_and_the_rendered_files_are_the_charts() -> No
             {"allowInsecureRemote": True, "metrics": {"serviceMonitor": {"enabled": True}}},
             "metrics.serviceMonitor.enabled without metrics.enabled",
         ),
+        (
+            {"allowInsecureRemote": True, "metrics": {"enabled": True, "serviceMonitor": {"enabled": True}}},
+            "networkPolicy.metricsFrom: nobody could read the metrics",
+        ),
+        (
+            {"allowInsecureRemote": True, "processes": 4, "metrics": {"enabled": True, "port": 50050}},
+            "metrics.port: the pages of 4 processes would be on ports 50050 to 50053; 50051 is taken",
+        ),
+        (
+            {"allowInsecureRemote": True, "processes": 2, "metrics": {"enabled": True, "port": 65535}},
+            "metrics.port: the pages of 2 processes would be on ports 65535 to 65536",
+        ),
+        (
+            {"allowInsecureRemote": True, "config": "[server]\n  processes = 4\n"},
+            "config: set the value processes instead of server.processes",
+        ),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(given: dict[str, Any], message: str) -> None:
@@ -140,6 +176,8 @@ def test_values_that_contradict_each_other_are_refused(given: dict[str, Any], me
         ({"catalog": {"url": "postgresql://hashmatch:secret@db/hashmatch"}}, "/catalog/url"),
         ({"drainSeconds": "20"}, "/drainSeconds"),
         ({"extraEnv": [{"name": "HASHMATCH_SANDBOX_ALLOW_DEGRADED", "value": "true"}]}, "/extraEnv/0/name"),
+        ({"extraEnv": [{"name": "HASHMATCH_METRICS_LISTEN", "value": "0.0.0.0:1"}]}, "/extraEnv/0/name"),
+        ({"processes": 0}, "/processes"),
         ({"persistence": {"accessModes": ["ReadWriteMany"]}}, "/persistence/accessModes/0"),
     ],
 )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from hashmatch import __version__
-from hashmatch.config import ServerConfig
+from hashmatch.config import Config, ServerConfig, parse
+from hashmatch.telemetry.page import judged
 from tests.deployment import documents
 from tests.repo import tree
 from tests.repo.test_container import DOCKERFILE, instructions
@@ -117,11 +119,59 @@ def network_faults(manifests: list[Manifest]) -> Iterator[str]:
         yield f"egress: {sorted(map(str, ports))}"
 
 
+def configured(manifests: list[Manifest]) -> Config:
+    """Return the configuration that a pod has, as the service itself reads it."""
+    (container,) = pod_of(manifests)["containers"]
+    told = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    files = find(manifests, "ConfigMap")
+    assert files is not None
+    where = Path(told.pop("HASHMATCH_CONFIG"))
+    return parse(files["data"][where.name], told, where)
+
+
+def metrics_faults(manifests: list[Manifest]) -> Iterator[str]:
+    """Say where the pages of metrics are not where others look for them, or are open to more than those."""
+    config = configured(manifests)
+    (container,) = pod_of(manifests)["containers"]
+    pages = {port["name"]: port["containerPort"] for port in container["ports"] if port["name"] != "grpc"}
+    asked = find(manifests, "ServiceMonitor")
+    offered = {
+        port["targetPort"]: port["port"]
+        for manifest in manifests
+        if manifest["kind"] == "Service"
+        for port in manifest["spec"]["ports"]
+        if port["name"] != "grpc"
+    }
+    processes = config.server.processes if config.metrics.listen else 0
+    listening = [judged(config.metrics, number)[1] for number in range(processes)]
+    if sorted(pages.values()) != listening or offered != pages:
+        yield f"pages on {listening}, ports of the pod {pages}, of its service {offered}"
+    if asked is not None:
+        if [end["port"] for end in asked["spec"]["endpoints"]] != list(pages):
+            yield f"ServiceMonitor: {asked['spec']['endpoints']}"
+        services = [each for each in manifests if each["kind"] == "Service"]
+        wanted = asked["spec"]["selector"]["matchLabels"].items()
+        jobs = [
+            each["metadata"]["labels"][asked["spec"].get("jobLabel", "")] if "jobLabel" in asked["spec"] else "?"
+            for each in services
+            if wanted <= each["metadata"]["labels"].items()
+        ]
+        if jobs != ["hashmatch"]:
+            yield f"ServiceMonitor: its jobs are {jobs}, and the alerts look for hashmatch"
+    policy = find(manifests, "NetworkPolicy")
+    rules = [] if policy is None else policy["spec"]["ingress"]
+    let_in = {port["port"] for rule in rules for port in rule["ports"]} - {"grpc"}
+    if let_in and let_in != set(pages):
+        yield f"NetworkPolicy: {sorted(let_in)}"
+    if asked is not None and not let_in:
+        yield "NetworkPolicy: nobody may read what the ServiceMonitor asks for"
+
+
 def faults(text: str) -> list[str]:
     """Say what manifests lack."""
     manifests = documents.every(text)
     pod = pod_of(manifests)
-    found = [*pod_faults(pod), *life_faults(pod), *network_faults(manifests)]
+    found = [*pod_faults(pod), *life_faults(pod), *network_faults(manifests), *metrics_faults(manifests)]
     scaler, budget = find(manifests, "HorizontalPodAutoscaler"), find(manifests, "PodDisruptionBudget")
     pods = find(manifests, "StatefulSet")
     assert pods is not None
@@ -207,6 +257,55 @@ def test_a_worse_network_is_seen() -> None:
     assert faults(yaml.safe_dump_all(manifests)) == ["anybody may call", "egress: ['any']"]
     manifests.remove(policy)
     assert faults(yaml.safe_dump_all(manifests)) == ["no NetworkPolicy"]
+
+
+def monitored(manifests: list[Manifest]) -> Manifest:
+    """Return what asks the Prometheus operator to read the pages."""
+    found = find(manifests, "ServiceMonitor")
+    assert found is not None
+    spec = found["spec"]
+    assert isinstance(spec, dict)
+    return spec
+
+
+def rule_of_metrics(manifests: list[Manifest]) -> Manifest:
+    """Return the rule that lets readers of metrics in."""
+    policy = find(manifests, "NetworkPolicy")
+    assert policy is not None
+    rule = policy["spec"]["ingress"][1]
+    assert isinstance(rule, dict)
+    return rule
+
+
+@pytest.mark.parametrize(
+    ("worsen", "fault"),
+    [
+        (
+            lambda manifests: container(pod_of(manifests))["ports"].pop(),
+            "pages on [9464], ports of the pod {}, of its service {'metrics': 9464}",
+        ),
+        (
+            lambda manifests: container(pod_of(manifests))["env"].append(
+                {"name": "HASHMATCH_SERVER_PROCESSES", "value": "2"}
+            ),
+            "pages on [9464, 9465], ports of the pod {'metrics': 9464}",
+        ),
+        (
+            lambda manifests: container(pod_of(manifests))["env"].append(
+                {"name": "HASHMATCH_METRICS_LISTEN", "value": ""}
+            ),
+            "pages on [], ports of the pod",
+        ),
+        (lambda manifests: monitored(manifests).pop("jobLabel"), "ServiceMonitor: its jobs are ['?']"),
+        (lambda manifests: monitored(manifests).update(endpoints=[]), "ServiceMonitor: []"),
+        (lambda manifests: rule_of_metrics(manifests).update(ports=[{"port": "page"}]), "NetworkPolicy: ['page']"),
+        (lambda manifests: rule_of_metrics(manifests).update(ports=[]), "NetworkPolicy: nobody may read"),
+    ],
+)
+def test_metrics_that_nobody_finds_are_seen(worsen: Callable[[list[Manifest]], object], fault: str) -> None:
+    manifests = documents.every(RENDERED["replicas"])
+    worsen(manifests)
+    assert [found for found in faults(yaml.safe_dump_all(manifests)) if found.startswith(fault)] != []
 
 
 def test_the_chart_is_of_this_version() -> None:

@@ -51,6 +51,21 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if and .Values.autoscaling.queueImages (not .Values.metrics.enabled) -}}
 {{- fail "autoscaling.queueImages without metrics.enabled" -}}
 {{- end -}}
+{{- if and (or .Values.metrics.serviceMonitor.enabled .Values.autoscaling.queueImages) .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
+{{- fail "networkPolicy.metricsFrom: nobody could read the metrics that metrics.serviceMonitor or autoscaling.queueImages needs" -}}
+{{- end -}}
+{{- $last := add .Values.metrics.port (sub (int .Values.processes) 1) -}}
+{{- if and .Values.metrics.enabled (or (gt (int $last) 65535) (and (le (int .Values.metrics.port) 50051) (ge (int $last) 50051))) -}}
+{{- fail (printf "metrics.port: the pages of %d processes would be on ports %d to %d; 50051 is taken, and 65535 is the last" (int .Values.processes) (int .Values.metrics.port) (int $last)) -}}
+{{- end -}}
+{{- if regexMatch "(?m)^\\s*processes\\s*=" .Values.config -}}
+{{- fail "config: set the value processes instead of server.processes, since the ports of metrics depend on it" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the port of one process's page of metrics is called. */}}
+{{- define "hashmatch.page" -}}
+metrics{{ if . }}-{{ . }}{{ end }}
 {{- end -}}
 
 {{/* One probe: the kubelet speaks gRPC itself, but not TLS. */}}
