@@ -84,10 +84,15 @@ async def _in_process(
     config: Config, data_dir: Path, sets: frozenset[str] | None, progress: Progress
 ) -> AsyncIterator[Detector]:
     """Catalog, index and confined workers in this process, for as long as the command runs."""
-    from hashmatch.service.runtime import Runtime
+    from hashmatch.loading import loading
+    from hashmatch.sandbox.pool import WorkerPool
 
-    async with Runtime(config, data_dir, progress=progress) as runtime:
-        yield _Local(runtime, sets)
+    pool = WorkerPool(config.decode, config.sandbox)
+    async with pool.launched():
+        with loading():  # only now: it takes as long as the zygote, so both go on at once
+            from hashmatch.service.runtime import Runtime
+        async with Runtime(config, data_dir, pool=pool, progress=progress) as runtime:
+            yield _Local(runtime, sets)
 
 
 @dataclass(frozen=True, slots=True)

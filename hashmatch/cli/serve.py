@@ -76,11 +76,12 @@ def serve(options: GlobalOptions, listen: str | None, processes: int | None) -> 
 
 async def _serve(config: Config, options: GlobalOptions, output: Output) -> None:
     from hashmatch.service.server import serve as serve_grpc
-    from hashmatch.service.supervisor import Up
 
     pages: list[str] = []
 
     def announce(address: str, status: ServiceStatus) -> None:
+        from hashmatch.service.supervisor import Up
+
         _announce(output, Up(address, 1, status.index.generation, status.entries), pages[0])
 
     await serve_grpc(config, options.data_dir, on_serving=announce, on_metrics=pages.append)

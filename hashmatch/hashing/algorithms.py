@@ -22,6 +22,7 @@ functions are bound to these names in ``compute``, inside the confined worker.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import types
 from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Protocol
 
 from hashmatch.errors import BadConfig, UnknownAlgorithm
-from hashmatch.model import Algorithm, AlgorithmKind, Views
+from hashmatch.model import Algorithm, AlgorithmKind, HashOptions, Views
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -217,3 +218,22 @@ def computed_names() -> tuple[str, ...]:
 def views_algorithms(views: Views) -> frozenset[str]:
     """Names of the algorithms that a level of views adds to those asked for."""
     return frozenset() if views is Views.NONE else frozenset(row.name for row in QUERY_ONLY)
+
+
+def perceptual_only(options: HashOptions) -> HashOptions:
+    """Leave out digests, which are computed without decoding; none left is not the same as none given.
+
+    Raises
+    ------
+    UnknownAlgorithm
+        A name is not installed, or all of them are digests.
+    BadConfig
+        See :func:`plugins`.
+
+    """
+    if not options.algorithms:
+        return options
+    kept = {name for name in options.algorithms if algorithm(name).kind is AlgorithmKind.PERCEPTUAL}
+    if not kept:
+        raise UnknownAlgorithm(f"{', '.join(sorted(options.algorithms))}: none is computed from a picture")
+    return dataclasses.replace(options, algorithms=frozenset(kept))

@@ -35,14 +35,15 @@ import math
 import os
 import time
 from collections import deque
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Self
 
 from hashmatch.backlog import Backlog
 from hashmatch.config import DecodeConfig, SandboxConfig
-from hashmatch.errors import BadFrame, Overloaded, SandboxUnavailable, UnknownAlgorithm
+from hashmatch.errors import BadFrame, Overloaded, SandboxUnavailable
 from hashmatch.hashing import algorithms
-from hashmatch.model import AlgorithmKind, HashOptions, Picture, Refusal
+from hashmatch.model import HashOptions, Picture, Refusal
 from hashmatch.sandbox.confine import Outcome
 from hashmatch.sandbox.control import ZygoteSettings
 from hashmatch.sandbox.posture import Posture, assess, swap_devices
@@ -127,7 +128,8 @@ class WorkerPool:
     @property
     def healthy(self) -> bool:
         """Whether an image handed in now would be hashed: the zygote lives, and its last attempt to fork succeeded."""
-        return not self._recovering and self._spawner is not None and not self._spawner.gone.is_set()
+        alive = self._spawner is not None and not self._spawner.gone.is_set()
+        return alive and self._keeper is not None and not self._recovering
 
     def status(self) -> PoolStatus:
         """Return the counters as they are now."""
@@ -141,6 +143,15 @@ class WorkerPool:
             quarantined=self._quarantine.held(time.monotonic()),
             quarantine_refusals=self._quarantine.refused,
         )
+
+    @contextlib.asynccontextmanager
+    async def launched(self) -> AsyncIterator[None]:
+        """Have the zygote load already, while this process loads what it needs itself before :meth:`start`."""
+        self._execute()
+        try:
+            yield
+        finally:
+            await self.close()
 
     async def start(self) -> None:
         """Start the zygote, prove the confinement, start the workers.
@@ -203,7 +214,7 @@ class WorkerPool:
         if len(image) > self._decode.max_bytes:
             detail = f"{len(image)} bytes; at most {self._decode.max_bytes} are decoded"
             return Picture(refusal=Refusal.TOO_LARGE, detail=detail)
-        options = _perceptual_only(options)
+        options = algorithms.perceptual_only(options)
         loop = asyncio.get_running_loop()
         arrived, queue_us = loop.time(), 0
         patience = math.inf if deadline_s is None else arrived + deadline_s
@@ -368,6 +379,10 @@ class WorkerPool:
                 if asyncio.get_running_loop().time() - self._zygote_started > _STABLE_S:
                     pause_s = _FIRST_PAUSE_S
 
+    def _execute(self) -> Spawner:
+        self._spawner = Spawner.execute(ZygoteSettings(self._decode, self._config.memory_bytes), self._launch)
+        return self._spawner
+
     async def _start_zygote(self) -> None:
         """Start a zygote and let one worker prove the confinement by dying of it.
 
@@ -377,10 +392,9 @@ class WorkerPool:
             As for :meth:`start`.
 
         """
-        settings = ZygoteSettings(self._decode, self._config.memory_bytes)
+        spawner = self._spawner or self._execute()
         names = [algorithm.name for algorithm in self._codec.algorithms]
-        spawner = await Spawner.start(settings, self._launch, names, self._config.start_timeout_ms / 1e3)
-        self._spawner = spawner
+        await spawner.ready(names, self._config.start_timeout_ms / 1e3)
         self._zygote_started = asyncio.get_running_loop().time()
         probe = await spawner.spawn()
         request = self._codec.encode_request(Request(RequestKind.PROBE, next(self._request_ids)))
@@ -431,20 +445,3 @@ class WorkerPool:
         while self._workers:
             self._below_strength.clear()
             await self._below_strength.wait()
-
-
-def _perceptual_only(options: HashOptions) -> HashOptions:
-    """Leave out digests, which are computed without decoding; none left is not the same as none given.
-
-    Raises
-    ------
-    UnknownAlgorithm
-        A name is not installed, or all of them are digests.
-
-    """
-    if not options.algorithms:
-        return options
-    kept = {name for name in options.algorithms if algorithms.algorithm(name).kind is AlgorithmKind.PERCEPTUAL}
-    if not kept:
-        raise UnknownAlgorithm(f"{', '.join(sorted(options.algorithms))}: none is computed from a picture")
-    return dataclasses.replace(options, algorithms=frozenset(kept))

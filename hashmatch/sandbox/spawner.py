@@ -2,7 +2,8 @@
 
 Theory of operation
 -------------------
-:class:`Spawner` executes the zygote as a fresh interpreter and owns its control socket. Each :meth:`Spawner.spawn`
+:class:`Spawner` executes the zygote as a fresh interpreter and owns its control socket. The settings lie in it before
+the zygote reads them, so the zygote can load while this process is busy with something else. Each :meth:`Spawner.spawn`
 makes the worker's shared memory and socket, lets the zygote fork, and waits until the worker has said how its lockdown
 went. A :class:`Worker` is addressed by its pidfd, so a signal can never reach a stranger that was given the same
 number. How a worker ended is known only to the zygote, which reports it; if the zygote itself dies, every worker dies
@@ -178,22 +179,25 @@ class Spawner:
         self._ends: dict[int, asyncio.Future[int | None]] = {}
         self.gone = asyncio.Event()
         """Set when the zygote can no longer be talked to."""
-        self._loop.add_reader(control.fileno(), self._on_frame)
 
     @classmethod
-    async def start(cls, settings: ZygoteSettings, launch: Launch, names: list[str], timeout_s: float) -> Spawner:
-        """Execute a zygote and wait until it is warm.
+    def execute(cls, settings: ZygoteSettings, launch: Launch) -> Spawner:
+        """Execute a zygote with these settings and do not wait for it; :meth:`ready` does."""
+        ours, theirs = _socketpair()
+        with theirs:
+            ours.send(Frame(Kind.SETTINGS, settings.to_text()).encode())
+            process = _execute(launch, theirs)
+        return cls(process, ours, settings.decode.max_bytes)
+
+    async def ready(self, names: list[str], timeout_s: float) -> None:
+        """Wait until the zygote is warm; one that is not is ended.
 
         Parameters
         ----------
-        settings : ZygoteSettings
-            What it must know of the configuration.
-        launch : Launch
-            What it is to run.
         names : list of str
             The algorithm table of this process, which the zygote's must equal.
         timeout_s : float
-            How long warming up may take.
+            How long that may take from now on.
 
         Raises
         ------
@@ -201,15 +205,12 @@ class Spawner:
             It did not become ready; the message says why.
 
         """
-        ours, theirs = _socketpair()
-        with theirs:
-            process = _execute(launch, theirs)
-        spawner = cls(process, ours, settings.decode.max_bytes)
+        self._loop.add_reader(self._control.fileno(), self._on_frame)
         try:
             async with asyncio.timeout(timeout_s):
-                frame, _ = await spawner._request(Frame(Kind.SETTINGS, settings.to_text()))
+                frame, _ = await self._answer()
         except BaseException as error:
-            await spawner.close()
+            await self.close()
             if isinstance(error, TimeoutError):
                 raise SandboxUnavailable(
                     f"the zygote was not ready after {timeout_s:g} s; on a first start it compiles kernels: raise "
@@ -220,9 +221,8 @@ class Spawner:
         if not problem and json.loads(frame.text) != names:
             problem = f"it sees the algorithms {frame.text}, this process sees {names}"
         if problem:
-            await spawner.close()
+            await self.close()
             raise SandboxUnavailable(f"the zygote could not start: {problem}")
-        return spawner
 
     @property
     def pid(self) -> int:
@@ -271,12 +271,16 @@ class Spawner:
         await asyncio.to_thread(self._process.wait)
 
     async def _request(self, frame: Frame, *descriptors: int) -> tuple[Frame, list[int]]:
-        """Send a frame and wait for its answer; the answers come in the order of the requests."""
-        answer: asyncio.Future[tuple[Frame, list[int]]] = self._loop.create_future()
+        """Send a frame and wait for its answer."""
         try:
             socket.send_fds(self._control, [frame.encode()], descriptors)
         except OSError as error:
             raise SandboxUnavailable(f"the zygote is gone: {error.strerror}") from error
+        return await self._answer()
+
+    async def _answer(self) -> tuple[Frame, list[int]]:
+        """Wait for the answer to what was sent last; the answers come in the order of the requests."""
+        answer: asyncio.Future[tuple[Frame, list[int]]] = self._loop.create_future()
         self._answers.append(answer)
         return await answer
 

@@ -33,6 +33,7 @@ from typing import NoReturn
 
 from hashmatch.errors import BadFrame, HashmatchError
 from hashmatch.hashing import algorithms
+from hashmatch.loading import loading
 from hashmatch.sandbox import libc, worker
 from hashmatch.sandbox.control import MAX_FRAME_BYTES, Frame, Kind, ZygoteSettings
 from hashmatch.sandbox.protocol import Codec
@@ -90,7 +91,8 @@ def _prepare(untrusted_data: bytes, compute: str, *, confined: bool) -> worker.W
     if frame.kind is not Kind.SETTINGS:
         raise BadFrame(f"the first frame is {frame.kind.name}, expected SETTINGS")
     settings = ZygoteSettings.from_text(frame.text)
-    module = importlib.import_module(compute)
+    with loading():
+        module = importlib.import_module(compute)
     module.warm()
     setup = worker.WorkerSetup(
         hash_picture=module.hash_picture,

@@ -20,7 +20,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import hashmatch
 from hashmatch.addresses import parsed
@@ -31,9 +31,10 @@ from hashmatch.service.checks import Check
 from hashmatch.service.seating import ONLY, Seat
 from hashmatch.service.watching import Watch
 from hashmatch.telemetry import tracing
-from hashmatch.telemetry.families import View
-from hashmatch.telemetry.page import Page, judged
 from hashmatch.telemetry.tally import Tally
+
+if TYPE_CHECKING:
+    from hashmatch.telemetry.page import Page
 
 TAKE_OVER_S: Final = 0.25
 """Between two tries to listen for a page that another process has; well below any interval of Prometheus's."""
@@ -73,6 +74,8 @@ async def watched(config: Config, process: int = 0) -> AsyncIterator[Watch]:
 
     """
     if config.metrics.listen:
+        from hashmatch.telemetry.page import judged  # not at the top: see `_page`
+
         judged(config.metrics, process)  # before anything slow is started
     tally = Tally(config.metrics.max_sets, config.metrics.max_callers)
     if not config.tracing.endpoint:
@@ -101,11 +104,7 @@ async def exposed(
         yield ""
         return
 
-    def view() -> View:
-        ready = {check.name: check.passes() for check in observed.checks()}
-        return View(watch.tally.copy(), observed.observed(), served.active, ready)
-
-    page = Page(config, view, seat.number)
+    page = _page(config, observed, served, watch, seat)
     tasks = [asyncio.create_task(_count(observed, config.poll_s))]
     try:
         if seat.of == 1:
@@ -118,6 +117,18 @@ async def exposed(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await page.close()
+
+
+def _page(config: MetricsConfig, observed: Observed, served: Served, watch: Watch, seat: Seat) -> Page:
+    # Not at the top of the module: an HTTP server takes 80 ms to import, and a service without a page needs none.
+    from hashmatch.telemetry.families import View
+    from hashmatch.telemetry.page import Page
+
+    def view() -> View:
+        ready = {check.name: check.passes() for check in observed.checks()}
+        return View(watch.tally.copy(), observed.observed(), served.active, ready)
+
+    return Page(config, view, seat.number)
 
 
 async def _take_over(page: Page) -> None:

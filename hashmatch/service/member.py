@@ -24,16 +24,18 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hashmatch import config
 from hashmatch.errors import HashmatchError
-from hashmatch.report.status import ServiceStatus
 from hashmatch.service.commission import MAX_LINE_BYTES, Commission
 from hashmatch.service.fleet import Order
 from hashmatch.service.seating import Seat, seated
 from hashmatch.service.server import Post, serve
 from hashmatch.telemetry import logs
+
+if TYPE_CHECKING:
+    from hashmatch.report.status import ServiceStatus  # loaded with all else, once the zygote is on its way
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s"
 

@@ -79,11 +79,14 @@ _log = logging.getLogger("hashmatch.service")
 
 
 class Runtime:
-    """Catalog, index, workers and engine over one data directory. Use as an async context manager."""
+    """Catalog, index, workers and engine over one data directory. Use as an async context manager.
+
+    ``pool`` may be launched already; it is started and closed here in any case.
+    """
 
     def __init__(
-        self, config: Config, data_dir: Path, *, progress: Progress = SILENT, deliver: bool = False,
-        lead: bool = True, reloaded: bool = False, calls: CallWatch | None = None,
+        self, config: Config, data_dir: Path, *, pool: WorkerPool | None = None, progress: Progress = SILENT,
+        deliver: bool = False, lead: bool = True, reloaded: bool = False, calls: CallWatch | None = None,
     ) -> None:  # fmt: skip
         self._config = config
         self._data_dir = data_dir
@@ -95,7 +98,7 @@ class Runtime:
         self._started_at = dt.datetime.now(dt.UTC)
         self._libraries = {name: metadata.version(name) for name in LIBRARIES}
         self._index = LiveIndex()
-        self._pool = WorkerPool(config.decode, config.sandbox)
+        self._pool = pool or WorkerPool(config.decode, config.sandbox)
         self._publishing = asyncio.Lock()
         self._opened = contextlib.AsyncExitStack()
         self._catalog: RelationalCatalog

@@ -2,8 +2,9 @@
 
 Theory of operation
 -------------------
-One process, one event loop; ``service.supervisor`` runs several of them. The address is bound before anything slow is
-started; calls are accepted once the runtime serves. The end has two speeds. The first SIGTERM or SIGINT drains: new
+One process, one event loop; ``service.supervisor`` runs several of them. The zygote is executed first: what it loads
+and what this process loads take a second each, and go on side by side. The address is bound next; calls are accepted
+once the runtime serves. The end has two speeds. The first SIGTERM or SIGINT drains: new
 calls are refused, accepted ones finish or are cancelled after ``server.drain_s``. A second signal cancels them at once.
 One process of several can also be told to leave first (``Endpoint.leave``), so that no call is refused at all.
 
@@ -22,17 +23,17 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hashmatch.config import Config
 from hashmatch.errors import BadConfig
-from hashmatch.report.status import ServiceStatus
-from hashmatch.service.endpoint import Endpoint
-from hashmatch.service.exposure import exposed, watched
-from hashmatch.service.investigation import opened_investigation
-from hashmatch.service.keyring import Keyring
-from hashmatch.service.runtime import Runtime
+from hashmatch.loading import loading
+from hashmatch.sandbox.pool import WorkerPool
 from hashmatch.service.seating import ONLY, Seat
-from hashmatch.service.watching import Watch
+
+if TYPE_CHECKING:
+    from hashmatch.report.status import ServiceStatus
+    from hashmatch.service.assembly import Assembled
 
 _log = logging.getLogger("hashmatch.service")
 
@@ -89,40 +90,31 @@ async def serve(
     """
     _refuse_tracing(os.environ)
     post = post or Post(ONLY, stop=stop or asyncio.Event())
-    async with _opened(config, data_dir, post) as (endpoint, target, runtime, watch):
+    async with _assembled(config, data_dir, post) as service:
         with _stopped_by_signals(post) if stop is None else contextlib.nullcontext():
-            async with exposed(config.metrics, runtime, endpoint, watch, post.seat) as page:
-                await endpoint.start(runtime.checks())
-                _log.info("serving on %s", target)
+            async with service.page as page:
+                await service.endpoint.start(service.runtime.checks())
+                _log.info("serving on %s", service.target)
                 if on_metrics is not None:
                     on_metrics(page)
                 if on_ready is not None:
-                    on_ready(target)
+                    on_ready(service.target)
                 if on_serving is not None:
-                    on_serving(target, await runtime.status())
-                await endpoint.run(post.stop, post.leave)
-            await endpoint.leave(post.stop)
-            await endpoint.drain(post.hurry)
+                    on_serving(service.target, await service.runtime.status())
+                await service.endpoint.run(post.stop, post.leave)
+            await service.endpoint.leave(post.stop)
+            await service.endpoint.drain(post.hurry)
 
 
 @contextlib.asynccontextmanager
-async def _opened(config: Config, data_dir: Path, post: Post) -> AsyncIterator[tuple[Endpoint, str, Runtime, Watch]]:
-    """Bind the address, bring up what answers, and offer it; end all of it in the opposite order."""
-    keyring = Keyring(config.server, data_dir)
-    await asyncio.to_thread(keyring.load)
-    async with contextlib.AsyncExitStack() as opened:
-        watch = await opened.enter_async_context(watched(config, post.seat.number))
-        endpoint = Endpoint(config.server, config.hotline, keyring, post.seat, watch)
-        opened.push_async_callback(endpoint.abort)
-        target = endpoint.bind()
-        runtime = await opened.enter_async_context(
-            Runtime(config, data_dir, deliver=True, lead=post.seat.leads, reloaded=post.reloaded, calls=watch)
-        )
-        keyring.keep_account(runtime.auditor)
-        investigation = await opened.enter_async_context(opened_investigation(config, runtime.detector))
-        checks = runtime.audited(investigation)
-        endpoint.offer(runtime.detector, runtime.curator, runtime, runtime.desk, checks)
-        yield endpoint, target, runtime, watch
+async def _assembled(config: Config, data_dir: Path, post: Post) -> AsyncIterator[Assembled]:
+    """Send the zygote on its way, load what answers meanwhile, and put it together."""
+    pool = WorkerPool(config.decode, config.sandbox)
+    async with pool.launched():
+        with loading():  # not at the top of the module: it takes as long as the zygote, so both go on at once
+            from hashmatch.service.assembly import assembled
+        async with assembled(config, data_dir, pool, post.seat, reloaded=post.reloaded) as service:
+            yield service
 
 
 def _refuse_tracing(environ: Mapping[str, str]) -> None:

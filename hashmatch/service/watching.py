@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hashmatch.errors import HashmatchError, QuotaExceeded
 from hashmatch.identity import caller
@@ -23,9 +23,11 @@ from hashmatch.model import MatchReport
 from hashmatch.model.hotline import Item, Summary
 from hashmatch.model.hotline import Submission as Reported
 from hashmatch.service.flooding import Detector
-from hashmatch.service.hotline import Checks
 from hashmatch.telemetry import tracing
 from hashmatch.telemetry.tally import UNKNOWN, Tally
+
+if TYPE_CHECKING:
+    from hashmatch.service.hotline import Checks  # a handler's: it imports gRPC, and a runtime must not
 
 OK: Final = "OK"
 CANCELLED: Final = "CANCELLED"
