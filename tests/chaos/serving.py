@@ -149,7 +149,7 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> bool:
     return True
 
 
-def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
+def until(condition: Callable[[], object], within_s: float = 300.0) -> None:
     """Return once ``condition`` holds; the limit only ends a hang."""
     end = time.monotonic() + within_s
     while not condition():

@@ -95,7 +95,7 @@ async def test_following_gives_the_job_back_and_ends_on_sigterm(site: Site, tmp_
     told = await command.run("hotline", "notified", "job", "--all", "--by", "anna", "--json")
     assert told.code == ExitCode.CLEAN, told.err
     process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         out, _ = await process.communicate()
     assert (process.returncode, out) == (ExitCode.MATCHED, b"")
     verified = await command.run("evidence", "verify", "evidence", "--job", "job", "--json")

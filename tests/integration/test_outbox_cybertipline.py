@@ -129,7 +129,7 @@ async def test_what_breaks_before_the_finish_is_made_good_and_told_once(service:
     "fault", ["drop-after", "502-after", "garbage-after", "huge-after", "1100-after", "slow-after"]
 )
 async def test_a_finish_without_a_clear_answer_is_not_repeated(service: Ispws, fault: str) -> None:
-    desk = Desk(service, config=OutboxConfig(timeout_s=1))
+    desk = Desk(service)
     service.plan("finish", fault)
     assert isinstance(await desk.to_the_end(), Unsure)
     service.held.set()

@@ -15,6 +15,7 @@ from hashmatch.outbox.cybertip_steps import ABANDONED, REPORT_ID
 from hashmatch.outbox.parcels import Again, AwaitingFile, Delivered, Progress, Refused, Relayed
 from hashmatch.sections import OutboxConfig
 from tests.support import tips
+from tests.support.clock import LATE_S
 from tests.support.receivers.desk import DAY, FIRST, MD5, SECOND, Desk, check_told_once, chunks
 from tests.support.receivers.ispws import Ispws, served
 
@@ -71,7 +72,7 @@ async def test_a_file_goes_through_as_a_stream_and_renews_its_lease(
     service: Ispws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second piece is offered only once the service has the first; a minute passes for each."""
-    desk = Desk(service, config=OutboxConfig(timeout_s=2, lease_s=90))
+    desk = Desk(service, config=OutboxConfig(timeout_s=LATE_S, lease_s=90))
     await desk.deliver()
     pieces = [bytes([n]) * 70_000 for n in range(4)]
     ticks = iter(range(0, 10_000, 60))
@@ -92,7 +93,7 @@ async def test_a_file_goes_through_as_a_stream_and_renews_its_lease(
 
 
 async def test_a_lease_that_was_lost_ends_the_relay(service: Ispws) -> None:
-    desk = Desk(service, config=OutboxConfig(timeout_s=2, lease_s=5))
+    desk = Desk(service, config=OutboxConfig(timeout_s=LATE_S, lease_s=5))
     await desk.deliver()
 
     async def lost(progress: Progress) -> None:

@@ -23,6 +23,7 @@ from hashmatch.projections import cybertip
 from hashmatch.sections import OutboxConfig, OutletConfig
 from tests.support import cases, tips
 from tests.support.cases import NOW
+from tests.support.clock import LATE_S
 from tests.support.receivers.ispws import SECRETS, Ispws, served
 
 MD5 = hashlib.md5(tips.FILE, usedforsecurity=False).digest()
@@ -40,7 +41,7 @@ class Office:
         self.store = DeliveryStore(catalog)
         service.now = NOW
         config = OutletConfig(kind="cybertipline", environment="test", url=service.url, rate_per_minute=60_000)
-        outbox = OutboxConfig(timeout_s=2, first_wait_s=1, longest_wait_s=1)
+        outbox = OutboxConfig(timeout_s=LATE_S, first_wait_s=1, longest_wait_s=1)
         outlet = CyberTipline("ncmec", config, outbox, SECRETS, now=service.clock)
         assert isinstance(outlet, FileOutlet)
         self.worker = Worker(self.store, outbox, {"ncmec": Line("ncmec", config, outlet)}, now=service.clock)

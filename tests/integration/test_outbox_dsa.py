@@ -20,7 +20,7 @@ from hashmatch.sections import OutboxConfig
 from tests.support.receivers import dsa
 from tests.support.union_cases import CASES, CONTEXT, CSAM
 
-CONFIG = OutboxConfig(timeout_s=5, connect_timeout_s=2)
+CONFIG = OutboxConfig(timeout_s=300, connect_timeout_s=300)
 PUID = dsa_statement.puid_of(CSAM.case_id)
 STATEMENT = dsa_statement.render(CSAM, CONTEXT)
 BATCH = dsa_statement.render_batch(list(CASES.values()), CONTEXT)

@@ -19,6 +19,7 @@ from hashmatch.outbox.mail_message import message, message_id
 from hashmatch.outbox.parcels import Again, Delivered, Outcome, Parcel, Progress, Refused, Unsure
 from hashmatch.sections import OutboxConfig, OutletConfig
 from tests.support.cases import NOW
+from tests.support.clock import LATE_S
 from tests.support.receivers.smtp import PASSWORD, USERNAME, Authority, MailServer, authority
 
 SENDER, RECIPIENT = "reports@pictures.example", "abuse@hoster.example"
@@ -26,8 +27,7 @@ REPORT_ID = "7b0c2d7e-0000-4000-8000-000000000001"
 BODY = json.dumps({"xarf_version": "4.2.0", "report_id": REPORT_ID, "note": "é\n.dots\n"}, ensure_ascii=False).encode()
 XARF = Document("xarf", "application/json", f"xarf-{REPORT_ID}.json", BODY)
 PARCEL = Parcel("d-1", "case-1", "key-1", Environment.TEST, XARF, recipient=RECIPIENT)
-CONFIG = OutboxConfig(timeout_s=10, connect_timeout_s=10)
-HASTY = OutboxConfig(timeout_s=1, connect_timeout_s=1)
+CONFIG = OutboxConfig(timeout_s=LATE_S, connect_timeout_s=LATE_S)
 BOTH = ("PLAIN", "LOGIN")
 LOGIN = {"username": USERNAME, "password": PASSWORD}
 WHOLE = "the message was sent whole, and then: "
@@ -117,14 +117,14 @@ async def test_what_a_server_says_is_cut_off(post: Post) -> None:
 @pytest.mark.parametrize(("what", "reason"), [("drop", "the connection broke"), ("slow", "no answer in time")])
 async def test_what_breaks_before_the_message_is_tried_again(post: Post, step: str, what: str, reason: str) -> None:
     post.server.plan(step, what)
-    assert await post.deliver(config=HASTY if what == "slow" else CONFIG) == Again(f"127.0.0.1: {step}: {reason}")
+    assert await post.deliver() == Again(f"127.0.0.1: {step}: {reason}")
     assert (post.server.taken, post.saves) == ([], [])
 
 
 @pytest.mark.parametrize(("what", "reason"), [("drop", "no connection"), ("slow", "no answer in time")])
 async def test_no_greeting_is_tried_again(post: Post, what: str, reason: str) -> None:
     post.server.plan("connect", what)
-    assert await post.deliver(config=HASTY if what == "slow" else CONFIG) == Again(f"127.0.0.1: connect: {reason}")
+    assert await post.deliver() == Again(f"127.0.0.1: connect: {reason}")
 
 
 async def test_nobody_there_is_tried_again() -> None:
@@ -159,14 +159,14 @@ async def test_lost_between_the_note_and_the_dot_is_tried_again(post: Post) -> N
 @pytest.mark.parametrize("what", ["drop", "slow", "421 4.3.2 Shutting down", "nonsense"])
 async def test_how_the_goodbye_ends_changes_nothing(post: Post, what: str) -> None:
     post.server.plan("QUIT", what)
-    assert isinstance(await post.deliver(config=HASTY), Delivered)
+    assert isinstance(await post.deliver(), Delivered)
     assert post.server.commands[-1] == "QUIT"
 
 
 @pytest.mark.parametrize(("what", "reason"), [("drop", "the connection broke"), ("slow", "no answer in time")])
 async def test_lost_after_the_dot_is_unsure_and_never_sent_again_by_itself(post: Post, what: str, reason: str) -> None:
     post.server.plan("answer", what)
-    assert await post.deliver(config=HASTY if what == "slow" else CONFIG) == Unsure(f"127.0.0.1: {WHOLE}{reason}{ASK}")
+    assert await post.deliver() == Unsure(f"127.0.0.1: {WHOLE}{reason}{ASK}")
     assert post.parcel.progress == {"sent": "1"}
     post.parcel = replace(post.parcel, attempt=2)
     commands = len(post.server.commands)

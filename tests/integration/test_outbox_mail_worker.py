@@ -22,6 +22,7 @@ from hashmatch.outbox.worker import Worker
 from hashmatch.service.outlets import lines
 from tests.support import cases
 from tests.support.cases import NOW
+from tests.support.clock import LATE_S
 from tests.support.receivers.smtp import MailServer
 
 XARF = Document("xarf", "application/json", "xarf-7b0c2d7e-0000-4000-8000-000000000001.json", b"{}")
@@ -37,7 +38,7 @@ class Office:
         post = OutletConfig(
             kind="mail", environment="test", url=server.url, sender="reports@pictures.example", rate_per_minute=60_000
         )
-        self.config = OutboxConfig(timeout_s=10, first_wait_s=1, longest_wait_s=1, outlets={"post": post})
+        self.config = OutboxConfig(timeout_s=LATE_S, first_wait_s=1, longest_wait_s=1, outlets={"post": post})
         order = Order(
             case_id=cases.CASE_ID, outlet="post", environment=Environment.TEST, document=XARF, key="k",
             requested_by="anna", recipient="abuse@hoster.example",
@@ -87,10 +88,10 @@ async def test_one_that_is_unsure_is_sent_again_by_a_person_and_by_nothing_else(
 
 
 async def test_a_process_that_is_killed_while_the_server_thinks_leaves_it_unsure(office: Office) -> None:
-    office.server.plan("answer", "slow")
+    office.server.plan("answer", "held")
     worker = office.worker()
     trying = asyncio.create_task(worker.drain())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(300):
         while not office.server.taken:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     trying.cancel()
@@ -107,10 +108,10 @@ async def test_a_process_that_is_killed_while_the_server_thinks_leaves_it_unsure
 
 
 async def test_a_process_that_is_killed_before_the_message_leaves_it_to_the_next(office: Office) -> None:
-    office.server.plan("RCPT", "slow")
+    office.server.plan("RCPT", "held")
     worker = office.worker()
     trying = asyncio.create_task(worker.drain())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(300):
         while "RCPT" not in office.server.commands:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     trying.cancel()

@@ -17,7 +17,7 @@ from hashmatch.outbox.webhook import WebhookOutlet
 from hashmatch.sections import OutboxConfig
 from tests.support.receivers.hooks import NOW, SECRET, Hooks
 
-CONFIG = OutboxConfig(timeout_s=2, connect_timeout_s=1)
+CONFIG = OutboxConfig(timeout_s=300, connect_timeout_s=300)
 PARCEL = Parcel(
     "d-1",
     "case-1",

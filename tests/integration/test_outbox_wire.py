@@ -12,8 +12,9 @@ from aiohttp import web
 
 from hashmatch.outbox.wire import Lost, Reply, Wire
 from hashmatch.sections import OutboxConfig
+from tests.support.clock import LATE_S, leap
 
-CONFIG = OutboxConfig(timeout_s=1, max_answer_bytes=1 << 10)
+CONFIG = OutboxConfig(timeout_s=LATE_S, connect_timeout_s=LATE_S, max_answer_bytes=1 << 10)
 
 
 async def _redirect(request: web.Request) -> web.Response:
@@ -41,8 +42,9 @@ async def _busy(request: web.Request) -> web.Response:
 
 async def _slow(request: web.Request) -> web.Response:
     del request
-    await asyncio.sleep(5)
-    return web.Response()
+    leap(LATE_S)
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 async def _drop(request: web.Request) -> web.Response:
@@ -127,11 +129,11 @@ async def test_without_a_connection_nothing_was_sent(unused_tcp_port: int) -> No
 async def test_a_body_may_be_fed_slower_than_the_time_of_other_requests(wire: Wire) -> None:
     async def fed() -> AsyncIterator[bytes]:
         for _ in range(3):
-            await asyncio.sleep(0.5)
+            leap(LATE_S / 2)
             yield b"abc"
 
     with aiohttp.MultipartWriter("form-data") as form:
         form.append(fed(), {"Content-Type": "application/octet-stream"}).set_content_disposition("form-data", name="f")
-    reply = await wire.ask("POST", "answer", body=form, stream_s=10)
+    reply = await wire.ask("POST", "answer", body=form, stream_s=2 * LATE_S)
     assert isinstance(reply, Reply)
     assert b"abcabcabc" in reply.body

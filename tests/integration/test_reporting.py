@@ -103,7 +103,7 @@ async def test_from_a_match_to_a_report_that_arrived(tmp_path: Path, monkeypatch
 async def _counted(reports: Any, **wanted: int) -> None:
     """Return once the counters of today are as wanted."""
     today = present().date().isoformat()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(300):
         while True:
             rows = await reports.GetStatistics(report_pb2.GetStatisticsRequest(first_day=today, last_day=today))
             counted = {row.counter: row.count for row in rows.rows}
@@ -271,7 +271,7 @@ async def _file(delivery_id: str, file: bytes, md5: bytes) -> AsyncIterator[repo
 
 async def _stands(reports: Any, case_id: str, state: int) -> None:
     """Return once the only delivery of a case stands there."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(300):
         while True:
             found = await reports.GetReport(report_pb2.GetReportRequest(case_id=case_id))
             if found.deliveries[0].state == state:

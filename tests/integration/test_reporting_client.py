@@ -120,7 +120,7 @@ async def refused(call: Any, error: type[HashmatchError], field: str, message: s
 
 async def stands(client: Any, case_id: str, state: DeliveryState) -> None:
     """Return once the only delivery of a case stands there."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(300):
         while (delivery := (await client.get_report(case_id)).deliveries[0]).state is not state:
             assert delivery.state is not DeliveryState.DEAD, delivery.reason
             await asyncio.sleep(0.02)
@@ -308,7 +308,7 @@ async def relayed_after_another(client: Any, case_id: str, delivery_id: str) -> 
 
     That the delivery waits does not tell: the call before may be about to take it.
     """
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while True:
             await stands(client, case_id, DeliveryState.WAITING)
             with contextlib.suppress(CaseConflict):

@@ -112,7 +112,7 @@ async def test_a_hang_ends_at_the_deadline() -> None:
 
 
 async def test_the_callers_deadline_counts_when_it_is_shorter() -> None:
-    async with attack_pool(deadline_ms=600_000) as pool, asyncio.timeout(60):
+    async with attack_pool(deadline_ms=600_000) as pool, asyncio.timeout(300):
         assert await hung(pool, deadline_s=0.15) >= 0.15
 
 

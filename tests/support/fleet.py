@@ -111,7 +111,7 @@ async def fleet(where: Path, **settings: Any) -> AsyncIterator[Fleet]:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while any(alive(pid) for pid in left):  # noqa: ASYNC110  they are not our children
                 await asyncio.sleep(0.01)
         await reading

@@ -40,7 +40,7 @@ async def attack(pool: WorkerPool, name: str, argument: str = "", *, deadline_s:
 
 async def worker_pids(pool: WorkerPool) -> list[int]:
     """Wait until the pool is at full strength; return the process ids of its workers."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while len(pool._workers) < pool._target:  # noqa: ASYNC110 - see below
             await asyncio.sleep(0.002)  # the pool tells nobody, and should not, just for a test
     return sorted(worker.pid for worker in pool._workers)

@@ -262,7 +262,7 @@ class Scene:
         return STATUS
 
 
-async def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
+async def until(condition: Callable[[], object], within_s: float = 300.0) -> None:
     """Return once ``condition`` holds; the limit only ends a hang."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110  what is waited for is in another process or in gRPC

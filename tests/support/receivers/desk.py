@@ -13,6 +13,7 @@ from hashmatch.outbox.parcels import Again, AwaitingFile, Outcome, Parcel, Progr
 from hashmatch.projections import cybertip
 from hashmatch.sections import OutboxConfig, OutletConfig
 from tests.support import tips
+from tests.support.clock import LATE_S
 from tests.support.receivers.ispws import SECRETS, Ispws
 
 FIRST, SECOND = "4564654", "4564655"
@@ -25,7 +26,7 @@ class Desk:
     """A delivery as the outbox keeps it: what was saved, the number of the try, and where it may be killed."""
 
     service: Ispws
-    config: OutboxConfig = field(default_factory=lambda: OutboxConfig(timeout_s=2))
+    config: OutboxConfig = field(default_factory=lambda: OutboxConfig(timeout_s=LATE_S))
     document: Document = field(default_factory=lambda: cybertip.render(tips.full(), tips.CONTEXT))
     with_file: bool = True
     secrets: dict[str, str] = field(default_factory=lambda: dict(SECRETS))

@@ -28,6 +28,7 @@ from aiohttp import web
 from lxml import etree
 
 from tests.support import tips
+from tests.support.clock import LATE_S, leap
 from tests.support.receivers.ispws_order import batched_file_faults, faults
 
 USERNAME, PASSWORD = "provider", "secret word"
@@ -131,6 +132,7 @@ class Ispws:
             assert request.transport is not None
             request.transport.close()
         elif kind == "slow":
+            leap(LATE_S)
             await self.held.wait()
         elif kind.isdecimal():
             answer = web.Response(status=int(kind)) if len(kind) == 3 else response(int(kind))

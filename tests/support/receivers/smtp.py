@@ -8,7 +8,8 @@ such as ``450 4.7.1 Greylisted``, or one of
 ======  ==============================================================================================================
 drop    the connection is cut instead of an answer; at ``message`` after 354 and before anything is read, at ``answer``
         once the message was taken
-slow    nothing is answered until the server is closed
+held    nothing is answered until the server is closed
+slow    the same, and ``LATE_S`` pass at once on the clock of the loop, which is less than what aiosmtpd waits for
 ======  ==============================================================================================================
 
 Certificates are made anew: an authority that clients may trust, and a server's that it signed.
@@ -33,6 +34,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.support.clock import LATE_S, leap, rounds
 
 USERNAME, PASSWORD = "reporter", "made-up-pässword"
 QUEUED: Final = "250 2.0.0 Ok: queued as 4Zz1Yx2Wv3"
@@ -161,7 +164,10 @@ class Faulty(SMTP):
         if what == "drop":
             self.cut()
             return ""
-        if what == "slow":
+        if what in {"held", "slow"}:
+            if what == "slow":
+                await rounds(100)  # the client, which is not yet told that it is connected, has to begin to wait
+                leap(LATE_S)
             await self._plans.released.wait()
             return ""
         return what
