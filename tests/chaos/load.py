@@ -99,7 +99,7 @@ class Callers:
             file = photo.unlike_any(next(self._numbers))
             began = time.monotonic()
             try:
-                outcome = await client.detect(file, timeout_s=60)
+                outcome = await client.detect(file, timeout_s=300)
             except HashmatchError as error:
                 self.history.note(photo.value, began, time.monotonic(), error)
             else:
@@ -111,7 +111,7 @@ class Callers:
         while not self._stopped:
             began = time.monotonic()
             try:
-                reports = await client.detect_hashes(items, timeout_s=60)
+                reports = await client.detect_hashes(items, timeout_s=300)
             except HashmatchError as error:
                 self.history.note(values[0], began, time.monotonic(), error)
             else:

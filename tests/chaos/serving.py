@@ -23,7 +23,7 @@ health_poll_ms = 20
 {server}
 [sandbox]
 workers = 2
-deadline_ms = 60000
+deadline_ms = 300000
 queue = 1000
 {sandbox}
 [index]

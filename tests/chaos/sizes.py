@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Sizes:
     """Counts are exact; seconds are how long a load runs."""
 
-    kill_s: float
+    kills: int
     reloads: int
     compact_every: int
     cancelled: int
@@ -17,13 +17,14 @@ class Sizes:
     mutated: int
     half_open: int
     slow_s: float
+    quiet_s: float
     canaries: int
-    jump_s: float
+    jumps: int
 
 
 SHORT = Sizes(
-    kill_s=3.0, reloads=60, compact_every=20, cancelled=20_000, resets=2_000, mutated=2_000, half_open=100, slow_s=1.0,
-    canaries=20, jump_s=1.0,
+    kills=15, reloads=60, compact_every=20, cancelled=20_000, resets=2_000, mutated=2_000, half_open=100, slow_s=1.0,
+    quiet_s=0.2, canaries=20, jumps=9,
 )  # fmt: skip
 
 
@@ -36,7 +37,7 @@ def sizes_for(minutes: float) -> Sizes:
         return SHORT
     share = minutes / 10
     return Sizes(
-        kill_s=60 * share,
+        kills=max(15, round(300 * share)),
         reloads=max(60, round(1_000 * share)),
         compact_every=20,
         cancelled=max(20_000, round(1_000_000 * share)),
@@ -44,6 +45,7 @@ def sizes_for(minutes: float) -> Sizes:
         mutated=max(2_000, round(100_000 * share)),
         half_open=1_000 if minutes >= 1 else 100,
         slow_s=max(1.0, 20 * share),
+        quiet_s=max(1.0, 20 * share),
         canaries=max(20, round(500 * share)),
-        jump_s=max(1.0, 10 * share),
+        jumps=max(9, round(150 * share)),
     )

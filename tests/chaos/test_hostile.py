@@ -78,7 +78,7 @@ async def test_half_open_and_half_sent_calls_hold_up_nobody(
             return asyncio.ensure_future(callers.images(client, pictures, number))
 
         async with calling(quiet, 2, ask):
-            await asyncio.sleep(sizes.slow_s)
+            await asyncio.sleep(sizes.quiet_s)
         half_sent = [http2.half_a_request(service.target) for _ in range(8)]
         half_open = [socket.create_connection((host, int(port))) for _ in range(min(200, sizes.half_open))]
         bad, refused = [*half_sent, *half_open], 0
@@ -90,7 +90,7 @@ async def test_half_open_and_half_sent_calls_hold_up_nobody(
                     except OSError:
                         refused += 1
                 began = time.monotonic()
-                await asyncio.to_thread(until, lambda: all(closed(connection) for connection in bad), 120)
+                await asyncio.to_thread(until, lambda: all(closed(connection) for connection in bad))
                 gone_s = time.monotonic() - began
                 await asyncio.sleep(max(0.0, sizes.slow_s - gone_s))
         await client.wait_ready(60)
@@ -160,7 +160,7 @@ async def test_calls_that_are_cancelled_cost_no_memory(
             rss.append(status_kib(service.pid, "VmRSS"))
         took_s = time.monotonic() - began
         answered = time.monotonic()
-        report = await client.detect(b"no picture", timeout_s=60)
+        report = await client.detect(b"no picture", timeout_s=300)
         next_ms = 1_000 * (time.monotonic() - answered)
     slope = np.polyfit(np.arange(len(rss)) * count / 10, rss, 1)[0]
     noted(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,14 +19,13 @@ PER_S = 5.0
 LEAST_OK = 0.999
 
 
-async def kill_workers(service: Served, seconds: float) -> int:
-    """Kill a worker, chosen at random, so many times a second; return how many were killed."""
-    rng, end, killed = random.Random(1), time.monotonic() + seconds, 0
-    while time.monotonic() < end:
+async def kill_workers(service: Served, count: int) -> None:
+    """Kill so many workers, chosen at random, a few in a second."""
+    rng, killed = random.Random(1), 0
+    while killed < count:
         await asyncio.sleep(1 / PER_S)
         if workers := service.workers():
             killed += kill(rng.choice(workers))
-    return killed
 
 
 async def test_workers_that_are_killed_cost_no_answer(tmp_path: Path, sizes: Sizes, noted: Callable[..., None]) -> None:
@@ -40,18 +38,17 @@ async def test_workers_that_are_killed_cost_no_answer(tmp_path: Path, sizes: Siz
                 return asyncio.ensure_future(callers.images(client, pictures, number))
 
             async with calling(undisturbed, 8, ask):
-                await asyncio.sleep(sizes.kill_s / 3)
+                await asyncio.sleep(sizes.quiet_s)
             async with calling(history, 8, ask):
-                killed = await kill_workers(service, sizes.kill_s)
+                await kill_workers(service, sizes.kills)
             status = await client.status()
     wrong = history.wrong(oracle) + undisturbed.wrong(oracle)
     share = len(history.ok()) / len(history.calls)
     noted(
-        "kills", killed=killed, calls=len(history.calls), ok=len(history.ok()), not_ok=dict(history.not_ok()),
+        "kills", killed=sizes.kills, calls=len(history.calls), ok=len(history.ok()), not_ok=dict(history.not_ok()),
         wrong=len(wrong), restarts=status.workers.restarts, p99_ms=round(quantile_ms(history.ok(), 0.99), 1),
         p99_undisturbed_ms=round(quantile_ms(undisturbed.ok(), 0.99), 1),
     )  # fmt: skip
-    assert killed >= sizes.kill_s
     assert wrong == []
     assert not undisturbed.not_ok()
     assert share >= LEAST_OK, history.not_ok()
@@ -71,7 +68,7 @@ async def test_a_picture_that_kills_is_put_away_and_others_do_not_notice(
 
             async def ask(image: bytes) -> MatchReport:
                 async with within:
-                    return await client.detect(image, timeout_s=60)
+                    return await client.detect(image, timeout_s=300)
 
             asked = [ask(poison if n % 2 else b"fine %d" % n) for n in range(2 * repeats)]
             reports = await asyncio.gather(*asked)
@@ -94,6 +91,13 @@ async def test_a_picture_that_kills_is_put_away_and_others_do_not_notice(
     assert status.workers.quarantine_refusals == repeats
 
 
+async def seen(history: History, generation: str) -> None:
+    """Return once a caller was answered from a generation."""
+    async with asyncio.timeout(300):
+        while not any(call.report and call.report.generation == generation for call in history.calls[-100:]):
+            await asyncio.sleep(0.001)
+
+
 async def test_lists_that_change_under_load_give_no_answer_of_another_generation(
     tmp_path: Path, sizes: Sizes, noted: Callable[..., None]
 ) -> None:
@@ -108,13 +112,13 @@ async def test_lists_that_change_under_load_give_no_answer_of_another_generation
                 return asyncio.ensure_future(callers.hashes(client, [one, other]))
 
             async with calling(quiet, 4, ask):
-                await asyncio.sleep(1)
+                await asyncio.sleep(sizes.quiet_s)
             async with calling(history, 4, ask):
                 before = {"e0": one}
                 for number in range(1, sizes.reloads + 1):
                     after = {f"e{number}": (one, other)[number % 2]}
                     try:
-                        await known(writer, oracle, after, instead_of=before)
+                        await seen(history, await known(writer, oracle, after, instead_of=before))
                     except HashmatchError as error:
                         failed.append(error)
                     before = after
@@ -130,5 +134,5 @@ async def test_lists_that_change_under_load_give_no_answer_of_another_generation
     assert wrong == []
     assert not history.not_ok()
     assert len(oracle.generations) == sizes.reloads + 1
-    assert len(named) > sizes.reloads / 4
+    assert len(named) >= sizes.reloads
     assert last.generation in oracle.generations

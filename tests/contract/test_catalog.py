@@ -261,7 +261,7 @@ def test_a_slow_sender_keeps_nobody_from_withdrawing(catalog: Catalog) -> None:
         yield Entry("new", (pdq(100),))
         thread = threading.Thread(target=lambda: catalog.withdraw("known", "e0", **WHY))
         thread.start()
-        thread.join(timeout=100)
+        thread.join(timeout=300)
         assert not thread.is_alive()
         yield Entry("e0", (pdq(1),))
 

@@ -302,7 +302,7 @@ def found_by(world: World, *server: str) -> set[str]:
 
 def wait_until(condition: Callable[[], bool]) -> bool:
     """Ask again and again; return whether the condition came true while there was patience."""
-    deadline = time.monotonic() + PATIENCE_S / 2
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if condition():
             return True

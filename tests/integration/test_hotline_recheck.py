@@ -35,7 +35,7 @@ async def checked(site: Site, folder: Path, **settings: object) -> Command:
     site.put("http://pics.test/a.jpg", KNOWN, content_type="image/jpeg")
     site.put("http://page.test/b.jpg", OTHER, content_type="image/jpeg")
     command = Command(folder, site, **settings)
-    await command.plant("known", {"e1": KNOWN})
+    command.plant("known", {"e1": KNOWN})
     (folder / "list.txt").write_text(site.url("http://page.test/"))
     ended = await command.run("urlcheck", "list.txt", "--job", "job", "--evidence", "evidence")
     assert ended.code == ExitCode.MATCHED, ended.err

@@ -52,7 +52,7 @@ async def test_reported_addresses_are_checked_by_the_service(tmp_path: Path) -> 
         site.put("http://strict.test/robots.txt", "User-agent: *\nDisallow: /", content_type="text/plain")
         site.put("http://strict.test/", "<p>nothing</p>")
         command = Command(tmp_path, site, serve=True, ask_robots=True)
-        await command.plant("known", {"e1": encoded(KNOWN, "PNG")})
+        command.plant("known", {"e1": encoded(KNOWN, "PNG")})
         gallery = site.url("http://gallery.test/")
         urls = [
             Submission(1, gallery, {"report_id": "R1"}),
@@ -109,7 +109,7 @@ async def test_a_caller_who_leaves_ends_the_fetching(tmp_path: Path) -> None:
     async with Site() as site:
         site.on("http://slow.test/", trickles)
         command = Command(tmp_path, site, serve=True, total_timeout_s=600.0, first_byte_timeout_s=600.0)
-        await command.plant("known", {"e1": encoded(KNOWN, "PNG")})
+        command.plant("known", {"e1": encoded(KNOWN, "PNG")})
         async with served(command) as client:
             asking = asyncio.create_task(collect(client.check_urls([Submission(1, site.url("http://slow.test/"))])))
             await reached.wait()

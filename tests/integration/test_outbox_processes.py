@@ -34,7 +34,7 @@ from tests.support.reporting import present
 from tests.support.service import until
 
 COUNT = 12
-PATIENCE_S = 90
+PATIENCE_S = 300
 
 
 def queued(catalog: RelationalCatalog, count: int) -> list[bytes]:
@@ -54,11 +54,11 @@ def queued(catalog: RelationalCatalog, count: int) -> list[bytes]:
     return bodies
 
 
-def configuration(folder: Path, hooks: Hooks, catalog: str) -> tuple[str, ...]:
+def configuration(folder: Path, hooks: Hooks, catalog: str, lease_s: int = 5) -> tuple[str, ...]:
     """Write a configuration and return the command that delivers under it."""
     config = folder / "hashmatch.toml"
     config.write_text(
-        f'{catalog}[outbox]\nlease_s = 5\nfirst_wait_s = 0\n[outbox.outlets.hook]\nkind = "webhook"\n'
+        f'{catalog}[outbox]\nlease_s = {lease_s}\nfirst_wait_s = 0\n[outbox.outlets.hook]\nkind = "webhook"\n'
         f'environment = "test"\nurl = "{hooks.url}"\ncredentials = "env:HOOK"\nconcurrency = 2\n',
         encoding="utf-8",
     )
@@ -77,7 +77,7 @@ async def killed(command: tuple[str, ...], hooks: Hooks, after: int, pause_s: fl
     before = len(hooks.requests)
     process = await started(command)
     with contextlib.suppress(TimeoutError):
-        await until(lambda: len(hooks.requests) >= before + after or process.returncode is not None, 30)
+        await until(lambda: len(hooks.requests) >= before + after or process.returncode is not None)
     await asyncio.sleep(pause_s)
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGKILL)
@@ -138,7 +138,7 @@ async def test_two_processes_on_one_database_send_each_report_once(database: Cat
     async with Hooks(present) as hooks:
         with PostgresCatalog.open(database) as catalog:
             bodies = queued(catalog, 40)
-            command = configuration(tmp_path, hooks, f'[catalog]\nurl = "{database.url}"\n')
+            command = configuration(tmp_path, hooks, f'[catalog]\nurl = "{database.url}"\n', lease_s=600)
             both = [await started(command) for _ in range(2)]
             said = [await process.communicate() for process in both]
             assert [process.returncode for process in both] == [0, 0], said

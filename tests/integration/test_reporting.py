@@ -194,12 +194,12 @@ async def test_killed_again_and_again_every_report_arrives_once(
             )
             before = len(hooks.requests)
             with contextlib.suppress(TimeoutError):
-                await until(lambda: len(hooks.requests) > before + 1 or process.returncode is not None, 20)  # noqa: B023
+                await until(lambda: len(hooks.requests) > before + 1 or process.returncode is not None)  # noqa: B023
             await asyncio.sleep(0.003 * round_)
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGKILL)
             await process.communicate()
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(300):
             while len(hooks.taken) < count or _unfinished(data_dir):
                 process = await asyncio.create_subprocess_exec(
                     *arguments, "report", "deliver", stderr=asyncio.subprocess.PIPE

@@ -40,7 +40,7 @@ def is_right(picture: Picture, image: bytes) -> bool:
     return [computed.value for computed in picture.hashes] == [hashlib.sha256(image).digest()]
 
 
-async def until(condition: object, seconds: float = 60) -> None:
+async def until(condition: object, seconds: float = 300) -> None:
     """Wait until ``condition()`` holds; the limit only ends a hang."""
     assert callable(condition)
     async with asyncio.timeout(seconds):

@@ -107,7 +107,7 @@ async def test_a_list_of_real_and_hostile_pages_from_end_to_end(site: Site, tmp_
     put_pictures(site)
     expected = put_hostile(site)
     command = Command(tmp_path, site, total_timeout_s=6.0, first_byte_timeout_s=3.0)
-    await command.plant("known", {"e1": jpeg(KNOWN), "e2": jpeg(CROWD)})
+    command.plant("known", {"e1": jpeg(KNOWN), "e2": jpeg(CROWD)})
     urls = [site.url(url) for url in ("http://gallery.test/", "http://pics.test/known.jpg", *expected)]
     (tmp_path / "list.txt").write_text("\n".join([*urls, "no such scheme:", site.url("http://broken.test/")]))
     outputs = [word for form in ("csv", "jsonl", "xlsx", "html") for word in ("--output", f"out.{form}")]
@@ -216,7 +216,7 @@ async def test_kill_9_again_and_again_repeats_nothing_that_was_done_and_loses_no
     count = 200
     urls = slow_pages(site, count)
     command = Command(tmp_path, site, concurrency=8)
-    await command.plant("known", {"e1": jpeg(photo(50))})
+    command.plant("known", {"e1": jpeg(photo(50))})
     (tmp_path / "list").write_text("\n".join(urls))
     arguments, kills, job = ["urlcheck", "list", "--job", "job"], 0, tmp_path / "job"
     done: set[int] = set()
@@ -255,7 +255,7 @@ async def test_ctrl_c_writes_what_there_is_and_the_job_goes_on(site: Site, tmp_p
     count = 120
     urls = slow_pages(site, count)
     command = Command(tmp_path, site, concurrency=8)
-    await command.plant("known", {"e1": jpeg(photo(50))})
+    command.plant("known", {"e1": jpeg(photo(50))})
     (tmp_path / "list").write_text("\n".join(urls))
     process = await command.start("urlcheck", "list", "--job", "job", "--output", "out.jsonl")
     await until(lambda: sum(pages_asked(site).values()) >= 30)
@@ -279,7 +279,7 @@ async def test_ctrl_c_writes_what_there_is_and_the_job_goes_on(site: Site, tmp_p
 async def test_a_second_ctrl_c_stops_at_once(site: Site, tmp_path: Path) -> None:
     site.on("http://silent.test/*", hostile.silent)
     command = Command(tmp_path, site)
-    await command.plant("known", {"e1": jpeg(KNOWN)})
+    command.plant("known", {"e1": jpeg(KNOWN)})
     (tmp_path / "list").write_text("\n".join(site.url(f"http://silent.test/{n}") for n in range(20)))
     process = await command.start("urlcheck", "list", "--job", "job")
     await until(lambda: len(site.requests) >= 2)

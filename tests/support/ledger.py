@@ -67,14 +67,14 @@ class FailingFiles(Files):
     def wait_for_failures(self, count: int) -> None:
         """Return once so many operations have failed."""
         with self.tried:
-            assert self.tried.wait_for(lambda: self.failures >= count, 30)
+            assert self.tried.wait_for(lambda: self.failures >= count, 300)
 
     def mend(self) -> None:
         """Fail no more, and return once something was synced again."""
         with self.tried:
             self.failing.clear()
             before = self.syncs
-            assert self.tried.wait_for(lambda: self.syncs > before, 30)
+            assert self.tried.wait_for(lambda: self.syncs > before, 300)
 
     def _fail(self, operation: str) -> None:
         if (code := self.failing.get(operation)) is not None:

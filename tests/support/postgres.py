@@ -40,7 +40,7 @@ from psycopg.conninfo import make_conninfo
 from hashmatch.sections import CatalogConfig
 
 CHOICE = "TEST_POSTGRES"
-PATIENCE_S = 120
+PATIENCE_S = 300
 PATIENT: Mapping[str, Any] = {"connect_timeout_s": 60, "lock_timeout_s": 300, "silence_s": 60}
 """For a machine that is busy with other things."""
 USER = "hashmatch"

@@ -15,7 +15,7 @@ from hashmatch.publish import Publisher
 from tests.support.feed import FakeFeed
 from tests.support.index import entry, value
 
-LONGEST_WAIT_S = 60
+LONGEST_WAIT_S = 300
 """Ends a hang."""
 
 CONFIG = IndexConfig(max_delta_entries=10, snapshots_kept=2)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from hashmatch.catalog.sqlite import SqliteCatalog
-from hashmatch.config import HotlineConfig
-from hashmatch.model import Entry, EntryHash, HarmDomain
+from hashmatch.config import DecodeConfig, HotlineConfig
+from hashmatch.hashing import compute
+from hashmatch.model import Entry, EntryHash, HarmDomain, HashOptions
 from tests.support.hotline.site import Site
 
 SETTINGS = ("ports", "allow_networks", "nameservers", "ca_bundle", "ask_robots")
@@ -45,24 +46,18 @@ class Command:
         names = (*SETTINGS, *changes)
         (folder / "hashmatch.toml").write_text(_toml(config, names))
 
-    async def plant(self, name: str, pictures: Mapping[str, bytes]) -> None:
-        """Make a set of what is hashed from pictures by the command itself, and of their digests."""
-        hashes = await asyncio.gather(*(self._hashes(picture) for picture in pictures.values()))
-        with_digests = [
-            (*found, EntryHash("sha256", hashlib.sha256(picture).digest()))
-            for found, picture in zip(hashes, pictures.values(), strict=True)
+    def plant(self, name: str, pictures: Mapping[str, bytes]) -> None:
+        """Make a set of the hashes of pictures and of their digests."""
+        entries = [
+            Entry(entry_id, (*_hashes(picture), EntryHash("sha256", hashlib.sha256(picture).digest())))
+            for entry_id, picture in pictures.items()
         ]
-        entries = [Entry(entry_id, found) for entry_id, found in zip(pictures, with_digests, strict=True)]
         catalog = SqliteCatalog.open(self.data / "catalog.sqlite3")
         try:
             catalog.create_set(name, HarmDomain.OTHER)
             catalog.import_entries(name, iter(entries))
         finally:
             catalog.close()
-
-    async def _hashes(self, picture: bytes) -> tuple[EntryHash, ...]:
-        ended = await self.run("hash", "-", "--algorithm", "pdq", "--json", stdin=picture)
-        return tuple(EntryHash("pdq", bytes.fromhex(row["value"]), row["quality"]) for row in ended.records)
 
     async def run(self, *arguments: str, stdin: bytes = b"") -> Ended:
         """Run the command to its end."""
@@ -79,6 +74,15 @@ class Command:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             cwd=self.folder,
         )  # fmt: skip
+
+
+def _hashes(picture: bytes) -> tuple[EntryHash, ...]:
+    """Hash in this process: a picture of the test's own, which nobody has to be confined for."""
+    options = HashOptions(algorithms=frozenset({"pdq"}), dihedral=False)
+    return tuple(
+        EntryHash(found.algorithm, found.value, found.quality)
+        for found in compute.hash_picture(picture, DecodeConfig(), options).hashes
+    )
 
 
 def _toml(config: HotlineConfig, names: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ import pytest
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.model import HarmDomain
 
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 CREATE = """
 import sys

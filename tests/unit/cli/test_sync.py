@@ -37,7 +37,7 @@ def exchanges() -> Iterator[list[Exchange]]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
-    ready.wait(60)
+    ready.wait(300)
     yield served_ones
     loop.call_soon_threadsafe(stop.set)
     thread.join()

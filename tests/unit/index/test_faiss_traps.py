@@ -62,7 +62,7 @@ def test_a_mapped_index_dies_when_it_is_added_to(tmp_path: Path) -> None:
         text=True,
         check=False,
         cwd=tmp_path,
-        timeout=60,
+        timeout=300,
     )
     assert ran.stdout == "searched (1, 1)\n"
     assert ran.returncode in {-signal.SIGABRT, -signal.SIGSEGV, 1}

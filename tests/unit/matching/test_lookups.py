@@ -33,7 +33,7 @@ class Doubling:
         """Answer; a scope may be missing or break the answering."""
         self.asked.append((list(items), scope))
         self.begun.set()
-        assert self.may.wait(60)
+        assert self.may.wait(300)
         if scope == "missing":
             raise SetNotFound("no hash set named 'missing' is being served", field="sets")
         if scope == "broken":

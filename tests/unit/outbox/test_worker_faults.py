@@ -55,7 +55,7 @@ async def test_a_defect_of_an_outlet_is_unsure_and_stops_nobody(
     worker = bench.worker(Defective(b"poison", error), concurrency=2)
     with caplog.at_level(logging.ERROR):
         await worker.start()
-        await until(lambda: len(bench.settled) == len(others) + 1, 20)
+        await until(lambda: len(bench.settled) == len(others) + 1)
         await worker.close()
     found = bench.store.get(poisoned)
     kind = type(error).__name__
@@ -102,7 +102,7 @@ async def test_a_rate_takes_nothing_that_it_cannot_begin(bench: Bench) -> None:
         bench.queue(f"key-{number}")
     worker = bench.worker(Scripted(*[Delivered()] * 5), rate_per_minute=2, concurrency=5)
     draining = asyncio.create_task(worker.drain())
-    await until(lambda: len(bench.settled) == 2, 20)
+    await until(lambda: len(bench.settled) == 2)
     await asyncio.sleep(0.1)
     states = sorted(one.state.value for one in bench.store.of_case(cases.CASE_ID))
     draining.cancel()

@@ -194,6 +194,6 @@ async def test_the_history_is_written_in_every_window(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(scene.catalog, "set_bookmark", note)
     async with scene.guard(FloodConfig(window_s=1)):
-        await asyncio.wait_for(written.wait(), 60)
+        await asyncio.wait_for(written.wait(), 300)
     assert scene.catalog.texts[ACTOR, HISTORY] == "[]"
     assert repr(Flooding(CONFIG)) == "<Flooding: 0 entries>"
