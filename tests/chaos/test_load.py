@@ -94,7 +94,7 @@ async def test_a_picture_that_kills_is_put_away_and_others_do_not_notice(
 async def seen(history: History, generation: str) -> None:
     """Return once a caller was answered from a generation."""
     async with asyncio.timeout(300):
-        while not any(call.report and call.report.generation == generation for call in history.calls[-100:]):
+        while generation not in {call.report and call.report.generation for call in history.calls[-100:]}:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 
