@@ -168,10 +168,16 @@ class _Composer:
         self._append(at, CLOCK, body_text({"before": self.end.at, "after": at}))
 
     def _append(self, at: str, kind: str, text: bytes) -> Stored:
-        seq = self.end.seq + 1
-        line = line_of(text, seq=seq, previous=self.end.digest, at=at, kind=kind)
-        stored = Stored(seq, digest(line))
+        end = self.end
+        line = line_of(text, seq=end.seq + 1, previous=end.digest, at=at, kind=kind)
+        stored = Stored(end.seq + 1, digest(line))
         self._lines.append(line + b"\n")
-        size = self.end.segment_bytes + len(line) + 1
-        self.end = replace(self.end, seq=seq, digest=stored.digest, at=at, segment_bytes=size)
+        self.end = End(  # by name: `replace` takes as long as the line
+            ledger=end.ledger,
+            seq=stored.seq,
+            digest=stored.digest,
+            at=at,
+            segment=end.segment,
+            segment_bytes=end.segment_bytes + len(line) + 1,
+        )
         return stored

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 import hashlib
 import json
 import re
@@ -138,7 +139,10 @@ def body_text(body: Mapping[str, object]) -> bytes:
 
 
 def line_of(text: bytes, *, seq: int, previous: str, at: str, kind: str) -> bytes:
-    """Return the line of a record whose body has the given text: ``at`` and ``body`` are the first of its members.
+    """Return the line of a record whose body has the given text: its members in the order of their names.
+
+    The other members have forms in which there is nothing to escape: :func:`time_text`, :func:`digest`,
+    :func:`checked_kind` or a kind of the ledger's own.
 
     Raises
     ------
@@ -146,8 +150,9 @@ def line_of(text: bytes, *, seq: int, previous: str, at: str, kind: str) -> byte
         The line is too long.
 
     """
-    rest = canonical({"kind": kind, "previous": previous, "seq": seq})
-    line = b'{"at":%b,"body":%b,%b' % (canonical(at), text, rest[1:])
+    line = b'{"at":"%b","body":%b,"kind":"%b","previous":"%b","seq":%d}' % (
+        at.encode(), text, kind.encode(), previous.encode(), seq
+    )  # fmt: skip
     if len(line) > MAX_LINE_BYTES:
         raise BadInput(f"a record of {len(line)} bytes is too long; at most {MAX_LINE_BYTES}", field="body")
     return line
@@ -177,7 +182,13 @@ def digest(line: bytes) -> str:
 
 def time_text(ns: int) -> str:
     """Return a time, in nanoseconds since 1970, as records have it; cut to microseconds."""
-    return (_EPOCH + dt.timedelta(microseconds=ns // 1_000)).isoformat(timespec="microseconds")[:-6] + "Z"
+    seconds, microseconds = divmod(ns // 1_000, 1_000_000)
+    return f"{_second_text(seconds)}.{microseconds:06d}Z"
+
+
+@functools.lru_cache(4)
+def _second_text(seconds: int) -> str:
+    return (_EPOCH + dt.timedelta(seconds=seconds)).isoformat(timespec="seconds")[:-6]
 
 
 def checked_kind(kind: str) -> str:
