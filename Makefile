@@ -22,6 +22,7 @@ dev: $(VENV)/.installed  ## make .venv and install hashmatch with everything tha
 demo: $(VENV)/.installed  ## start the service, send it real images, show the reports
 	$(BIN)/python -m hashsets.demo
 
+unexport PYTHONDONTWRITEBYTECODE  # tests start hundreds of processes, which need not compile what others have compiled
 JOBS ?= 2
 test: $(VENV)/.installed  ## run the tests (under ten minutes on two cores): make test JOBS=8
 	$(BIN)/python -m pytest -m "not slow and not deploy" --numprocesses $(JOBS) --dist loadfile $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,7 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.out = folder / "drive"
-        self.out.mkdir()
+        self.out.mkdir(exist_ok=True)
         (folder / "hashmatch.toml").write_text(CONFIG.format(folder=self.out), encoding="utf-8")
 
     def run(self, *arguments: str, code: int = 0) -> tuple[list[dict[str, Any]], str]:
@@ -65,17 +66,26 @@ class Shell:
         return name
 
 
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    made = Shell(tmp_path)
-    (tmp_path / "upload.png").write_bytes(images.encoded(images.photo(3), "PNG"))
+@pytest.fixture(scope="module")
+def matched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a directory in which a picture was found, once for all tests."""
+    folder = tmp_path_factory.mktemp("matched")
+    made = Shell(folder)
+    (folder / "upload.png").write_bytes(images.encoded(images.photo(3), "PNG"))
     hashes, _ = made.run("hash", "upload.png")
     made.write("hashes.jsonl", hashes[0])
     made.run("hashset", "import", "known", "hashes.jsonl", "--domain", "csam", "--create")
     (match,), _ = made.run("detect", "upload.png", code=1)
     made.write("match.json", match)
     made.write("facts.json", FACTS)
-    return made
+    return folder
+
+
+@pytest.fixture
+def shell(matched: Path, tmp_path: Path) -> Shell:
+    """Return a shell in a copy of that directory."""
+    shutil.copytree(matched, tmp_path, dirs_exist_ok=True)
+    return Shell(tmp_path)
 
 
 def test_from_a_picture_to_a_report_in_a_folder(shell: Shell) -> None:
@@ -170,14 +180,15 @@ def test_several_cases_are_written_as_one_document(shell: Shell) -> None:
     shell.write("facts.json", FACTS | {"decision": decision, "territorial_scope": ["NL"]})
     create = ("report", "create", "--match", "match.json", "--facts", "facts.json", "--by", "anna", "--key")
     ids = [shell.run(*create, key)[0][0]["case"]["case_id"] for key in "ab"]
+    alone = {}
+    for case_id in ids:
+        shell.run("report", "render", case_id, "--format", "dsa-sor", "--output", case_id)
+        (written,) = (shell.folder / case_id).iterdir()
+        alone[case_id] = json.loads(written.read_bytes())
     for name, asked in (("one", ids), ("other", ids[::-1])):
         shell.run("report", "render", *asked, "--format", "dsa-sor", "--output", name)
         (written,) = (shell.folder / name).iterdir()
-        statements = json.loads(written.read_bytes())["statements"]
-        for case_id, statement in zip(asked, statements, strict=True):
-            shell.run("report", "render", case_id, "--format", "dsa-sor", "--output", case_id)
-            (alone,) = (shell.folder / case_id).iterdir()
-            assert json.loads(alone.read_bytes()) == statement
+        assert json.loads(written.read_bytes())["statements"] == [alone[case_id] for case_id in asked]
     shell.write("subject.json", {"screen_name": "somebody"})
     for arguments, field, message in (
         (

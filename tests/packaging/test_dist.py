@@ -47,6 +47,49 @@ def test_nothing_else_is_installed_than_what_the_wheel_asks_for(installation: in
         assert f"No module named '{name}'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "variables", "message"),
+    [
+        (
+            "hashset list",
+            {"HASHMATCH_CATALOG_URL": "postgresql://hashmatch@127.0.0.1:1/hashmatch"},
+            (
+                "error: catalog.url names a PostgreSQL, which needs: pip install 'hashmatch[postgres]' "
+                "(No module named 'psycopg')"
+            ),
+        ),
+        (
+            "serve --listen 127.0.0.1:0",
+            {"HASHMATCH_SERVER_REFLECTION": "true"},
+            (
+                "error: server.reflection: grpcio-reflection is not installed; "
+                "install hashmatch[reflection] or switch it off"
+            ),
+        ),
+        (
+            "urlcheck urls.txt",
+            {},
+            "error: checking URLs needs libraries that are not installed: pip install 'hashmatch[hotline]'",
+        ),
+        ("report stats --plot plots", {}, "error: plots need matplotlib: pip install 'hashmatch[plots]'"),
+        (
+            "bench search --entries 1000 --queries 10 --rounds 3 --systems ours --plot plots",
+            {},
+            "error: plots need matplotlib: pip install 'hashmatch[bench]'",
+        ),
+    ],
+)
+def test_what_is_missing_is_named_with_its_extra(
+    installation: installed.Installation, command: str, variables: dict[str, str], message: str
+) -> None:
+    (installation.work / "urls.txt").write_text("https://example.org/\n", encoding="utf-8")
+    made = installation.run("hashmatch", "hashset", "create", "empty", "--domain", "other")
+    assert made.returncode == 0 or "empty" in made.stderr
+    done = installation.run("hashmatch", *command.split(), **variables)
+    assert done.stderr.splitlines()[-1] == message
+    assert done.returncode == 2
+
+
 def test_the_closure_of_requirements_follows_extras_and_markers() -> None:
     reached = installed.closure(["jsonschema[format-nongpl]"])
     assert {"jsonschema", "attrs", "webcolors"} <= reached

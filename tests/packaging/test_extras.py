@@ -1,4 +1,4 @@
-"""What is not in the base installation is named by the message of whoever needs it, and every extra is needed."""
+"""Every import comes with the base or an extra, and every extra is needed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
-import pytest
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from tests.packaging import installed
-from tests.packaging.installed import Installation
 from tests.repo import tree
 
 PROJECT = tomllib.loads(tree.read("pyproject.toml"))["project"]
@@ -96,46 +94,3 @@ def test_no_extra_is_there_that_nothing_uses() -> None:
     offered = {name: requirements for name, requirements in EXTRAS.items() if name not in FOR_DEVELOPERS}
     assert unused(offered, sources()) == set()
     assert unused({"ray": ["ray>=2"]}, sources()) == {"ray"}
-
-
-@pytest.mark.parametrize(
-    ("command", "variables", "message"),
-    [
-        (
-            "hashset list",
-            {"HASHMATCH_CATALOG_URL": "postgresql://hashmatch@127.0.0.1:1/hashmatch"},
-            (
-                "error: catalog.url names a PostgreSQL, which needs: pip install 'hashmatch[postgres]' "
-                "(No module named 'psycopg')"
-            ),
-        ),
-        (
-            "serve --listen 127.0.0.1:0",
-            {"HASHMATCH_SERVER_REFLECTION": "true"},
-            (
-                "error: server.reflection: grpcio-reflection is not installed; "
-                "install hashmatch[reflection] or switch it off"
-            ),
-        ),
-        (
-            "urlcheck urls.txt",
-            {},
-            "error: checking URLs needs libraries that are not installed: pip install 'hashmatch[hotline]'",
-        ),
-        ("report stats --plot plots", {}, "error: plots need matplotlib: pip install 'hashmatch[plots]'"),
-        (
-            "bench search --entries 1000 --queries 10 --rounds 3 --systems ours --plot plots",
-            {},
-            "error: plots need matplotlib: pip install 'hashmatch[bench]'",
-        ),
-    ],
-)
-def test_what_is_missing_is_named_with_its_extra(
-    installation: Installation, command: str, variables: dict[str, str], message: str
-) -> None:
-    (installation.work / "urls.txt").write_text("https://example.org/\n", encoding="utf-8")
-    made = installation.run("hashmatch", "hashset", "create", "empty", "--domain", "other")
-    assert made.returncode == 0 or "empty" in made.stderr
-    done = installation.run("hashmatch", *command.split(), **variables)
-    assert done.stderr.splitlines()[-1] == message
-    assert done.returncode == 2

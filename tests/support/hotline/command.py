@@ -17,8 +17,11 @@ from hashmatch.hashing import compute
 from hashmatch.model import Entry, EntryHash, HarmDomain, HashOptions
 from tests.support.hotline.site import Site
 
-SETTINGS = ("ports", "allow_networks", "nameservers", "ca_bundle", "ask_robots")
-"""Settings that make a configuration reach a site."""
+SETTINGS = (
+    "ports", "allow_networks", "nameservers", "ca_bundle", "ask_robots", "connect_timeout_s", "first_byte_timeout_s",
+    "total_timeout_s",
+)  # fmt: skip
+"""Settings that make a configuration reach a site, and wait for it."""
 
 
 @dataclass(frozen=True)

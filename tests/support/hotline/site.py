@@ -131,6 +131,9 @@ class Site:
             "nameservers": (self.dns.configured,),
             "ca_bundle": self._bundle,
             "ask_robots": False,
+            "connect_timeout_s": 300.0,
+            "first_byte_timeout_s": 300.0,
+            "total_timeout_s": 600.0,
         }
         return HotlineConfig(**(settings | changes))
 
