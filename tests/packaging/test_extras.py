@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.metadata
 import sys
 import tomllib
@@ -44,17 +45,19 @@ def imported(sources: Mapping[str, str]) -> dict[str, set[str]]:
     return found
 
 
+@functools.cache
+def files_of(distribution: str) -> list[str]:
+    """Every file that a distribution installed."""
+    return [file.as_posix() for file in importlib.metadata.files(distribution) or ()]
+
+
 def distributions_of(module: str, providers: Mapping[str, list[str]]) -> set[NormalizedName]:
     """Name the distributions that may bring a module; of a namespace, those that hold the file."""
     parts = module.split(".")
     names = providers.get(parts[0], [])
     if len(names) > 1:
         stem = "/".join(parts[:2])
-        names = [
-            name
-            for name in names
-            if any(file.as_posix().startswith(stem) for file in importlib.metadata.files(name) or ())
-        ]
+        names = [name for name in names if any(file.startswith(stem) for file in files_of(name))]
     return {canonicalize_name(name) for name in names}
 
 

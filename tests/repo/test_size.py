@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator, Mapping
 
 from tests.repo import tree
@@ -27,6 +28,7 @@ def too_long(path: str, source: str) -> Iterator[str]:
                 yield f"{path}::{node.name}: {length} lines, at most {MAX_FUNCTION_LINES}"
 
 
+@functools.cache
 def found() -> list[str]:
     """Everything in the repository that is over its limit, excused or not."""
     hand_written = (path for path in tree.files(".py") if tree.written_by_hand(path))
