@@ -76,7 +76,7 @@ async def watched(config: Config, process: int = 0) -> AsyncIterator[Watch]:
     if config.metrics.listen:
         from hashmatch.telemetry.page import judged  # not at the top: see `_page`
 
-        judged(config.metrics, process)  # before anything slow is started
+        judged(config.metrics, process)  # before the catalog is opened
     tally = Tally(config.metrics.max_sets, config.metrics.max_callers)
     if not config.tracing.endpoint:
         yield Watch(tally)
