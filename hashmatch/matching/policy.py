@@ -145,40 +145,41 @@ def queries_for(
     not be flat because the frame is: a small picture on a large page. How much of a whole frame is blank, one hash
     of it says for all.
     """
-    hashes = tuple(hashes)
+    kinds = [(item, kind_of(item.transformation)) for item in hashes]
     best, flat_of = dict[int, int](), dict[int, int]()
-    for item in hashes:
-        if item.quality is not None and not kind_of(item.transformation):
+    for item, kind in kinds:
+        if kind:
+            continue
+        if item.quality is not None:
             best[item.frame] = max(item.quality, best.get(item.frame, 0))
-        if item.flat is not None and not kind_of(item.transformation):
+        if item.flat is not None:
             flat_of[item.frame] = item.flat
-    limits = functools.cache(functools.partial(_limits, policy))
+    limits = functools.cache(functools.partial(_reaching, policy))
     asked = []
-    for item in hashes:
-        kind = kind_of(item.transformation)
+    for item, kind in kinds:
         row = limits(item.algorithm, kind)
         quality = item.quality if kind else best.get(item.frame)
         flat = quality is not None and quality < policy.min_image_quality
-        if _reach(row) < 0 or flat or (item.quality is not None and item.quality < row.min_quality):
+        if row is None or flat or (item.quality is not None and item.quality < row.min_quality):
             continue
-        asked.append((item, kind, quality))
+        asked.append((item, kind, quality, row))
     comparisons = _comparisons([item.algorithm for item, *_ in asked], values)
-
-    @functools.cache
-    def edge(algorithm: str, kind: str, quality: int | None) -> int:
-        return _edge(kind, limits(algorithm, kind), quality, comparisons.get(algorithm), policy.review_false_rate)
-
+    edges: dict[tuple[str, str, int | None], int] = {}
+    for item, kind, quality, row in asked:
+        if (item.algorithm, kind, quality) not in edges:
+            compared = comparisons.get(item.algorithm)
+            edges[item.algorithm, kind, quality] = _edge(kind, row, quality, compared, policy.review_false_rate)
     return tuple(
         Query(
             algorithm=item.algorithm,
             value=item.value,
-            max_distance=edge(item.algorithm, kind, quality),
+            max_distance=edges[item.algorithm, kind, quality],
             transformation=item.transformation,
             frame=item.frame,
             quality=quality,
             flat=item.flat if kind else flat_of.get(item.frame),
         )
-        for item, kind, quality in asked
+        for item, kind, quality, _ in asked
     )
 
 
@@ -256,6 +257,12 @@ def _limits(policy: PolicyConfig, algorithm: str, kind: str) -> AlgorithmPolicy:
         possible_distance_max=min(row.possible_distance_max, view.possible_distance),
         min_quality=max(row.min_quality, view.min_quality),
     )
+
+
+def _reaching(policy: PolicyConfig, algorithm: str, kind: str) -> AlgorithmPolicy | None:
+    """Return the limits of an algorithm's hashes of a kind of view, None where they may decide nothing."""
+    row = _limits(policy, algorithm, kind)
+    return row if _reach(row) >= 0 else None
 
 
 def _reach(row: AlgorithmPolicy) -> int:

@@ -1,15 +1,16 @@
-"""What the pool and a worker say to each other: fixed-size messages, checked field by field.
+"""What the pool and a worker say to each other: messages of fixed records, checked field by field.
 
 Theory of operation
 -------------------
 The picture itself travels in shared memory. A request is a small fixed header that says how many bytes of that memory
-to look at and what to compute. A reply is one fixed-size record: a status, what was decoded, and a table of hashes
-with :data:`MAX_HASHES` slots of which the first ``count`` are used. Reasons cross as integers, algorithms and
-transformations as positions in tables that both sides hold. Nothing is ever unpickled, and there is no length that a
-reader must trust.
+to look at and what to compute. A reply is one message: a head of fixed size with a status and what was decoded, and
+behind it ``count`` records of fixed size, :data:`MAX_HASHES` at most, each with a hash. Reasons cross as integers,
+algorithms and transformations as positions in tables that both sides hold. Nothing is ever unpickled, and there is no
+length that a reader must trust: the socket keeps messages apart, and one that is not as long as its count says is
+refused.
 
 A worker may have been taken over by the picture it decoded, so every field of a reply is ``untrusted_`` until it was
-compared with its range. A reply has exactly one encoding: unused slots are zero. Whatever does not fit raises
+compared with its range. A reply has exactly one encoding. Whatever does not fit raises
 :class:`~hashmatch.errors.BadFrame`, the one error of this module. What remains possible for a hostile worker is to lie,
 in bounds, about the pictures that it is given itself.
 
@@ -22,6 +23,7 @@ import enum
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 from hashmatch.errors import BadConfig, BadFrame
 from hashmatch.hashing.algorithms import views_algorithms
@@ -43,7 +45,7 @@ from hashmatch.transformations import CROPS, DENSE_CROPS, TRANSFORMATIONS
 VERSION = 1
 
 MAX_HASHES = 1_024
-"""Slots in a reply: 32 frames x (16 PDQ + 4 others) are 640, the views of 8 of them 128, of the first 142 more."""
+"""Records in a reply: 32 frames x (16 PDQ + 4 others) are 640, the views of 8 of them 128, of the first 142 more."""
 MAX_VALUE_BYTES = 64
 """Longest hash value: 512 bits. PhotoDNA's 144 bytes are never computed here and so never carried."""
 MAX_ALGORITHMS = 64
@@ -72,6 +74,8 @@ _MAX_QUALITY = 100
 _NO_QUALITY = -1
 _MAX_FLAT = 100
 _NO_FLAT = -1
+_PADDING = tuple(bytes(MAX_VALUE_BYTES - size) for size in range(MAX_VALUE_BYTES + 1))
+"""What stands behind a value, by its size."""
 _PRINTABLE = frozenset(range(0x20, 0x7F))
 
 _REQUEST = struct.Struct("<4sHBHQQQ")  # magic, version, kind, flags, request id, length, algorithm bits
@@ -81,7 +85,7 @@ _RECORD = struct.Struct(f"<HHHbbB{MAX_VALUE_BYTES}s")  # algorithm, transformati
 
 REQUEST_BYTES = _REQUEST.size
 HELLO_BYTES = _HELLO.size
-REPLY_BYTES = _HEAD.size + MAX_HASHES * _RECORD.size
+MAX_REPLY_BYTES = _HEAD.size + MAX_HASHES * _RECORD.size
 
 _REQUEST_MAGIC, _HELLO_MAGIC, _REPLY_MAGIC = b"HMrq", b"HMhi", b"HMan"
 _HAS_MEDIA, _DEGRADED, _SCREENED = 1, 2, 4
@@ -231,7 +235,7 @@ class Codec:
             body = b"".join(self._pack_record(computed) for computed in picture.hashes)
         except (struct.error, KeyError, ValueError) as error:
             raise BadFrame(f"the picture does not fit a reply: {error}") from error
-        return (head + body).ljust(REPLY_BYTES, b"\0")
+        return head + body
 
     def decode_reply(self, untrusted_data: bytes, request: Request) -> Picture:
         """Read the reply to ``request``, checking every field.
@@ -242,7 +246,8 @@ class Codec:
             Anything about it is not as it must be; the worker that sent it can no longer be trusted.
 
         """
-        _check_size(untrusted_data, REPLY_BYTES)
+        if len(untrusted_data) < _HEAD.size:
+            raise BadFrame(f"message of {len(untrusted_data)} bytes, expected at least {_HEAD.size}")
         (
             magic,
             version,
@@ -261,6 +266,7 @@ class Codec:
         _check_range("status", untrusted_status, 0, len(_STATUSES) - 1)
         refusal = _STATUSES[untrusted_status]
         _check_range("hash count", untrusted_count, 0 if refusal else 1, 0 if refusal else MAX_HASHES)
+        _check_size(untrusted_data, _HEAD.size + untrusted_count * _RECORD.size)
         _check_range("detail length", untrusted_detail_bytes, 0, MAX_DETAIL_BYTES)
         detail = _text("detail", untrusted_detail, untrusted_detail_bytes)
         media = _media(untrusted_flags, untrusted_format, untrusted_numbers[:4])
@@ -270,11 +276,9 @@ class Codec:
             raise BadFrame("approximate hashes, and exact ones were asked for")
         for untrusted_us in untrusted_numbers[4:]:
             _check_range("time", untrusted_us, 0, _MAX_NUMBER)
-        end = _HEAD.size + untrusted_count * _RECORD.size
-        if untrusted_data[end:] != bytes(REPLY_BYTES - end):
-            raise BadFrame("unused slots are not zero")
-        records = _RECORD.iter_unpack(untrusted_data[_HEAD.size : end])
-        hashes = tuple(self._check_record(untrusted_record, request.options) for untrusted_record in records)
+        records = _RECORD.iter_unpack(untrusted_data[_HEAD.size :])
+        expected = self._expected(request.options)
+        hashes = tuple([self._check_record(record, expected, request.options) for record in records])
         decode_us, hash_us = untrusted_numbers[4:]
         return Picture(media, hashes, refusal, detail, decode_us=decode_us, hash_us=hash_us)
 
@@ -291,35 +295,58 @@ class Codec:
             computed.value,
         )
 
-    def _check_record(self, untrusted_record: Sequence[object], options: HashOptions) -> ComputedHash:
-        untrusted_algorithm, untrusted_transformation, frame, *untrusted_percents, untrusted_size, untrusted_value = (
-            untrusted_record
+    def _expected(self, options: HashOptions) -> Mapping[int, Algorithm]:
+        """Return the algorithms of which a reply may have hashes, by their position."""
+        asked = options.algorithms | views_algorithms(options.views)
+        return {
+            position: algorithm
+            for position, algorithm in enumerate(self.algorithms)
+            if algorithm.kind is AlgorithmKind.PERCEPTUAL and (not options.algorithms or algorithm.name in asked)
+        }
+
+    def _check_record(
+        self, untrusted_record: tuple[Any, ...], expected: Mapping[int, Algorithm], options: HashOptions
+    ) -> ComputedHash:
+        """Read one record; its fields are whole numbers and, the last, 64 bytes, for so the struct has them."""
+        (
+            untrusted_algorithm,
+            untrusted_transformation,
+            frame,
+            untrusted_quality,
+            untrusted_flat,
+            untrusted_size,
+            untrusted_value,
+        ) = untrusted_record
+        algorithm = expected.get(untrusted_algorithm) or self._unexpected(untrusted_algorithm)
+        name, size = algorithm.name, algorithm.size_bytes
+        if untrusted_size != size:
+            raise BadFrame(f"size of a {name} value {untrusted_size} is not in {size} to {size}")
+        if untrusted_value[size:] != _PADDING[size]:
+            raise BadFrame(f"a {name} value has bytes beyond its end")
+        low, high = (0, _MAX_QUALITY) if algorithm.has_quality else (_NO_QUALITY, _NO_QUALITY)
+        if not low <= untrusted_quality <= high:
+            raise BadFrame(f"quality of a {name} value {untrusted_quality} is not in {low} to {high}")
+        if not _NO_FLAT <= untrusted_flat <= _MAX_FLAT:
+            raise BadFrame(f"flat share of a {name} value {untrusted_flat} is not in {_NO_FLAT} to {_MAX_FLAT}")
+        position = _check_range("transformation", untrusted_transformation, 0, len(TRANSFORMATIONS) - 1)
+        transformation = TRANSFORMATIONS[position]
+        if options.enrolment is Enrolment.NONE and transformation in _ENROLLED:
+            raise BadFrame(f"{transformation} was not asked for")
+        return ComputedHash(
+            name,
+            untrusted_value[:size],
+            untrusted_quality if algorithm.has_quality else None,
+            transformation,
+            frame,
+            None if untrusted_flat == _NO_FLAT else untrusted_flat,
         )
-        untrusted_quality, untrusted_flat = untrusted_percents
-        assert isinstance(frame, int)  # noqa: S101 - "H" of the struct: any value is in range
-        assert isinstance(untrusted_value, bytes)  # noqa: S101 - "64s" of the struct
-        algorithm = self.algorithms[_check_range("algorithm", untrusted_algorithm, 0, len(self.algorithms) - 1)]
+
+    def _unexpected(self, untrusted_position: int) -> NoReturn:
+        position = _check_range("algorithm", untrusted_position, 0, len(self.algorithms) - 1)
+        algorithm = self.algorithms[position]
         if algorithm.kind is not AlgorithmKind.PERCEPTUAL:
             raise BadFrame(f"{algorithm.name} is not computed in a worker")
-        if options.algorithms and algorithm.name not in options.algorithms | views_algorithms(options.views):
-            raise BadFrame(f"{algorithm.name} was not asked for")
-        size = _check_range(f"size of a {algorithm.name} value", untrusted_size, *[algorithm.size_bytes] * 2)
-        if untrusted_value[size:] != bytes(MAX_VALUE_BYTES - size):
-            raise BadFrame(f"a {algorithm.name} value has bytes beyond its end")
-        low, high = (0, _MAX_QUALITY) if algorithm.has_quality else (_NO_QUALITY, _NO_QUALITY)
-        quality = _check_range(f"quality of a {algorithm.name} value", untrusted_quality, low, high)
-        flat = _check_range(f"flat share of a {algorithm.name} value", untrusted_flat, _NO_FLAT, _MAX_FLAT)
-        position = _check_range("transformation", untrusted_transformation, 0, len(TRANSFORMATIONS) - 1)
-        if TRANSFORMATIONS[position] in _ENROLLED and options.enrolment is Enrolment.NONE:
-            raise BadFrame(f"{TRANSFORMATIONS[position]} was not asked for")
-        return ComputedHash(
-            algorithm.name,
-            untrusted_value[:size],
-            quality if algorithm.has_quality else None,
-            TRANSFORMATIONS[position],
-            frame,
-            None if flat == _NO_FLAT else flat,
-        )
+        raise BadFrame(f"{algorithm.name} was not asked for")
 
 
 def encode_hello(outcome: Outcome) -> bytes:

@@ -112,7 +112,7 @@ class Worker:
         try:
             self._memory.put(image)
             await self._send(request)
-            return await self._receive(protocol.REPLY_BYTES)
+            return await self._receive(protocol.MAX_REPLY_BYTES)
         finally:
             self._memory.wipe(len(image))
 

@@ -43,7 +43,7 @@ from hashmatch.hotline.web.coding import Decoder
 from hashmatch.hotline.web.stops import Stopped
 from hashmatch.identity import tokens
 from hashmatch.ledger import records
-from hashmatch.model import Entry, HashOptions, Rejected
+from hashmatch.model import ComputedHash, Entry, HashOptions, MediaInfo, Picture, Rejected
 from hashmatch.model.cases import Facts
 from hashmatch.report.casework import facts_from_proto
 from hashmatch.report.hotline import submission_from_proto
@@ -58,6 +58,7 @@ MAX_BYTES = 4_096
 URL = "https://example.org/gallery/page.html"
 KEY = SigningKey.generate()
 CODEC = protocol.Codec(tuple(algorithms.searchable().values()))
+REPLY = Picture(MediaInfo("JPEG", 640, 480), (ComputedHash("pdq", bytes(32), 100),))
 REQUEST = protocol.Request(protocol.RequestKind.HASH, 7, 100, HashOptions())
 VALUE = "0f" * 32
 
@@ -233,7 +234,7 @@ PARSERS: Mapping[str, Parser] = types.MappingProxyType(
         "frames of the fetcher": Parser(framing.__name__, lambda data: list(framing.Reader(framing.Limits(1_000, 1_000)).feed(data)),
             (b"".join(framing.Frame(framing.Kind.SETTINGS, 0, {}, b"").encode()),), (BadFrame,),
         ),
-        "reply of a worker": Parser(protocol.__name__, lambda data: CODEC.decode_reply(data.ljust(protocol.REPLY_BYTES, b"\0"), REQUEST), (b"HMan",), (BadFrame,)
+        "reply of a worker": Parser(protocol.__name__, lambda data: CODEC.decode_reply(data, REQUEST), (b"HMan", CODEC.encode_reply(7, REPLY)), (BadFrame,)
         ),
         "hello of a worker": Parser(protocol.__name__, protocol.decode_hello, (b"HMhi" + bytes(20),), (BadFrame,)),
         "frame of the zygote": Parser("hashmatch.sandbox.control", Frame.decode, (b"HMct",), (BadFrame,)),
