@@ -12,9 +12,10 @@ import pytest
 import pytest_asyncio
 
 from hashmatch.model.hotline import Fetched, Outcome
+from tests.support.clock import LATE_S, leap
 from tests.support.hotline import hostile
 from tests.support.hotline.fetching import end, fetch, fetching
-from tests.support.hotline.site import Handler, Site
+from tests.support.hotline.site import Handler, Request, Site
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(1_000)
 
@@ -63,6 +64,16 @@ async def test_a_redirect_to_log_in(site: Site) -> None:
     assert end(fetched) == (Outcome.LOGIN_REQUIRED, "redirected to a page to log in")
 
 
+def late(handler: Handler) -> Handler:
+    """Let time pass once the request is there: all that a host may take until its answer."""
+
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        leap(LATE_S)
+        await handler(request, writer)
+
+    return answer
+
+
 BAD_ANSWER = (Outcome.BAD_ANSWER, "not HTTP as it must be, or headers beyond the limit")
 NOT_ASKED = (Outcome.BAD_ANSWER, "the body has a coding that was not asked for")
 BROKE_OFF = (Outcome.UNREACHABLE, "the connection broke off within the body")
@@ -76,8 +87,8 @@ HOSTILE: list[tuple[str, Handler, tuple[Outcome, str]]] = [
     ("two-lengths", hostile.raw(hostile.HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"), BAD_ANSWER),
     ("smuggling", hostile.raw(hostile.HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
      BAD_ANSWER),
-    ("silent", hostile.silent, (Outcome.TIMEOUT, "no whole head of an answer within 0.5 s")),
-    ("slow-head", hostile.slow_head, (Outcome.TIMEOUT, "no whole head of an answer within 0.5 s")),
+    ("silent", late(hostile.silent), (Outcome.TIMEOUT, "no whole head of an answer within 200 s")),
+    ("slow-head", late(hostile.slow_head), (Outcome.TIMEOUT, "no whole head of an answer within 200 s")),
     ("slow-body", hostile.slow_body, (Outcome.TOO_SLOW, "less than 1024 bytes/s over 0.5 s")),
     ("endless-body", hostile.endless_body, (Outcome.TOO_LARGE, "longer than 1048576 bytes")),
     ("gzip-bomb", hostile.gzip_bomb, (Outcome.TOO_LARGE, "longer than 1048576 bytes")),
@@ -101,9 +112,8 @@ HOSTILE: list[tuple[str, Handler, tuple[Outcome, str]]] = [
 @pytest.mark.parametrize(("handler", "wanted"), [row[1:] for row in HOSTILE], ids=[row[0] for row in HOSTILE])
 async def test_hostile(site: Site, handler: Handler, wanted: tuple[Outcome, str]) -> None:
     site.on("http://a.test/", handler)
-    waited_for = handler in {hostile.silent, hostile.slow_head, hostile.slow_body}  # the others end by themselves
-    limit_s = 0.5 if waited_for else 10.0
-    fetched = await fetch(site, "http://a.test/", first_byte_timeout_s=limit_s, window_s=limit_s)
+    window_s = 0.5 if handler is hostile.slow_body else 300.0  # the others end by themselves
+    fetched = await fetch(site, "http://a.test/", first_byte_timeout_s=LATE_S, window_s=window_s)
     assert end(fetched) == wanted
     assert fetched.body == b""
 
