@@ -147,7 +147,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         *("bench detect", "bench urlcheck", "hotline notices"),
         *("hashset formats", "hashset diff", "hashset keygen", "hashset manifest", "hashset sync"),
         *(f"hashset {name}" for name in ("create", "import", "author", "export", "list", "show", "mode")),
-        *("keys", "keys create", "keys list", "keys show", "keys rotate", "keys revoke"),
+        *("keys", "keys create", "keys list", "keys show", "keys change", "keys rotate", "keys revoke"),
         *("hotline", "hotline links", "hotline notified", "hotline watched", "hotline recheck", "hotline stats"),
         *("evidence", "evidence verify", "evidence show", "evidence export"),
         *("audit", "audit verify", "audit head", "audit show"),
