@@ -23,7 +23,8 @@ demo: $(VENV)/.installed  ## start the service, send it real images, show the re
 	$(BIN)/python -m hashsets.demo
 
 unexport PYTHONDONTWRITEBYTECODE  # tests start hundreds of processes, which need not compile what others have compiled
-JOBS ?= 2
+# One more than the cores of a small machine: many tests wait for processes.
+test: JOBS ?= 3
 test: $(VENV)/.installed  ## run the tests (under ten minutes on two cores): make test JOBS=8
 	$(BIN)/python -m pytest -m "not slow and not deploy" --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
@@ -56,6 +57,7 @@ robustness: $(VENV)/.installed  ## count which altered photos are found: make ro
 	  --results native_bench/robustness/RESULTS.md --plot native_bench/robustness/plots $(ARGS)
 
 CHAOS_MINUTES ?= 10
+chaos: JOBS ?= 2
 CHAOS_JSON := native_bench/results/chaos.json
 chaos: $(VENV)/.installed  ## break the service in every way, for some CHAOS_MINUTES=10, and write docs/explain/reliability.md
 	rm -f $(CHAOS_JSON)
