@@ -30,7 +30,7 @@ from hashmatch.outbox.rows import Order
 from hashmatch.outbox.store import DeliveryStore
 from tests.support import cases
 from tests.support.receivers.hooks import SECRET, Hooks
-from tests.support.reporting import present
+from tests.support.reporting import present, undelivered_until
 from tests.support.service import until
 
 COUNT = 12
@@ -88,11 +88,11 @@ async def killed(command: tuple[str, ...], hooks: Hooks, after: int, pause_s: fl
 async def finished(command: tuple[str, ...], catalog: RelationalCatalog) -> None:
     """Deliver until everything has arrived; leases of the dead have to end."""
     async with asyncio.timeout(PATIENCE_S):
-        while any(item.state is not DeliveryState.DELIVERED for item in DeliveryStore(catalog).of_case(cases.CASE_ID)):
+        while (due_at := undelivered_until(catalog)) is not None:
+            await asyncio.sleep((due_at - present()).total_seconds())
             process = await started(command)
             _, said = await process.communicate()
             assert process.returncode == 0, said.decode()
-            await asyncio.sleep(0.2)
 
 
 def reported(catalog: RelationalCatalog) -> int:

@@ -13,10 +13,14 @@ from typing import Any
 import pytest
 
 from hashmatch.catalog.opening import CATALOG
+from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig, SandboxConfig
 from hashmatch.model import Digests, Entry, HarmDomain
+from hashmatch.model.deliveries import DeliveryState
+from hashmatch.outbox.store import DeliveryStore
 from hashmatch.service.server import serve
+from tests.support.cases import CASE_ID
 from tests.support.catalog import pdq
 from tests.support.receivers.hooks import SECRET, Hooks
 from tests.support.receivers.ispws import PASSWORD, USERNAME, Ispws
@@ -25,6 +29,12 @@ from tests.support.service import loopback
 
 def present() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def undelivered_until(catalog: RelationalCatalog) -> dt.datetime | None:
+    """Return when the last delivery of the case that has not arrived may be taken; None once all have arrived."""
+    left = [one for one in DeliveryStore(catalog).of_case(CASE_ID) if one.state is not DeliveryState.DELIVERED]
+    return max((one.due_at for one in left), default=None)
 
 
 @contextlib.asynccontextmanager
