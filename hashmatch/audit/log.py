@@ -16,6 +16,9 @@ Answers do not wait: :meth:`AuditLog.post` puts a closure into the ledger's queu
 in memory; :attr:`AuditLog.trouble` says so to health and status, and with ``audit.required`` :meth:`AuditLog.admit`
 refuses every call until something could be written again. What finds no room any more is counted in the ledger.
 
+Records are kept for ``audit.keep_days``: :meth:`AuditLog.retain` removes what is older from this log and, where it is
+asked to, from those that no process writes any more, whose newest file is then ended so that it can go in its turn.
+
 What this module deliberately does not do: it does not know what a call is; ``wording`` makes the bodies, and the
 service hands them over.
 """
@@ -23,8 +26,10 @@ service hands them over.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -32,6 +37,8 @@ from typing import Final, Self, TypeVar
 from hashmatch.audit.digests import Pseudonyms, load_pseudonyms, make_secret
 from hashmatch.errors import BadInput, LedgerCorrupt, LedgerInUse, LedgerUnavailable
 from hashmatch.ledger import Options, State, Writer
+from hashmatch.ledger.records import time_text
+from hashmatch.ledger.removal import due, latest
 from hashmatch.sections import AuditConfig
 from hashmatch.signatures import SigningKey, load_signing_key, write_secret
 
@@ -41,6 +48,7 @@ SECRET_FILE: Final = "digest.key"  # noqa: S105  a name
 KEY_FILE: Final = "signing.key"
 MAX_LEDGERS: Final = 999
 RETRY_MS: Final = 1_000.0
+_DAY_NS: Final = 86_400_000_000_000
 
 _log = logging.getLogger("hashmatch.audit")
 
@@ -51,9 +59,12 @@ _T = TypeVar("_T")
 class AuditLog:
     """Where the records of this process go. Every method may be called from any thread and returns at once."""
 
-    def __init__(self, ledger: Writer, pseudonyms: Pseudonyms, *, required: bool) -> None:
+    def __init__(
+        self, ledger: Writer, pseudonyms: Pseudonyms, *, required: bool, others: _Others | None = None
+    ) -> None:
         self._ledger = ledger
         self._required = required
+        self._others = others
         self.pseudonyms = pseudonyms
 
     def __repr__(self) -> str:
@@ -103,7 +114,8 @@ class AuditLog:
                 _log.error("an audit log is damaged and was set aside: %s", error)
                 damaged.append(path.name)
                 continue
-            audit = cls(ledger, pseudonyms, required=config.required)
+            others = _Others(directory, path.name, key, about, options)
+            audit = cls(ledger, pseudonyms, required=config.required, others=others)
             for name in damaged:
                 audit.post("audit.set_aside", {"log": name})
             return audit
@@ -149,6 +161,27 @@ class AuditLog:
             if self._required:
                 raise
 
+    def retain(self, keep_days: int, now_ns: int, *, others: bool) -> int:
+        """Remove what is older, with a signed record of it; return how many records went. Blocks.
+
+        Parameters
+        ----------
+        keep_days : int
+            How long records are kept.
+        now_ns : int
+            The time, nanoseconds since 1970.
+        others : bool
+            Also from logs of the directory that nobody writes.
+
+        A log that is damaged, or that the disk refuses, loses nothing, and the log says so.
+
+        """
+        before, rule = time_text(now_ns - keep_days * _DAY_NS), f"audit.keep_days = {keep_days}"
+        count = _removed(self._ledger, before, rule)
+        if others and self._others is not None:
+            count += sum(_removed(ledger, before, rule) for ledger in self._others.older_than(before))
+        return count
+
     def state(self) -> State:
         """Return how the log does."""
         return self._ledger.state()
@@ -159,6 +192,46 @@ class AuditLog:
             self._ledger.close()
         except LedgerUnavailable as error:
             _log.error("%s", error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """The logs of a directory but one."""
+
+    directory: Path
+    own: str
+    key: SigningKey
+    about: Body
+    options: Options
+
+    def older_than(self, before: str) -> Iterator[Writer]:
+        """Open, one after the other, those that nobody writes and that have records from before a time."""
+        for path in ledgers(self.directory):
+            if path.name == self.own:
+                continue
+            try:
+                ended = latest(path) < before
+                if not ended and due(path, before) is None:
+                    continue
+                # where even the newest record is that old, a new file is begun, so that the whole of this one can go
+                options = dataclasses.replace(self.options, rotate_bytes=1) if ended else self.options
+                with Writer.open(path, self.key, about=self.about, options=options) as ledger:
+                    yield ledger
+            except LedgerInUse:
+                continue
+            except (BadInput, LedgerCorrupt, LedgerUnavailable) as error:
+                _log.error("nothing is removed from an audit log: %s", error)
+
+
+def _removed(ledger: Writer, before: str, rule: str) -> int:
+    try:
+        count = ledger.remove_older(before, rule)
+    except (BadInput, LedgerCorrupt, LedgerUnavailable) as error:
+        _log.error("nothing is removed from an audit log: %s", error)
+        return 0
+    if count:
+        _log.info("%d records of the audit from before %s were removed: %s", count, before, rule)
+    return count
 
 
 def directory_of(config: AuditConfig, data_dir: Path) -> Path:

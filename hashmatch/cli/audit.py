@@ -53,6 +53,8 @@ SUMMARY_FIELDS: Mapping[str, str] = MappingProxyType(
         "heads": "signed heads that fit, those of `--against` included",
         "vouched": "number of the last record that a head vouches for, -1 for none",
         "unvouched": "records after that one, which the chain alone holds together",
+        "removed": "records before the first one that is there, which were removed, as a vouched record says",
+        "rule": "by which rule, as that record says; empty where nothing was removed",
         "own_keys_only": "whether no `--key` was given, so that heads were held against keys that the log itself names",
         "findings": "how many things are wrong",
     }
@@ -330,7 +332,8 @@ def _add_summary(results: Results, log: str, summary: Summary) -> None:
     derived = {"log": log, "unvouched": summary.unvouched}
     record = {name: derived[name] if name in derived else getattr(summary, name) for name in SUMMARY_FIELDS}
     state = Styled("nothing", "green") if not summary.findings else Styled(f"{summary.findings} findings", "bold red")
-    detail = f"{summary.records} records, {summary.heads} heads, {summary.unvouched} records after the last head"
+    gone = f", {summary.removed} removed before ({summary.rule})" if summary.removed else ""
+    detail = f"{summary.records} records, {summary.heads} heads, {summary.unvouched} records after the last head{gone}"
     results.add(record, log, summary.seq, state, f"{summary.segments} files", detail)
 
 

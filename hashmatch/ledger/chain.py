@@ -12,6 +12,10 @@ What each record must be is a table of five rules, :data:`_RULES`; what may be w
 differs says that it was written anew. Heads vouch for everything up to the last of them; what follows is counted in
 :attr:`Summary.unvouched` and is held together by the chain alone.
 
+A ledger may begin later than with record 0, where a record of the kind ``ledger.removed`` that a head vouches for says
+that everything before was removed by rule; that is known at the end only, and until then the beginning is owed. The
+chain from the first record to that one, and the head over it, prove both the beginning and the reason.
+
 What this module deliberately does not do: it reads no file and trusts no key. It is told which keys are believed; told
 none, it believes those that the ledger itself names, and the summary says so.
 """
@@ -33,6 +37,7 @@ OPENED: Final = "ledger.opened"
 REPAIRED: Final = "ledger.repaired"
 CLOCK: Final = "ledger.clock"
 LOST: Final = "ledger.lost"
+REMOVED: Final = "ledger.removed"
 
 
 class Wrong(enum.StrEnum):
@@ -56,6 +61,7 @@ class Wrong(enum.StrEnum):
     HEAD_ORDER = "head_order"
     HEAD_DIFFERS = "head_differs"
     TRUNCATED = "truncated"
+    REMOVAL_DIFFERS = "removal_differs"
     EMPTY = "empty"
 
 
@@ -102,6 +108,10 @@ class Summary:
     heads: int = 0
     vouched: int = -1
     """The last record that a good head vouches for."""
+    removed: int = 0
+    """Records before the first one that is there; a record that a head vouches for says that they were removed."""
+    rule: str = ""
+    """By which rule, as that record says."""
     findings: int = 0
     own_keys_only: bool = True
     """No key was given: heads were held against the keys that the ledger itself names."""
@@ -118,6 +128,10 @@ class _State:
     keys: dict[str, VerifyKey]
     learn: bool
     last: Line | None = None
+    first: tuple[Line, Record] | None = None
+    """The first record, where it opens a segment and is not record 0."""
+    removal: Record | None = None
+    """The first record that says that everything before that was removed."""
     resynced: bool = True
     """The line before was no record, so that this one's ``previous`` says nothing."""
     witnesses: list[_Witness] = field(default_factory=list)
@@ -128,6 +142,8 @@ def verify(
     heads: Sequence[Iterable[Line]],
     summary: Summary,
     keys: Sequence[VerifyKey] = (),
+    *,
+    removed_to: int = -1,
 ) -> Iterator[Finding]:
     """Yield what is wrong with a ledger.
 
@@ -141,17 +157,19 @@ def verify(
         An empty one; filled meanwhile.
     keys : sequence of VerifyKey
         Whose heads are believed; without any, the ledger's own keys are.
+    removed_to : int
+        Records up to this one are known to have been removed.
 
     """
     summary.own_keys_only = not keys
     state = _State(summary, {key.key_id: key for key in keys}, learn=not keys)
     state.witnesses = [_Witness(iter(each)) for each in heads]
-    for finding in _verify(lines, state):
+    for finding in _verify(lines, state, removed_to):
         summary.findings += 1
         yield finding
 
 
-def _verify(lines: Iterable[Line], state: _State) -> Iterator[Finding]:
+def _verify(lines: Iterable[Line], state: _State, removed_to: int) -> Iterator[Finding]:
     summary = state.summary
     for line in lines:
         summary.segments += line.opens >= 0
@@ -171,15 +189,40 @@ def _verify(lines: Iterable[Line], state: _State) -> Iterator[Finding]:
         yield Finding(Wrong.EMPTY, "", 0, -1, _DETAIL[Wrong.EMPTY])
     for witness in state.witnesses:
         yield from witness.rest(state)
+    if state.first is not None and state.first[1].seq - 1 > removed_to:
+        yield from _beginning(*state.first, state)
+
+
+def _beginning(line: Line, first: Record, state: _State) -> Iterator[Finding]:
+    """Find out why a ledger begins later than with record 0."""
+    summary, removal = state.summary, state.removal
+    if removal is None or removal.seq > summary.vouched:
+        detail = f"{first.seq} records before {first.seq} are missing, and no record with a head says that they may be"
+        yield Finding(Wrong.MISSING, line.where, line.number, first.seq, detail)
+        return
+    summary.removed, summary.rule = first.seq, str(removal.body.get("rule", ""))
+    if removed_upto(removal) == first.seq - 1 and removal.body.get("digest") != first.previous:
+        detail = f"record {first.seq} follows a record with another digest than was removed by record {removal.seq}"
+        yield Finding(Wrong.REMOVAL_DIFFERS, line.where, line.number, first.seq, detail)
+
+
+def removed_upto(removal: Record) -> int:
+    """Return the last record that a record of a removal names; -1 where it names none."""
+    last = removal.body.get("to")
+    return last if type(last) is int else -1
 
 
 def _advance(record: Record, line: Line, state: _State) -> None:
     summary = state.summary
-    summary.records += 1
+    if _is_later_beginning(record, line, state):
+        state.first = line, record
+    if state.first is not None and state.removal is None and record.kind == REMOVED:
+        state.removal = record if removed_upto(record) >= state.first[1].seq - 1 else None
     if not summary.ledger and record.kind == SEGMENT:
         summary.ledger = str(record.body.get("ledger", ""))
     if state.learn and record.kind in {SEGMENT, OPENED}:
         _learn(record, state)
+    summary.records += 1
     summary.seq, summary.digest, summary.at = record.seq, digest(line.data), record.at
     state.last, state.resynced = line, True
 
@@ -202,12 +245,19 @@ def _in_order(record: Record, line: Line, state: _State) -> tuple[Wrong, str] | 
     last = state.summary.seq
     if record.seq == last + 1:
         return None
+    if _is_later_beginning(record, line, state):
+        return None  # looked into at the end
     if record.seq > last + 1:
         missing = record.seq - last - 1
         return Wrong.MISSING, f"{missing} records before {record.seq} are missing"
     if state.last is not None and line.data == state.last.data:
         return Wrong.DUPLICATE, f"record {record.seq} is there twice"
     return Wrong.REORDERED, f"record {record.seq} comes after {last}"
+
+
+def _is_later_beginning(record: Record, line: Line, state: _State) -> bool:
+    """Whether this is the first record there is, opens its segment, and is not record 0."""
+    return state.last is None and state.resynced and record.seq == line.opens > 0 and record.kind == SEGMENT
 
 
 def _chained(record: Record, line: Line, state: _State) -> tuple[Wrong, str] | None:
@@ -312,7 +362,9 @@ class _Witness:
         if untrusted:
             return
         summary, seq = state.summary, head.head.seq
-        if seq < summary.seq:
+        if state.first is not None and seq < state.first[1].seq:
+            pass  # of a record that is not there: whether that may be is for the beginning
+        elif seq < summary.seq:
             before = f"after one of {self._seq}" if seq < self._seq else "and no such record is there"
             wrong = Wrong.HEAD_ORDER if seq < self._seq else Wrong.HEAD_DIFFERS
             yield self._finding(wrong, line, head, f"a head of record {seq}, {before}")
@@ -326,6 +378,8 @@ class _Witness:
 
     def _credentials(self, line: Line, head: SignedHead, state: _State) -> Iterator[Finding]:
         key = state.keys.get(head.head.key_id)
+        if key is None and state.learn and state.first is not None and head.head.seq < state.first[1].seq:
+            return  # the record that named the key is not there any more
         if key is None:
             yield self._finding(
                 Wrong.UNKNOWN_KEY, line, head, f"signed with the key {head.head.key_id}, not a known one"

@@ -27,7 +27,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -131,6 +131,12 @@ class Files:
             os.close(descriptor)
         if offset == 0:
             self.sync_directory()
+
+    def remove(self, paths: Sequence[Path]) -> None:
+        """Delete segments, in this order. Raises OSError."""
+        for path in paths:
+            path.unlink(missing_ok=True)
+        self.sync_directory()
 
     def close(self) -> None:
         """Close everything and give the lock back. Safe to call twice."""

@@ -119,6 +119,11 @@ def read_records(directory: Path) -> Iterator[Record | Finding]:
             yield untrusted
 
 
+def lines_of(directory: Path, named: Sequence[tuple[int, Path]]) -> Iterator[Line]:
+    """Yield the lines of some segments, each with the number of its first record, in order. Raises BadInput."""
+    return _lines(_parts(directory, [(path, first) for first, path in named]), MAX_LINE_BYTES, live=False)
+
+
 def _segments(directory: Path) -> list[tuple[Path, int]]:
     try:
         return [(path, first) for first, path in segments(directory)]

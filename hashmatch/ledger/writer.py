@@ -36,7 +36,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from hashmatch.errors import LedgerUnavailable
-from hashmatch.ledger import composing
+from hashmatch.ledger import composing, removal
+from hashmatch.ledger.chain import REMOVED
 from hashmatch.ledger.composing import Body, End, Entry
 from hashmatch.ledger.files import Cut, Files, found_end, storage
 from hashmatch.ledger.heads import Head, signed
@@ -217,6 +218,33 @@ class Writer:
             self._heads_wanted.append((self._accepted, wanted))
             self._changed.notify_all()
         return wanted.result()
+
+    def remove_older(self, before: str, rule: str) -> int:
+        """Take segments out that were written before a time, as records have it, and return how many records those had.
+
+        A record says so, and a head vouches for it, before a file is deleted; see ``removal``. Blocks.
+
+        Raises
+        ------
+        LedgerUnavailable
+            The disk refuses. What the record named may still be there, and goes the next time.
+        LedgerCorrupt
+            What would go is damaged, or the ledger begins later than anything says; nothing was done.
+        BadInput
+            A file cannot be read.
+
+        """
+        due = removal.due(self._files.directory, before)
+        if due is None:
+            return 0
+        done: Future[Stored] = Future()
+        done.set_running_or_notify_cancel()
+        self._put(REMOVED, body_text(due.words(rule)), done)
+        done.result()
+        self.head()
+        with storage(self._files.directory):
+            self._files.remove(due.paths)
+        return due.last - due.begin + 1
 
     def state(self) -> State:
         """Return how the ledger does; never blocks for the disk."""

@@ -24,6 +24,10 @@ class AuditConfig:
         "", "file with the Ed25519 key that signs heads, as `hashmatch hashset keygen` makes it; empty: one of its own "
         "beside the logs, with its public half in signing.key.pub",
     )  # fmt: skip
+    keep_days: int = setting(
+        0, "records older than that are removed, file by file, and a signed record says so; 0 for never. Who must keep "
+        "account for a year says 365, and 16 MB go at a time", unit="days", at_least=0, at_most=36_500,
+    )  # fmt: skip
     fsync_ms: int = setting(
         20, "records wait so long for others to share one sync, and a process that is killed loses those of so long "
         "at most; nobody's answer waits for it", unit="ms", at_least=0, at_most=10_000,

@@ -20,7 +20,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import hashmatch
 from hashmatch.audit import AuditLog, wording
@@ -40,6 +40,10 @@ from hashmatch.service.flooding import Detector
 
 if TYPE_CHECKING:  # it has handlers, and with them gRPC
     from hashmatch.service.hotline import Checks
+
+
+RETAIN_EVERY_S: Final = 6 * 3_600.0
+"""Between two looks for records that were kept long enough; a file of them lasts for hours."""
 
 
 class Recorder:
@@ -172,6 +176,41 @@ class _Call:
             elapsed_us=(time.perf_counter_ns() - self._began_ns) // 1_000,
             outcome=self._outcome,
         )
+
+
+class Retention:
+    """Removes what the audit has kept for long enough, now and then, in a thread."""
+
+    def __init__(
+        self, log: AuditLog, keep_days: int, *, lead: bool, clock: Callable[[], int] = time.time_ns,
+        every_s: float = RETAIN_EVERY_S,
+    ) -> None:  # fmt: skip
+        self._log = log
+        self._keep_days = keep_days
+        self._lead = lead
+        self._clock = clock
+        self._every_s = every_s
+        self._task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Retention: {self._keep_days} days of {self._log!r}>"
+
+    async def start(self) -> None:
+        """Begin, where records are not kept for ever."""
+        if self._keep_days:
+            self._task = asyncio.create_task(self._follow())
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.to_thread(self._log.retain, self._keep_days, self._clock(), others=self._lead)
+            await asyncio.sleep(self._every_s)
 
 
 def begun(config: Config, data_dir: Path, posture: Posture | None) -> Recorder:

@@ -55,7 +55,7 @@ from hashmatch.report.status import (
     WorkersStatus,
 )
 from hashmatch.sandbox.pool import WorkerPool
-from hashmatch.service.auditing import Audited, AuditedChecks, Recorder, begun, ended
+from hashmatch.service.auditing import Audited, AuditedChecks, Recorder, Retention, begun, ended
 from hashmatch.service.auditor import SILENT as SILENT_AUDITOR
 from hashmatch.service.auditor import Auditor
 from hashmatch.service.casework import Casework
@@ -199,6 +199,9 @@ class Runtime:
             await refusing.start()
             opened.push_async_callback(refusing.close)
             self._calls.failed = refusing.failed
+            retention = Retention(self._recorder.log, self._config.audit.keep_days, lead=self._lead)
+            await retention.start()
+            opened.push_async_callback(retention.close)
         if failure is not None:
             if isinstance(failure, HashmatchError):
                 self._auditor.event("service.refused", {"error": failure.reason()})

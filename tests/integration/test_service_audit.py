@@ -6,17 +6,22 @@ import asyncio
 import contextlib
 import dataclasses
 import errno
+import json
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hashmatch.audit.log import make_directory, signing_key
 from hashmatch.catalog.sqlite import SqliteCatalog
+from hashmatch.cli.main import main
 from hashmatch.client import AsyncClient, RetryPolicy
 from hashmatch.config import AuditConfig, Config, IndexConfig, SandboxConfig, ServerConfig, fingerprint
 from hashmatch.errors import HashmatchError, RollbackRefused, Unauthenticated
+from hashmatch.ledger import Writer
 from hashmatch.ledger.files import Files
 from hashmatch.model import Entry, EntryHash, HarmDomain
 from hashmatch.service.server import serve
@@ -24,7 +29,7 @@ from hashmatch.signatures import load_verify_key
 from tests.support.auditing import bodies, recorded
 from tests.support.canary import call_everything, leaks
 from tests.support.identity import account, keyed, write
-from tests.support.ledger import found, raw_lines
+from tests.support.ledger import SMALL, Ticks, found, raw_lines
 from tests.support.service import until
 
 CONFIG = Config(
@@ -197,6 +202,32 @@ async def test_a_catalog_that_goes_back_while_it_is_followed_is_recorded_once(
         monkeypatch.setattr("hashmatch.publish.Publisher.sync", refused)
         await until(lambda: polls > 3)
     assert bodies(tmp_path, "index.rollback_refused") == [{"caller": "local", "generation": generation}]
+
+
+async def test_records_are_kept_for_so_long_and_what_went_is_vouched_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "audit"
+    make_directory(directory)
+    clock, key = Ticks(), signing_key(CONFIG.audit, directory)
+    clock.ns = time.time_ns() - 400 * 86_400_000_000_000
+    for log in ("001", "002"):
+        with Writer.open(directory / log, key, about={}, options=SMALL, clock=clock) as ledger:
+            for number in range(9):
+                ledger.append("detect", {"number": number})
+    config = dataclasses.replace(CONFIG, audit=dataclasses.replace(CONFIG.audit, keep_days=365))
+    async with service(tmp_path, config) as client:
+        await client.detect(NO_IMAGE)
+        await until(lambda: b'"ledger.removed"' in b"".join(raw_lines(directory / "002")))
+    assert (
+        main(["--data", str(tmp_path), "--json", "audit", "verify", "--key", str(directory / "signing.key.pub")]) == 0
+    )
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["removed"] > 0, row["rule"], row["findings"]) for row in rows] == [
+        (True, "audit.keep_days = 365", 0)
+    ] * 2
+    assert "detect" not in [record["kind"] for record in recorded(tmp_path, "002")]
+    assert kinds(tmp_path)[-1] == "service.stopped"
 
 
 async def test_a_service_may_keep_no_account(tmp_path: Path) -> None:

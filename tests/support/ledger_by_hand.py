@@ -23,23 +23,32 @@ class Wrong(Exception):
     """What is wrong."""
 
 
-def digests(directory: Path) -> list[str]:
-    """Return the digest of every record, having followed the chain."""
-    found: list[str] = []
+def digests(directory: Path) -> tuple[int, dict[int, str], dict[int, int]]:
+    """Return the first number, the digest of every record by its number, having followed the chain, and removals.
+
+    Of a removal: the number of the record that says so, and the last record that it names.
+    """
+    paths = sorted(directory.glob("[0-9]*.jsonl"))
+    first = int(paths[0].name.removesuffix(".jsonl"))
+    found: dict[int, str] = {}
+    removals: dict[int, int] = {}
     previous = "0" * 64
-    for path in sorted(directory.glob("[0-9]*.jsonl")):
-        if int(path.name.removesuffix(".jsonl")) != len(found):
-            raise Wrong(f"{path.name} does not begin with record {len(found)}")
+    for path in paths:
+        if int(path.name.removesuffix(".jsonl")) != first + len(found):
+            raise Wrong(f"{path.name} does not begin with record {first + len(found)}")
         data = path.read_bytes()
         if not data.endswith(b"\n"):
             raise Wrong(f"{path.name} is torn")
         for line in data[:-1].split(b"\n"):
             record = json.loads(line)
-            if record["seq"] != len(found) or record["previous"] != previous:
-                raise Wrong(f"record {len(found)} does not follow")
+            seq = first + len(found)
+            if record["seq"] != seq or (record["previous"] != previous and (found or not first)):
+                raise Wrong(f"record {seq} does not follow")
+            if record["kind"] == "ledger.removed":
+                removals[seq] = record["body"]["to"]
             previous = hashlib.sha256(b"\x00" + line).hexdigest()
-            found.append(previous)
-    return found
+            found[seq] = previous
+    return first, found, removals
 
 
 def signed_by(key: Path, payload: bytes, signature: bytes) -> bool:
@@ -57,16 +66,18 @@ def signed_by(key: Path, payload: bytes, signature: bytes) -> bool:
 
 def check(directory: Path, key: Path) -> tuple[int, int]:
     """Return how many records and heads there are. Raises Wrong."""
-    records, heads = digests(directory), 0
+    (first, records, removals), heads, vouched = digests(directory), 0, -1
     for line in (directory / "heads.jsonl").read_bytes().splitlines():
         envelope = json.loads(line)
         payload = base64.b64decode(envelope["payload"])
         if not signed_by(key, payload, base64.b64decode(envelope["signatures"][0]["sig"])):
             raise Wrong(f"head {heads} is not signed with {key.name}")
         head = json.loads(payload)
-        if head["seq"] >= len(records) or records[head["seq"]] != head["digest"]:
+        if head["seq"] >= first and records.get(head["seq"]) != head["digest"]:
             raise Wrong(f"head {heads} is of another record {head['seq']}")
-        heads += 1
+        heads, vouched = heads + 1, max(vouched, head["seq"])
+    if first and not any(seq <= vouched and last >= first - 1 for seq, last in removals.items()):
+        raise Wrong(f"the ledger begins with record {first}, and nothing that is signed says why")
     return len(records), heads
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
-from hashmatch.audit.log import ledgers
+from hashmatch.audit.log import ledgers, make_directory, signing_key
 from hashmatch.errors import BadInput, LedgerUnavailable
+from hashmatch.ledger import Writer
 from hashmatch.sections import AuditConfig
 from hashmatch.signatures import SigningKey, load_verify_key, write_secret
-from tests.support.auditing import bodies, in_trouble, opened, recorded
-from tests.support.ledger import found, segment_files
+from tests.support.auditing import ABOUT, bodies, in_trouble, opened, recorded
+from tests.support.ledger import SMALL, Ticks, found, segment_files
 
 
 def test_each_process_has_a_log_of_its_own_and_takes_one_up_again(tmp_path: Path) -> None:
@@ -78,6 +80,71 @@ def test_what_is_no_directory_of_logs_is_named(tmp_path: Path) -> None:
         ledgers(tmp_path)
     with pytest.raises(BadInput, match=rf"^cannot read the audit logs in {tmp_path}/none: No such file or directory$"):
         ledgers(tmp_path / "none")
+
+
+DAY_NS = 86_400_000_000_000
+NOW_NS = time.time_ns()
+
+
+def old(tmp_path: Path, log: str, *days: int) -> None:
+    """Write a log so many days ago, in small files."""
+    directory = tmp_path / "audit"
+    make_directory(directory)
+    key, clock = signing_key(AuditConfig(), directory), Ticks()
+    for day in days:
+        clock.ns = NOW_NS - day * DAY_NS
+        with Writer.open(directory / log, key, about=ABOUT, options=SMALL, clock=clock) as ledger:
+            for number in range(5):
+                ledger.append("detect", {"number": number})
+
+
+def left(tmp_path: Path, log: str) -> tuple[list[str], int, str]:
+    """Return what is wrong with a log, how many records were removed from it, and by which rule."""
+    summary, findings = found(tmp_path / "audit" / log, keys=[load_verify_key(tmp_path / "audit" / "signing.key.pub")])
+    return [str(finding.wrong) for finding in findings], summary.removed, summary.rule
+
+
+def test_what_was_kept_for_long_enough_is_removed_from_this_log_and_from_those_that_nobody_writes(
+    tmp_path: Path,
+) -> None:
+    old(tmp_path, "001", 400, 100)
+    old(tmp_path, "002", 400)
+    old(tmp_path, "003", 1)
+    before = [segment_files(tmp_path / "audit" / log)[-1].read_bytes() for log in ("002", "003")]
+    with opened(tmp_path) as log, opened(tmp_path, AuditConfig(directory=str(tmp_path / "audit"))) as second:
+        assert log.retain(365, NOW_NS, others=False) == left(tmp_path, "001")[1] > 0
+        assert left(tmp_path, "002")[1] == 0
+        assert log.retain(365, NOW_NS, others=True) == 0, "the second is written"
+        second.close()
+        assert log.retain(365, NOW_NS, others=True) > 0
+        assert log.retain(365, NOW_NS, others=True) == 0
+    assert left(tmp_path, "001")[0::2] == left(tmp_path, "002")[0::2] == ([], "audit.keep_days = 365")
+    assert left(tmp_path, "003") == ([], 0, "")
+    assert segment_files(tmp_path / "audit" / "003")[-1].read_bytes() == before[1], "nothing was written there"
+
+
+def test_a_log_whose_newest_record_is_old_goes_whole(tmp_path: Path) -> None:
+    old(tmp_path, "001", 400)
+    old(tmp_path, "002", 400)
+    numbers = [record["body"] for record in recorded(tmp_path, "002")]
+    with opened(tmp_path) as log:
+        assert log.retain(365, NOW_NS, others=True) > len(numbers)
+        assert log.retain(365, NOW_NS, others=True) == 0
+    assert recorded(tmp_path, "002") == []
+    assert left(tmp_path, "002")[0] == []
+
+
+def test_a_damaged_log_loses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    old(tmp_path, "001", 400)
+    old(tmp_path, "002", 400)
+    path = segment_files(tmp_path / "audit" / "002")[0]
+    path.write_bytes(path.read_bytes().replace(b'"number":1', b'"number":7'))
+    before = {file: file.read_bytes() for file in segment_files(tmp_path / "audit" / "002")}
+    with opened(tmp_path) as log:
+        assert log.retain(365, NOW_NS, others=True) > 0
+    assert before.items() <= {file: file.read_bytes() for file in segment_files(tmp_path / "audit" / "002")}.items()
+    assert "nothing is removed from an audit log: " in caplog.text
+    assert "follows a record with another digest" in caplog.text
 
 
 def test_calls_are_refused_in_trouble_only_where_the_audit_is_required(tmp_path: Path) -> None:
