@@ -164,6 +164,10 @@ class Engine:
             check_hashes(item, f"items[{number}]")
         return await self._lookups.run(items, sets)
 
+    def check_room_for_hashes(self) -> None:
+        """Refuse hashes that nobody has read yet and that would wait for too long. Raises Overloaded."""
+        self._lookups.check_room()
+
     def served_sets(self) -> Collection[str]:
         """Return the names of the sets of the current generation; raises IndexNotLoaded."""
         return self._index.modes().keys()

@@ -78,6 +78,11 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
     def __repr__(self) -> str:
         return f"<Lookups: {self._waiting} wait, {self._backlog!r}>"
 
+    def check_room(self) -> None:
+        """Refuse a call that nobody has read yet and that would wait for too long. Raises Overloaded."""
+        if not self._free:
+            self._backlog.admit(self._waiting)
+
     async def run(self, items: Sequence[_Item], scope: _Scope) -> list[_Answer]:
         """Return the answers for some items.
 
@@ -88,9 +93,8 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
 
         """
         loop = asyncio.get_running_loop()
-        if not self._free:
-            self._backlog.admit(self._waiting)
-        elif not self._calls:
+        self.check_room()
+        if self._free and not self._calls:
             loop.call_soon(self._begin)  # when whatever else has come was read
         call: _Call[_Item, _Scope, _Answer] = _Call(items, scope, loop.create_future())
         self._calls.append(call)

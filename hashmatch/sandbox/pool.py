@@ -131,6 +131,11 @@ class WorkerPool:
         alive = self._spawner is not None and not self._spawner.gone.is_set()
         return alive and self._keeper is not None and not self._recovering
 
+    def check_room(self) -> None:
+        """Refuse an image that nobody has read yet and that would wait for too long. Raises Overloaded."""
+        if not self._idle:
+            self._backlog.admit(len(self._waiting))
+
     def status(self) -> PoolStatus:
         """Return the counters as they are now."""
         return PoolStatus(

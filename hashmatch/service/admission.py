@@ -12,6 +12,9 @@ served as it is. Certificates are known only when the call is under way. Then, a
 served to gRPC as one that takes a stream: gRPC reads nothing of a body until it is asked for, and nobody asks before
 the caller is admitted. (Streams cost gRPC's Python a tenth of a millisecond more than single messages do.)
 
+Where there is more to do than time for it, a call for which there is no room is refused next, before anything of it is
+read: to receive an image costs as much as to refuse it often. Whoever answers says so itself (:attr:`Admission.rooms`).
+
 Bytes are charged as messages arrive, by their length before parsing. In a stream every message after the first waits
 for its turn rather than being refused, for :data:`MAX_PATIENCE_S` at most: the sender is slowed down to its rate.
 
@@ -28,7 +31,7 @@ import dataclasses
 import datetime as dt
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -90,6 +93,8 @@ class Admission(grpc.aio.ServerInterceptor):
         self._sleep = sleep
         self._meters: dict[str, Meter] = {}
         self._metered: Directory | None = None
+        self.rooms: Mapping[str, Callable[[], None]] = {}
+        """What says, by method, that there is no room for a further call: it raises Overloaded."""
 
     def __repr__(self) -> str:
         return f"<Admission: {self._keyring!r}, {len(self._meters)} meters>"
@@ -177,11 +182,15 @@ class Admission(grpc.aio.ServerInterceptor):
 
     def _admit(self, method: str, keys: Sequence[str | bytes], context: Any) -> Meter | None:
         """Let the rest of this call be served in the caller's name, and return what meters it."""
-        admitted = self._admitted(method, keys, context)
-        return admitted.meter
+        return self._admitted(method, keys, context).meter
+
+    def _check_room(self, method: str) -> None:
+        check = self.rooms.get(method)
+        if check is not None:
+            check()
 
     def _admitted(self, method: str, keys: Sequence[str | bytes], context: Any) -> _Admitted:
-        """Find out who calls, from here on in whose name the call is served, and whether that may be."""
+        """Find out who calls, from here on in whose name the call is served, and whether that may be now."""
         needed = METHODS.get(method)
         if needed is None:
             raise PermissionDenied(f"{method} is in no table of roles, so that nobody may call it")
@@ -189,10 +198,12 @@ class Admission(grpc.aio.ServerInterceptor):
         if not needed or directory is None:
             who = LOCAL if directory is None else ANONYMOUS
             serve_as(who)
+            self._check_room(method)
             return _Admitted(who, None)
         who = self._caller(directory, keys, context)
         serve_as(who)
         who.check_roles(needed, method.rpartition("/")[2])
+        self._check_room(method)
         meter = self._meter(directory, who)
         meter.begin(self._clock())
         return _Admitted(who, meter)

@@ -67,5 +67,5 @@ async def assembled(
         keyring.keep_account(runtime.auditor)
         investigation = await opened.enter_async_context(opened_investigation(config, runtime.detector))
         checks = runtime.audited(investigation)
-        endpoint.offer(runtime.detector, runtime.curator, runtime, runtime.desk, checks)
+        endpoint.offer(runtime.detector, runtime.curator, runtime, runtime.desk, checks, room=runtime)
         yield Assembled(endpoint, runtime, target, exposed(config.metrics, runtime, endpoint, watch, seat))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from google.rpc import status_pb2
 
@@ -28,6 +28,21 @@ from hashmatch.v1 import detection_pb2, detection_pb2_grpc
 
 MAX_ID_LENGTH = 128
 """Characters of a request or item id: room for a UUID with a prefix, too little to hide content in a report."""
+
+
+_SERVICE: Final = detection_pb2.DESCRIPTOR.services_by_name["DetectionService"].full_name
+DETECT: Final = f"/{_SERVICE}/Detect"
+DETECT_HASHES: Final = f"/{_SERVICE}/DetectHashes"
+
+
+class Room(Protocol):
+    """Says whether there is room for one more call; ``service.runtime.Runtime`` does. Raises Overloaded."""
+
+    def check_room(self) -> None:
+        """Refuse an image, before it is read, that would wait for too long."""
+
+    def check_room_for_hashes(self) -> None:
+        """Likewise, hashes that the caller computed."""
 
 
 class Detector(Protocol):

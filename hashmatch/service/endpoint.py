@@ -29,7 +29,7 @@ from hashmatch.service.admission import Admission
 from hashmatch.service.checks import Check
 from hashmatch.service.curation import Curator
 from hashmatch.service.desk import Desk
-from hashmatch.service.detection import DetectionHandlers, Detector
+from hashmatch.service.detection import DETECT, DETECT_HASHES, DetectionHandlers, Detector, Room
 from hashmatch.service.guard import Guard
 from hashmatch.service.hashsets import HashSetHandlers
 from hashmatch.service.health import Health
@@ -85,8 +85,9 @@ class Endpoint:
         self._watch = watch or Watch()
         self._guard = Guard(self._watch)
         self._health = Health(())
+        self._admission = Admission(self._keyring, config.quota, seat)
         self._grpc = grpc.aio.server(
-            interceptors=(self._guard, Admission(self._keyring, config.quota, seat)),  # the guard is outermost
+            interceptors=(self._guard, self._admission),  # the guard is outermost
             options=_options(config, seat),
             compression=grpc.Compression.NoCompression,
         )
@@ -143,8 +144,12 @@ class Endpoint:
         observed: Observed,
         desk: Desk | None = None,
         checks: Checks | None = None,
+        *,
+        room: Room | None = None,
     ) -> None:
         """Add the services; that of reports where there is a desk. Without ``checks`` no URL is checked.
+
+        Calls for which ``room`` has no room are refused before they are read.
 
         Raises
         ------
@@ -167,6 +172,8 @@ class Endpoint:
         hotline = HotlineHandlers(watched, self._hotline)
         hotline_pb2_grpc.add_HotlineServiceServicer_to_server(hotline, self._methods)
         status_pb2_grpc.add_StatusServiceServicer_to_server(StatusHandlers(observed), self._methods)
+        if room is not None:
+            self._admission.rooms = {DETECT: room.check_room, DETECT_HASHES: room.check_room_for_hashes}
         if self._config.reflection:
             _add_reflection(self._grpc)
 

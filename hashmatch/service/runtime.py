@@ -249,6 +249,14 @@ class Runtime:
         """Return checks of addresses whose calls are recorded, where this keeps account."""
         return checks if checks is None or self._recorder is None else AuditedChecks(checks, self._recorder)
 
+    def check_room(self) -> None:
+        """Refuse an image, before it is read, that would wait for too long. Raises Overloaded."""
+        self._pool.check_room()
+
+    def check_room_for_hashes(self) -> None:
+        """Likewise, hashes that the caller computed."""
+        self.engine.check_room_for_hashes()
+
     def checks(self) -> Sequence[Check]:
         """Conditions of readiness."""
         log = None if self._recorder is None else self._recorder.log

@@ -27,6 +27,7 @@ from hashmatch.config import AccessConfig, Config, QuotaConfig
 from hashmatch.errors import (
     BadInput,
     CaseNotFound,
+    Overloaded,
     PermissionDenied,
     QuotaExceeded,
     SetNotFound,
@@ -186,6 +187,36 @@ async def test_a_refusal_comes_before_the_body_is_read(tmp_path: Path) -> None:
             await detect(silent(), timeout=30)
         held.set()
     assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_what_there_is_no_room_for_is_refused_before_it_is_read_and_costs_no_quota(tmp_path: Path) -> None:
+    held = asyncio.Event()
+
+    async def silent() -> AsyncIterator[bytes]:
+        await held.wait()
+        yield b""
+
+    async with (
+        known(tmp_path, Role.DETECT, quota={"calls_per_day": 2, "calls_burst": 2}) as (scene, token),
+        grpc.aio.insecure_channel(scene.target) as channel,
+    ):
+        scene.full = True
+        mine = (("authorization", f"Bearer {token.text}"),)
+        for method in ("Detect", "DetectHashes"):
+            calling: Any = channel.stream_unary(f"/hashmatch.v1.DetectionService/{method}")
+            with pytest.raises(grpc.aio.AioRpcError, match="there is no room") as raised:
+                await calling(silent(), metadata=mine, timeout=30)
+            assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            with pytest.raises(grpc.aio.AioRpcError, match="no key was sent"):  # strangers learn nothing of the load
+                await calling(silent(), timeout=30)
+        async with client(scene, token) as asking:
+            with pytest.raises(Overloaded) as hinted:
+                await asking.detect(b"image")
+            assert hinted.value.retry_after_s == 0.25
+            scene.full = False
+            assert (await asking.detect(b"image")).verdict is Verdict.MATCH
+            await asking.detect_hashes([KNOWN])
+        held.set()
 
 
 async def test_keys_come_and_go_while_connections_stay_open(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

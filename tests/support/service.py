@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hashmatch.config import HotlineConfig, PolicyConfig, ServerConfig
-from hashmatch.errors import BadInput, EntryNotFound, SetExists, SetNotFound
+from hashmatch.errors import BadInput, EntryNotFound, Overloaded, SetExists, SetNotFound
 from hashmatch.matching.engine import Engine
 from hashmatch.model import Change, Entry, EntryStatus, Event, HarmDomain, HashSet, ImportResult, Opinion, Rejected
 from hashmatch.report.status import (
@@ -253,6 +253,15 @@ class Scene:
     desk: Desk | None = None
     watch: Watch = field(default_factory=Watch)
 
+    full: bool = False
+
+    def check_room(self) -> None:
+        """Refuse everything while it is full."""
+        if self.full:
+            raise Overloaded("there is no room", retry_after_s=0.25)
+
+    check_room_for_hashes = check_room
+
     async def publish(self) -> None:
         """Count."""
         self.published += 1
@@ -284,7 +293,7 @@ async def serving(scene: Scene | None = None) -> AsyncIterator[Scene]:
     scene.endpoint = endpoint = Endpoint(scene.server, scene.hotline, keyring, watch=scene.watch)
     scene.target = endpoint.bind()
     async with Curator(scene.catalog, scene.publish, idle_s=scene.server.import_idle_s) as curator:
-        endpoint.offer(Watched(engine, scene.watch), curator, scene, scene.desk, scene.checks)
+        endpoint.offer(Watched(engine, scene.watch), curator, scene, scene.desk, scene.checks, room=scene)
         await endpoint.start([Check("fake", lambda: scene.healthy)])
         running = asyncio.create_task(endpoint.run(scene.stop))
         try:

@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from hashmatch.config import AccessConfig, QuotaConfig, ServerConfig
+from hashmatch.errors import Overloaded
 from hashmatch.identity import Role
 from hashmatch.service.admission import Admission
 from hashmatch.service.keyring import Keyring
@@ -56,6 +57,19 @@ async def test_of_who_is_not_known_yet_or_is_refused_nothing_is_read(keys: tuple
     assert not await served(admission, DETECT, good + "x")
     assert not await served(admission, DETECT, good, good)
     assert not await served(admission, "/hashmatch.v1.DetectionService/NoSuch", good)
+
+
+async def test_what_there_is_no_room_for_is_not_read(keys: tuple[Admission, str, str]) -> None:
+    admission, good, _ = keys
+
+    def no_room() -> None:
+        raise Overloaded("there is no room", retry_after_s=1)
+
+    admission.rooms = {DETECT: no_room}
+    assert not await served(admission, DETECT, good)
+    assert await served(admission, HEALTH)
+    admission.rooms = {DETECT: lambda: None}
+    assert await served(admission, DETECT, good)
 
 
 async def test_where_nobody_is_asked_nothing_is_waited_for() -> None:
