@@ -82,10 +82,12 @@ class ZygoteSettings:
 
     decode: DecodeConfig
     memory_bytes: int
+    nice: int = 0
 
     def to_text(self) -> str:
         """JSON for a SETTINGS frame."""
-        return json.dumps({"decode": dataclasses.asdict(self.decode), "memory_bytes": self.memory_bytes})
+        tree = {"decode": dataclasses.asdict(self.decode), "memory_bytes": self.memory_bytes, "nice": self.nice}
+        return json.dumps(tree)
 
     @classmethod
     def from_text(cls, text: str) -> ZygoteSettings:
@@ -99,6 +101,6 @@ class ZygoteSettings:
         """
         try:
             tree: dict[str, Any] = json.loads(text)
-            return cls(DecodeConfig(**tree["decode"]), int(tree["memory_bytes"]))
+            return cls(DecodeConfig(**tree["decode"]), int(tree["memory_bytes"]), int(tree["nice"]))
         except (ValueError, TypeError, KeyError) as error:
             raise BadFrame(f"settings are not readable: {error!r}") from error

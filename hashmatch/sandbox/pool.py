@@ -36,7 +36,6 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Self
 
 from hashmatch.backlog import Backlog
@@ -46,7 +45,7 @@ from hashmatch.hashing import algorithms
 from hashmatch.model import HashOptions, Picture, Refusal
 from hashmatch.sandbox.confine import Outcome
 from hashmatch.sandbox.control import ZygoteSettings
-from hashmatch.sandbox.posture import Posture, assess, swap_devices
+from hashmatch.sandbox.posture import PoolStatus, Posture, assess, swap_devices
 from hashmatch.sandbox.protocol import Codec, Request, RequestKind
 from hashmatch.sandbox.quarantine import LIMIT, OWN_FAULT, Quarantine, weight_of
 from hashmatch.sandbox.spawner import Launch, Spawner, Worker, WorkerDied
@@ -63,25 +62,6 @@ _PROBE_TIMEOUT_S = 10.0
 def worker_count(sandbox: SandboxConfig) -> int:
     """Return how many workers a pool of this configuration has."""
     return sandbox.workers or len(os.sched_getaffinity(0))
-
-
-@dataclass(frozen=True, slots=True)
-class PoolStatus:
-    """The pool at one moment.
-
-    ``workers`` counts those alive, ``busy`` those with an image, ``queued`` the images waiting; ``images`` and
-    ``restarts`` (workers lost to a fault, not to recycling) count from the start. ``posture`` is None before it.
-    ``quarantined`` counts images refused now because they killed workers, ``quarantine_refusals`` how often one was.
-    """
-
-    workers: int
-    busy: int
-    queued: int
-    images: int
-    restarts: int
-    posture: Posture | None
-    quarantined: int = 0
-    quarantine_refusals: int = 0
 
 
 class WorkerPool:
@@ -385,7 +365,9 @@ class WorkerPool:
                     pause_s = _FIRST_PAUSE_S
 
     def _execute(self) -> Spawner:
-        self._spawner = Spawner.execute(ZygoteSettings(self._decode, self._config.memory_bytes), self._launch)
+        self._spawner = Spawner.execute(
+            ZygoteSettings(self._decode, self._config.memory_bytes, self._config.nice), self._launch
+        )
         return self._spawner
 
     async def _start_zygote(self) -> None:

@@ -181,3 +181,22 @@ def _of_step(outcome: Outcome, step: Step, about: Mapping[Step, tuple[str, str, 
     if step is Step.LANDLOCK:
         detail = f"{detail} (ABI {outcome.landlock_abi})"
     return Protection(name, active=True, detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """The pool at one moment.
+
+    ``workers`` counts those alive, ``busy`` those with an image, ``queued`` the images waiting; ``images`` and
+    ``restarts`` (workers lost to a fault, not to recycling) count from the start. ``posture`` is None before it.
+    ``quarantined`` counts images refused now because they killed workers, ``quarantine_refusals`` how often one was.
+    """
+
+    workers: int
+    busy: int
+    queued: int
+    images: int
+    restarts: int
+    posture: Posture | None
+    quarantined: int = 0
+    quarantine_refusals: int = 0

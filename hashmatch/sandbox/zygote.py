@@ -18,6 +18,7 @@ pool's process.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import gc
 import importlib
@@ -109,7 +110,21 @@ def _prepare(untrusted_data: bytes, compute: str, *, confined: bool) -> worker.W
         )
     gc.collect()
     gc.freeze()  # keeps the collector from writing to pages that the workers share
+    _stand_back(settings.nice)
     return setup
+
+
+def _stand_back(levels: int) -> None:
+    """Lower the priority of this process and so of all workers: whoever answers, refuses and receives goes first.
+
+    The zygote leads a session of its own. Where the kernel shares processors out among sessions (autogroup, unless
+    control groups do), the session stands back as well, or the processes' own levels would count among themselves only.
+    """
+    if not levels:
+        return
+    os.nice(levels)
+    with contextlib.suppress(OSError):  # there is no such sharing here, or it is not ours to change
+        Path("/proc/self/autogroup").write_text(str(levels), encoding="ascii")
 
 
 @dataclasses.dataclass(slots=True)

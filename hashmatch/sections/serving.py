@@ -87,6 +87,10 @@ class SandboxConfig:
         120_000, "first start compiles the kernels when no compiled cache is found",
         unit="ms", at_least=1_000, at_most=600_000,
     )  # fmt: skip
+    nice: int = setting(
+        10, "levels of nice(1) by which workers stand back behind whoever answers: under twice the load refusals take "
+        "8 ms with 10, 12 with 5 and 60 with 0, and as many images are hashed", unit="levels", at_least=0, at_most=19,
+    )  # fmt: skip
     memory_bytes: int = setting(
         3 << 30, "address space of one worker, everything mapped counted; 49 Mpx with all algorithms takes 1.5 GB",
         unit="bytes", at_least=512 << 20,

@@ -118,10 +118,16 @@ async def test_the_callers_deadline_counts_when_it_is_shorter() -> None:
 
 async def test_a_full_queue_is_said_at_once() -> None:
     async with attack_pool(queue=1) as pool:
+        async with queued(pool, b"sleep 600"):
+            pool.check_room()  # one may wait
         async with queued(pool, b"sleep 600", b"waiting"):
             assert (pool.status().busy, pool.status().queued) == (1, 1)
             with pytest.raises(Overloaded, match=r"^all 1 are busy and 1 images wait already$"):
                 await pool.hash(b"too many", ANY)
+            with pytest.raises(Overloaded, match=r"^all 1 are busy and 1 images wait already$"):
+                pool.check_room()
+        await worker_pids(pool)
+        pool.check_room()
         assert is_right(await pool.hash(b"after", ANY), b"after")
 
 

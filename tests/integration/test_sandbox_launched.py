@@ -6,11 +6,12 @@ import gc
 import hashlib
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from hashmatch.errors import SandboxUnavailable
-from tests.support.sandbox import ANY, alive, attack_pool, descriptors, zygote_pid
+from tests.support.sandbox import ANY, alive, attack, attack_pool, descriptors, worker_pids, zygote_pid
 
 
 async def test_a_launched_zygote_is_the_one_that_is_started() -> None:
@@ -47,3 +48,24 @@ async def test_a_launched_zygote_that_is_gone_when_it_is_started_is_said() -> No
         with pytest.raises(SandboxUnavailable) as caught:
             await pool.start()
     assert caught.value.message == "the zygote ended while it was being asked for something"
+
+
+@pytest.mark.parametrize("levels", [0, 3])
+async def test_workers_stand_back_behind_whoever_answers(levels: int) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    expected = min(own + levels, 19)
+    async with attack_pool(nice=levels) as pool:
+        first = await worker_pids(pool)
+        await attack(pool, "exit")
+        replaced = await worker_pids(pool)
+        assert replaced != first
+        assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in (zygote_pid(pool), *replaced)] == [expected] * 2
+        group = group_of(zygote_pid(pool))
+        assert not group or group.endswith(f" nice {levels}\n")
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
+def group_of(pid: int) -> str:
+    """Return how the kernel shares processors out to the session of a process; empty where it does not."""
+    path = Path(f"/proc/{pid}/autogroup")
+    return path.read_text() if path.exists() else ""

@@ -123,8 +123,11 @@ async def test_a_queue_that_takes_too_long_is_refused_and_the_next_one_is_not() 
     assert repr(lookups).startswith("<Lookups: 10 wait, ")
     with pytest.raises(Overloaded, match=r"^the wait behind 10 lookups is 110 ms, and at most 100 are waited"):
         await lookups.run([1], "all")
+    with pytest.raises(Overloaded, match=r"^the wait behind 10 lookups is 110 ms"):
+        lookups.check_room()
     look.may.set()
     await asyncio.gather(first, *waiting)
+    lookups.check_room()
     assert await lookups.run([7], "all") == [14]
 
 

@@ -43,11 +43,21 @@ def test_an_unknown_kind_is_refused() -> None:
 
 
 def test_settings_come_back_as_they_went() -> None:
-    settings = ZygoteSettings(DecodeConfig(max_bytes=123, max_pixels=456), 789)
+    settings = ZygoteSettings(DecodeConfig(max_bytes=123, max_pixels=456), 789, 7)
     assert ZygoteSettings.from_text(settings.to_text()) == settings
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"decode": {"nonesuch": 1}, "memory_bytes": 1}', '{"decode": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"decode": {"nonesuch": 1}, "memory_bytes": 1}',
+        '{"decode": 3}',
+        '{"decode": {}, "memory_bytes": 1}',
+    ],
+)
 def test_unreadable_settings_are_refused(text: str) -> None:
     with pytest.raises(BadFrame, match=r"^settings are not readable: "):
         ZygoteSettings.from_text(text)
