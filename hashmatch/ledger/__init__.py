@@ -4,8 +4,8 @@ Theory of operation
 -------------------
 ``records`` has the one text of a record and its digest, ``heads`` what is signed, ``chain`` what may be wrong with a
 stream of lines; all three are pure. ``composing`` puts entries at the end of a ledger, ``files`` is the wall around the
-disk, ``writer`` the one thread that appends, and ``reader`` reads and verifies a directory,
-and ``removal`` says what of it may go.
+disk, ``writer`` the one thread that appends; ``reader`` reads and verifies a directory, and ``removal`` says what of it
+may go.
 
 To record, and be sure of it::
 
