@@ -120,6 +120,7 @@ async def test_a_full_queue_is_said_at_once() -> None:
     async with attack_pool(queue=1) as pool:
         async with queued(pool, b"sleep 600"):
             pool.check_room()  # one may wait
+        await worker_pids(pool)
         async with queued(pool, b"sleep 600", b"waiting"):
             assert (pool.status().busy, pool.status().queued) == (1, 1)
             with pytest.raises(Overloaded, match=r"^all 1 are busy and 1 images wait already$"):
