@@ -84,7 +84,7 @@ async def test_refused_picture_with_a_known_digest_matches() -> None:
     assert (report.verdict, report.rule, report.reason) == (Verdict.MATCH, "digest_equal", Refusal.CORRUPT)
 
 
-@pytest.mark.parametrize("length", [1, 32 << 10, (32 << 10) + 1, 1 << 20])
+@pytest.mark.parametrize("length", [1, 256 << 10, (256 << 10) + 1, 1 << 20])
 async def test_small_images_are_digested_at_once_and_large_ones_beside_with_one_answer(length: int) -> None:
     image = b"i" * length
     index = FakeIndex([("sha256", hashlib.sha256(image).digest(), entry_ref())])
