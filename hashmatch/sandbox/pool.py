@@ -56,7 +56,6 @@ _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 10.0
 _STABLE_S = 60.0
 """A zygote that lived this long ends the growth of the pauses."""
-_PROBE_TIMEOUT_S = 10.0
 
 
 def worker_count(sandbox: SandboxConfig) -> int:
@@ -386,7 +385,7 @@ class WorkerPool:
         probe = await spawner.spawn()
         request = self._codec.encode_request(Request(RequestKind.PROBE, next(self._request_ids)))
         try:
-            async with asyncio.timeout(_PROBE_TIMEOUT_S):
+            async with asyncio.timeout(self._config.start_timeout_ms / 1e3):
                 probe_signal = await probe.provoke(request)
         except (TimeoutError, BadFrame) as error:
             raise SandboxUnavailable(f"the start-up test of the confinement gave no answer: {error}") from error

@@ -25,6 +25,8 @@ health_poll_ms = 20
 workers = 2
 deadline_ms = 300000
 queue = 1000
+queue_ms = 300000
+start_timeout_ms = 300000
 {sandbox}
 [index]
 {index}
