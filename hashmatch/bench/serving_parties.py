@@ -30,6 +30,8 @@ from hashmatch.sandbox.pool import WorkerPool
 from hashmatch.v1 import detection_pb2, detection_pb2_grpc
 
 KNOWN = "known"
+CONNECTIONS = 8
+"""Of each caller: enough for both of two processes to get some."""
 _OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", 64 << 20))
 
 
@@ -101,6 +103,20 @@ async def echo() -> AsyncIterator[str]:
     finally:
         process.stdin.close()
         await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def called(where: Path, processes: int, config: str = "") -> AsyncIterator[Callers]:
+    """Run ``hashmatch serve`` as :func:`service` does; yields callers of it."""
+    async with service(where, processes, config) as target, Callers(target, CONNECTIONS) as callers:
+        yield callers
+
+
+@contextlib.asynccontextmanager
+async def echoing() -> AsyncIterator[Callers]:
+    """Run the server that does nothing; yields callers of it."""
+    async with echo() as target, Callers(target, CONNECTIONS) as callers:
+        yield callers
 
 
 @contextlib.asynccontextmanager

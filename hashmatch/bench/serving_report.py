@@ -44,8 +44,8 @@ def _machine(record: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"{card['cpu']}, {card['cores']} cores, Python {card['python']}. Load {noise['load']:.1f} before and "
         f"{record['load_after']:.1f} after; spread of the noise check {100 * noise['spread']:.0f} %: the machine was "
-        f"{quiet}. {record['entries']:,} entries, {record['processes']} process(es), pictures of "
-        f"{record['image_bytes']:,} bytes.\n"
+        f"{quiet}. {record['entries']:,} entries; one process for images and {record['processes']} for hashes; "
+        f"pictures of {record['image_bytes']:,} bytes.\n"
     )
 
 

@@ -3,10 +3,11 @@
 Theory of operation
 -------------------
 A data directory is filled once. The service runs as people start it, and once more with the policy of
-:data:`serving_parties.PLAIN`, which does no more than the peers do; the ceiling is the same catalog, index, workers and
-engine in this process, without gRPC; an echo server shows what gRPC alone costs with the same messages. Closed loops
-find out how much each can do, in rounds that take turns, so that what disturbs the machine disturbs all. Open loops
-(``arrivals``) then say how soon the service answers at 70 % of that, and what it refuses at 200 %.
+:data:`serving_parties.PLAIN`, which does no more than the peers do. Images, whose work is in the workers, are sent to
+one process; hashes, whose work is in the process itself, to one per core. The ceiling is the same catalog, index,
+workers and engine in this process, without gRPC; an echo server shows what gRPC alone costs with the same messages.
+Closed loops find out how much each can do, in rounds that take turns, so that what disturbs the machine disturbs all.
+Open loops (``arrivals``) then say how soon the service answers at 70 % of that, and what it refuses at 200 %.
 
 The caller is this process and takes its part of the same cores. The ceiling is scaled to the cores that it leaves.
 
@@ -32,6 +33,7 @@ from hashmatch.bench import goals, hash_pictures, machine, serving_parties
 from hashmatch.bench.arrivals import OK, Rate, closed_loop, open_loop, poisson, summary
 from hashmatch.bench.hash_run import goal_row
 from hashmatch.bench.serving_goals import GOALS
+from hashmatch.bench.serving_parties import CONNECTIONS
 from hashmatch.config import Config
 from hashmatch.errors import IntegrityError
 from hashmatch.matching.engine import Engine, Submission
@@ -42,16 +44,19 @@ from hashmatch.v1 import detection_pb2, types_pb2
 SIZE = (1_024, 768)
 BATCH = 1_000
 STEADY, OVERLOAD = 0.7, 2.0
-CONNECTIONS = 8
 PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What to measure: entries in the list, processes of the service, seconds of each measurement, rounds, seed."""
+    """What to measure.
+
+    ``entries`` in the list; ``processes`` that are asked for hashes, 0 for one per core; ``seconds`` of each
+    measurement; ``rounds``; ``seed``.
+    """
 
     entries: int = 1_000_000
-    processes: int = 1
+    processes: int = 0
     seconds: float = 5.0
     rounds: int = 3
     seed: int = 1
@@ -102,26 +107,28 @@ def run(asked: Asked, progress: Progress = SILENT) -> dict[str, Any]:
     described = {**machine.card(), "noise": {"load": noise.load, "spread": noise.spread, "quiet": noise.quiet}}
     checked = [goal_row(goal) for goal in goals.check(results, GOALS)]
     return {
-        "entries": asked.entries, "processes": asked.processes, "seconds": asked.seconds, "rounds": asked.rounds,
+        "entries": asked.entries, "processes": asked.processes or len(os.sched_getaffinity(0)),
+        "seconds": asked.seconds, "rounds": asked.rounds,
         "image_bytes": round(statistics.mean(map(len, images))), **results, "goals": checked, "machine": described,
         "load_after": os.getloadavg()[0],
     }  # fmt: skip
 
 
 async def _measured(where: Path, asked: Asked, images: Sequence[bytes], progress: Progress) -> dict[str, Any]:
-    start = {"first_s": await _start(where, asked), "again_s": await _start(where, asked)}
+    start = {"first_s": await _start(where, 1), "again_s": await _start(where, 1)}
+    start["processes_s"] = await _start(where, asked.processes)
     progress.advance(1)
     async with (
-        serving_parties.service(where, asked.processes) as target,
-        serving_parties.service(where, asked.processes, serving_parties.PLAIN) as plain_target,
-        serving_parties.echo() as echo_target,
+        serving_parties.called(where, 1) as callers,
+        serving_parties.called(where, 1, serving_parties.PLAIN) as plain,
+        serving_parties.called(where, asked.processes) as hashes,
+        serving_parties.called(where, asked.processes, serving_parties.PLAIN) as hashes_plain,
+        serving_parties.echoing() as echoes,
         serving_parties.pipeline(where, Config()) as engine,
-        serving_parties.Callers(target, CONNECTIONS) as callers,
-        serving_parties.Callers(plain_target, CONNECTIONS) as plain,
-        serving_parties.Callers(echo_target, CONNECTIONS) as echoes,
     ):
         await _check_alike(callers, engine, images)
-        results = await _rates(asked, images, _Parties(callers, plain, echoes, engine), progress)
+        parties = _Parties(callers, plain, hashes, hashes_plain, echoes, engine)
+        results = await _rates(asked, images, parties, progress)
         rate = results["images"]["service_per_s"]
         for name, share in (("steady", STEADY), ("overload", OVERLOAD)):
             results[name] = await _under_load(callers, images, share * rate, asked)
@@ -129,9 +136,9 @@ async def _measured(where: Path, asked: Asked, images: Sequence[bytes], progress
     return {"start": start, **results}
 
 
-async def _start(where: Path, asked: Asked) -> float:
+async def _start(where: Path, processes: int) -> float:
     begin = time.perf_counter()
-    async with serving_parties.service(where, asked.processes):
+    async with serving_parties.service(where, processes):
         return time.perf_counter() - begin
 
 
@@ -153,6 +160,8 @@ class _Parties:
 
     callers: serving_parties.Callers
     plain: serving_parties.Callers
+    hashes: serving_parties.Callers
+    hashes_plain: serving_parties.Callers
     echoes: serving_parties.Callers
     engine: Engine
 
@@ -171,10 +180,10 @@ class _Parties:
             "service_plain": (2 * cores, lambda n: self.plain.detect(n, images[n % len(images)], PATIENCE_S)),
             "echo": (4 * cores, lambda n: self.echoes.echo(n, images[n % len(images)])),
             "echo_small": (32, lambda n: self.echoes.echo(n, b"")),
-            "unary": (32, lambda n: self.callers.look_up(n, one[n % len(one)])),
-            "unary_plain": (32, lambda n: self.plain.look_up(n, one[n % len(one)])),
-            "batched": (4, lambda n: self.callers.look_up(n, many[n % len(many)])),
-            "batched_plain": (4, lambda n: self.plain.look_up(n, many[n % len(many)])),
+            "unary": (32, lambda n: self.hashes.look_up(n, one[n % len(one)])),
+            "unary_plain": (32, lambda n: self.hashes_plain.look_up(n, one[n % len(one)])),
+            "batched": (CONNECTIONS, lambda n: self.hashes.look_up(n, many[n % len(many)])),
+            "batched_plain": (CONNECTIONS, lambda n: self.hashes_plain.look_up(n, many[n % len(many)])),
         }
 
 

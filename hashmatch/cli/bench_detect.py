@@ -20,9 +20,10 @@ from hashmatch.errors import ExitCode
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
         "entries": "values in the list",
-        "processes": "of the service; `seconds` and `rounds` of each measurement",
+        "processes": "that are asked for hashes; `seconds` and `rounds` of each measurement",
         "image_bytes": "mean size of the pictures",
-        "start": "seconds from start to serving: `first_s`, `again_s`; `importing_s` before that",
+        "start": "seconds from start to serving: `first_s`, `again_s`, and `processes_s` with all of `processes`; "
+        "`importing_s` before that",
         "images": "closed loop: `service_per_s`, `pipeline_per_s` in process, `caller_cores`, and "
         "`percent_of_pipeline` on the cores that the caller left",
         "images_plain": "closed loop of a service that does what the peers do: one hash, the match distance",
@@ -46,7 +47,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
 @click.option(
     "--entries", type=click.IntRange(1, 10**8), default=1_000_000, show_default=True, help="Length of the list."
 )
-@click.option("--processes", type=click.IntRange(0, 256), default=1, show_default=True, help="Of the service.")
+@click.option(
+    "--processes", type=click.IntRange(0, 256), default=0, help="That are asked for hashes (default: one per core)."
+)
 @click.option("--seconds", type=click.FloatRange(0.2, 600), default=5.0, show_default=True, help="Of a measurement.")
 @click.option("--rounds", type=click.IntRange(1, 100), default=3, show_default=True, help="Samples of each rate.")
 @click.option("--seed", type=int, default=1, show_default=True, help="What list, pictures and arrivals follow from.")
