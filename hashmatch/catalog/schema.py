@@ -82,13 +82,22 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         As SQLite says; the caller maps it.
 
     """
-    if _version(connection, path) == len(migrations()):
+    if _seen(connection, path) == len(migrations()):
         return
     connection.execute("PRAGMA foreign_keys = OFF")  # has no effect inside a transaction
     try:
         _run_missing(connection, path)
     finally:
         connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _seen(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version as of one moment: another process may be making the file."""
+    connection.execute("BEGIN")
+    try:
+        return _version(connection, path)
+    finally:
+        connection.rollback()
 
 
 def _run_missing(connection: sqlite3.Connection, path: Path) -> None:
@@ -139,7 +148,7 @@ def _check_references(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """Return how many migrations the file has seen; 0 for an empty file."""
+    """Return how many migrations the file has seen; 0 for an empty file. Inside a transaction."""
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import sqlite3
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hashmatch.catalog import schema
-from hashmatch.catalog.schema import migrations
+from hashmatch.catalog.schema import migrate, migrations
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.errors import CatalogCorrupt
 from hashmatch.model import Entry, EntryHash, EntryStatus, Label, Opinion, Provenance, Stance
@@ -126,3 +127,20 @@ def test_dangling_references_stop_a_migration_and_leave_the_file_as_it_was(tmp_p
     raw = sqlite3.connect(path)
     assert raw.execute("PRAGMA user_version").fetchone() == (2,)
     raw.close()
+
+
+def test_a_catalog_that_another_process_makes_meanwhile_is_looked_at_as_of_one_moment(tmp_path: Path) -> None:
+    path, made = tmp_path / "c", list[str]()
+
+    def look(statement: str) -> None:
+        if "user_version" in statement and not made:
+            made.append(statement)
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+                migrate(other, path)
+
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.set_trace_callback(look)
+        migrate(connection, path)
+        assert made
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(migrations()),)
