@@ -175,9 +175,9 @@ class _Parties:
             return OK
 
         return {
-            "service": (2 * cores, lambda n: self.callers.detect(n, images[n % len(images)], PATIENCE_S)),
-            "pipeline": (2 * cores, here),
-            "service_plain": (2 * cores, lambda n: self.plain.detect(n, images[n % len(images)], PATIENCE_S)),
+            "service": (4 * cores, lambda n: self.callers.detect(n, images[n % len(images)], PATIENCE_S)),
+            "pipeline": (4 * cores, here),
+            "service_plain": (4 * cores, lambda n: self.plain.detect(n, images[n % len(images)], PATIENCE_S)),
             "echo": (4 * cores, lambda n: self.echoes.echo(n, images[n % len(images)])),
             "echo_small": (32, lambda n: self.echoes.echo(n, b"")),
             "unary": (32, lambda n: self.hashes.look_up(n, one[n % len(one)])),
