@@ -198,7 +198,9 @@ class Codec:
         return Request(RequestKind(kind), request_id, length, options)
 
     def encode_reply(self, request_id: int, picture: Picture) -> bytes:
-        """Bytes of a reply. ``detail`` is cut and made printable; times are cut at 35 minutes.
+        """Bytes of a reply. ``detail`` is cut and made printable; times are cut at 35 minutes, sizes at 2^31 - 1.
+
+        A header may claim more (TIFF's sides have 32 bits); such a picture is refused, and that may be said.
 
         Raises
         ------
@@ -222,9 +224,9 @@ class Codec:
                 | _SCREENED * (media.fidelity is Fidelity.SCREEN),
                 request_id,
                 _printable(media.format),
-                media.width,
-                media.height,
-                media.frames,
+                min(media.width, _MAX_NUMBER),
+                min(media.height, _MAX_NUMBER),
+                min(media.frames, _MAX_NUMBER),
                 media.frames_hashed,
                 min(picture.decode_us, _MAX_NUMBER),
                 min(picture.hash_us, _MAX_NUMBER),
