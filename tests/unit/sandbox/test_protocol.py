@@ -307,7 +307,7 @@ def test_a_header_may_claim_any_size(claimed: int) -> None:
     """Found by the chaos suite: a damaged TIFF 3,590,324,256 pixels wide cost its worker the life."""
     media = MediaInfo("TIFF", claimed, claimed, claimed, 0)
     told = CODEC.decode_reply(CODEC.encode_reply(7, Picture(media, refusal=Refusal.BOMB)), REQUEST)
-    assert (told.refusal, told.media) == (Refusal.BOMB, MediaInfo("TIFF", *[2**31 - 1] * 3, 0))
+    assert (told.refusal, told.media) == (Refusal.BOMB, MediaInfo("TIFF", 2**31 - 1, 2**31 - 1, 2**31 - 1, 0))
 
 
 def test_a_full_table_fits() -> None:
