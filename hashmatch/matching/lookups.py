@@ -52,7 +52,7 @@ class _Call(Generic[_Item, _Scope, _Answer]):
 
 
 class Lookups(Generic[_Item, _Scope, _Answer]):
-    """Calls a function in threads, with the items of many calls. Used on one event loop.
+    """Calls a function with the items of many calls, in threads where that takes long. Used on one event loop.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
         return taken
 
     def _answered(self, calls: Sequence[_Call[_Item, _Scope, _Answer]]) -> tuple[list[_Outcome[_Answer]], float]:
-        """Look up, in a thread; return what becomes of each call, and how long it took, seconds."""
+        """Look up; return what becomes of each call, and how long it took, seconds."""
         begin = time.perf_counter()
         by_scope: dict[_Scope, list[int]] = {}
         for number, call in enumerate(calls):
