@@ -27,7 +27,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,7 +39,7 @@ from hashmatch.matching import policy as rules
 from hashmatch.matching import screening
 from hashmatch.matching.given import HashedItem, check_hashes
 from hashmatch.matching.lookups import Lookups
-from hashmatch.matching.policy import Decision, Evidence
+from hashmatch.matching.policy import Evidence
 from hashmatch.matching.rescan import Newer, Rescan
 from hashmatch.matching.searching import Scope, search
 from hashmatch.matching.stopwatch import Stopwatch
@@ -230,8 +230,18 @@ class Engine:
                 break
             level, fidelity = self._policy.views, Fidelity.EXACT
         stages = {"queue": seen.queue_us, "decode": seen.decode_us, "hash": seen.hash_us}
-        report = self._report(submission.request_id, evidence, decision, result, digests, stages | watch.stop())
-        return dataclasses.replace(report, hashes=_as_it_is(seen))
+        return rules.reported(
+            decision,
+            request_id=submission.request_id or uuid.uuid4().hex,
+            generation=result.generation,
+            created_at=self._now(),
+            quality=evidence.quality,
+            truncated=result.truncated,
+            digests=digests,
+            media=seen.media,
+            elapsed_us=stages | watch.stop(),
+            hashes=_as_it_is(seen),
+        )
 
     def _wanted(self) -> frozenset[str]:
         """Perceptual algorithms that may decide and occur in a list, and the one that tells the quality."""
@@ -249,31 +259,6 @@ class Engine:
         unknown = sorted(sets - self._index.modes().keys()) if sets else []
         if unknown:
             raise SetNotFound(f"no hash set named {unknown[0]!r} is being served", field="sets")
-
-    def _report(  # noqa: PLR0917  the parts of a report, passed by position from two places
-        self,
-        request_id: str,
-        evidence: Evidence,
-        decision: Decision,
-        result: SearchResult,
-        digests: Digests | None,
-        elapsed_us: Mapping[str, int],
-    ) -> MatchReport:
-        return MatchReport(
-            request_id=request_id or uuid.uuid4().hex,
-            verdict=decision.verdict,
-            rule=decision.rule,
-            generation=result.generation,
-            created_at=self._now(),
-            reason=decision.reason,
-            detail=decision.detail,
-            hits=decision.hits,
-            truncated=result.truncated,
-            digests=digests,
-            media=evidence.media,
-            quality=evidence.quality,
-            elapsed_us=elapsed_us,
-        )
 
 
 def _both(before: Picture, after: Picture) -> Picture:

@@ -21,6 +21,7 @@ decide what happens to the picture or to the person who sent it.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import functools
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,6 +40,7 @@ from hashmatch.model import (
     EntryStatus,
     Found,
     Hit,
+    MatchReport,
     MediaInfo,
     Picture,
     Query,
@@ -228,6 +230,38 @@ def decide(evidence: Evidence, policy: PolicyConfig, *, max_hits: int) -> Decisi
     suppressed = any(hit.rule == "suppressed_by_allow_set" for hit in hits)
     shown = "suppressed_by_allow_set" if suppressed else hits[0].rule if hits else "nothing_within_reach"
     return Decision(Verdict.NO_MATCH, shown, kept)
+
+
+def reported(
+    decision: Decision,
+    *,
+    request_id: str,
+    generation: str,
+    created_at: dt.datetime,
+    quality: int | None,
+    truncated: bool = False,
+    digests: Digests | None = None,
+    media: MediaInfo | None = None,
+    elapsed_us: Mapping[str, int] = types.MappingProxyType({}),
+    hashes: tuple[EntryHash, ...] = (),
+) -> MatchReport:
+    """Put a decision into a report."""
+    return MatchReport(
+        request_id=request_id,
+        verdict=decision.verdict,
+        rule=decision.rule,
+        generation=generation,
+        created_at=created_at,
+        reason=decision.reason,
+        detail=decision.detail,
+        hits=decision.hits,
+        truncated=truncated,
+        digests=digests,
+        media=media,
+        quality=quality,
+        elapsed_us=elapsed_us,
+        hashes=hashes,
+    )
 
 
 def strongest_per_entry(hits: Iterable[Hit]) -> list[Hit]:

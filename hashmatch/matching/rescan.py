@@ -158,14 +158,10 @@ class Rescan:
         quality = quality_of(one.item)
         evidence = Evidence(queries=one.queries, found=found, quality=quality, values=values)
         decision = rules.decide(evidence, self._policy, max_hits=self._max_hits)
-        return MatchReport(
+        return rules.reported(
+            decision,
             request_id=one.item.request_id,
-            verdict=decision.verdict,
-            rule=decision.rule,
             generation=generation,
             created_at=self._now(),
-            reason=decision.reason,
-            detail=decision.detail,
-            hits=decision.hits,
             quality=quality,
         )

@@ -123,7 +123,16 @@ class Together:
         stages = {stage: round(took_us / max(1, len(items))) for stage, took_us in watch.stop().items()}
         now = self._now()
         return [
-            _report(item, answer, shape.quality, now, stages)
+            rules.reported(
+                answer.decision,
+                request_id=item.request_id or uuid.uuid4().hex,
+                generation=answer.generation,
+                created_at=now,
+                quality=shape.quality,
+                truncated=answer.truncated,
+                elapsed_us=stages,
+                hashes=item.hashes,
+            )
             for item, answer, shape in zip(items, answers, shaped, strict=True)
         ]
 
@@ -205,24 +214,4 @@ def _crowded(met: Mapping[int, Sequence[Found]], max_hits: int) -> frozenset[int
         number
         for number, found in met.items()
         if max(collections.Counter(item.query for item in found).values()) >= max_hits
-    )
-
-
-def _report(
-    item: HashedItem, answer: _Answer, quality: int | None, now: dt.datetime, stages: Mapping[str, int]
-) -> MatchReport:
-    decision = answer.decision
-    return MatchReport(
-        request_id=item.request_id or uuid.uuid4().hex,
-        verdict=decision.verdict,
-        rule=decision.rule,
-        generation=answer.generation,
-        created_at=now,
-        reason=decision.reason,
-        detail=decision.detail,
-        hits=decision.hits,
-        truncated=answer.truncated,
-        quality=quality,
-        elapsed_us=stages,
-        hashes=item.hashes,
     )
