@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from hashmatch.audit.wording import Body
-from hashmatch.ledger.records import time_text
+from hashmatch.ledger.composing import Occurrences
 
 WINDOW_S: Final = 60.0
 """How long what is tried again is counted before it is told: as late as a signed head may be by default."""
@@ -54,25 +54,11 @@ class Refused:
         return said | {name: word for name, word in given.items() if word}
 
 
-@dataclass(slots=True)
-class _Again:
-    """How often a kind was tried again, and when; nanoseconds since 1970."""
-
-    count: int = 0
-    since_ns: int = 0
-    until_ns: int = 0
-
-    def add(self, ns: int) -> None:
-        self.since_ns = self.since_ns if self.count else ns
-        self.until_ns = ns
-        self.count += 1
-
-
 class Refusals:
     """The refusals of one window. Used on one event loop."""
 
     def __init__(self) -> None:
-        self._kinds: dict[Refused, _Again] = {}
+        self._kinds: dict[Refused, Occurrences] = {}
         self._of: collections.Counter[str] = collections.Counter()
 
     def __repr__(self) -> str:
@@ -83,24 +69,15 @@ class Refusals:
         kind = self._bounded(refused)
         again = self._kinds.get(kind)
         if again is not None:
-            again.add(ns)
+            again.append(ns)
             return None
-        self._kinds[kind] = _Again()
+        self._kinds[kind] = Occurrences()
         self._of[kind.caller] += 1
         return {**kind.words(), "count": 1}
 
     def told(self) -> list[Body]:
         """End the window, and return what is to be recorded of all that was tried again in it."""
-        bodies: list[Body] = [
-            {
-                **kind.words(),
-                "count": again.count,
-                "since": time_text(again.since_ns),
-                "until": time_text(again.until_ns),
-            }
-            for kind, again in self._kinds.items()
-            if again.count
-        ]
+        bodies: list[Body] = [{**kind.words(), **again.words()} for kind, again in self._kinds.items() if again.count]
         self._kinds.clear()
         self._of.clear()
         return bodies

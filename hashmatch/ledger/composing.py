@@ -104,26 +104,31 @@ def repaired(cut_bytes: int, sha256: str, ns: int) -> Entry:
     return Entry(ns, REPAIRED, body_text({"cut_bytes": cut_bytes, "sha256": sha256}))
 
 
-def lost(count: int, since: str, until: str, ns: int) -> Entry:
-    """Return the record of entries that found no room while nothing could be written."""
-    return Entry(ns, LOST, body_text({"count": count, "since": since, "until": until}))
+@dataclass(slots=True)
+class Occurrences:
+    """How often something happened, and from when to when; nanoseconds since 1970."""
 
-
-class Losses:
-    """Entries that found no room and were not yet told of in the ledger."""
-
-    def __init__(self) -> None:
-        self.count = self._since = self._until = 0
+    count: int = 0
+    since_ns: int = 0
+    until_ns: int = 0
 
     def append(self, ns: int) -> None:
         """Count one."""
-        self._since = self._since if self.count else ns
-        self._until = ns
+        self.since_ns = self.since_ns if self.count else ns
+        self.until_ns = ns
         self.count += 1
+
+    def words(self) -> Body:
+        """Return it as it stands in a body."""
+        return {"count": self.count, "since": time_text(self.since_ns), "until": time_text(self.until_ns)}
+
+
+class Losses(Occurrences):
+    """Entries that found no room and were not yet told of in the ledger."""
 
     def said(self, ns: int) -> Entry:
         """Return the record of them, and begin to count anew."""
-        entry = lost(self.count, time_text(self._since), time_text(self._until), ns)
+        entry = Entry(ns, LOST, body_text(self.words()))
         self.count = 0
         return entry
 
