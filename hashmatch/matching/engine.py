@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 :class:`Engine` takes two ports. A :class:`Hasher` turns a stranger's bytes into hashes somewhere safe; an
-:class:`Index` finds known hashes on one generation. Digests are computed here, in a thread, while the hasher works:
-they need no decoding, and a known file is recognised even when its picture cannot be decoded.
+:class:`Index` finds known hashes on one generation. Digests are computed here, of large images in a thread while the
+hasher works: they need no decoding, and a known file is recognised even when its picture cannot be decoded.
 
 Only algorithms that may decide *and* occur in a list are computed. Should a list bring a new algorithm while a picture
 is being hashed, the picture is hashed again, so that the generation a report names was searched with everything that
