@@ -19,12 +19,15 @@ RFC 8032 (Ed25519); Dead Simple Signing Envelope v1.0, protocol.md, "Signature d
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -38,6 +41,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hashmatch.errors import BadInput
+
+_T = TypeVar("_T")
 
 MAX_KEY_BYTES = 16_384
 """An Ed25519 key in PEM is 119 bytes; comments and other keys' sizes fit well."""
@@ -223,3 +228,16 @@ def _read(path: Path, field: str) -> str:
     if len(data) > MAX_KEY_BYTES:
         raise BadInput(f"{path} has more than {MAX_KEY_BYTES} bytes; that is no key", field=field)
     return data.decode("ascii", "replace")
+
+
+def kept(path: Path, make: Callable[[Path], None], load: Callable[[Path], _T]) -> _T:
+    """Load a file, having made it where there is none. Raises BadInput."""
+    if not path.exists():
+        with contextlib.suppress(BadInput):  # another process was faster; if not, loading says what is wrong
+            make(path)
+    return load(path)
+
+
+def kept_signing_key(path: Path) -> SigningKey:
+    """Return the key in a file, having made one where there is none. Raises as :func:`load_signing_key`."""
+    return kept(path, lambda new: write_secret(new, SigningKey.generate().to_pem()), load_signing_key)

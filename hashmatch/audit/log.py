@@ -32,7 +32,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 from hashmatch.audit.digests import Pseudonyms, load_pseudonyms, make_secret
 from hashmatch.errors import BadInput, LedgerCorrupt, LedgerInUse, LedgerUnavailable
@@ -40,7 +40,7 @@ from hashmatch.ledger import Options, State, Writer
 from hashmatch.ledger.records import time_text
 from hashmatch.ledger.removal import due, latest
 from hashmatch.sections import AuditConfig
-from hashmatch.signatures import SigningKey, load_signing_key, write_secret
+from hashmatch.signatures import SigningKey, kept, kept_signing_key, load_signing_key, write_secret
 
 DIRECTORY: Final = "audit"
 """In the data directory, where the configuration names no other."""
@@ -53,7 +53,6 @@ _DAY_NS: Final = 86_400_000_000_000
 _log = logging.getLogger("hashmatch.audit")
 
 Body = Mapping[str, object]
-_T = TypeVar("_T")
 
 
 class AuditLog:
@@ -94,7 +93,7 @@ class AuditLog:
         directory = directory_of(config, data_dir)
         make_directory(directory)
         key = signing_key(config, directory)
-        pseudonyms = _kept(directory / SECRET_FILE, make_secret, load_pseudonyms)
+        pseudonyms = kept(directory / SECRET_FILE, make_secret, load_pseudonyms)
         options = Options(
             rotate_bytes=config.rotate_bytes,
             head_every_records=config.head_every_records,
@@ -269,17 +268,9 @@ def signing_key(config: AuditConfig, directory: Path) -> SigningKey:
     """
     if config.key:
         return load_signing_key(Path(config.key))
-    key = _kept(directory / KEY_FILE, lambda path: write_secret(path, SigningKey.generate().to_pem()), load_signing_key)
+    key = kept_signing_key(directory / KEY_FILE)
     public = directory / f"{KEY_FILE}.pub"
     if not public.exists():
         with contextlib.suppress(BadInput):  # another process was faster
             write_secret(public, key.verify_key.to_pem())
     return key
-
-
-def _kept(path: Path, make: Callable[[Path], None], load: Callable[[Path], _T]) -> _T:
-    """Load a file, having made it where there is none. Raises BadInput."""
-    if not path.exists():
-        with contextlib.suppress(BadInput):  # another process was faster; if not, loading says what is wrong
-            make(path)
-    return load(path)

@@ -55,7 +55,7 @@ from google.protobuf.message import DecodeError
 from hashmatch.errors import BadReceipt
 from hashmatch.model import MATCHED, MatchReport
 from hashmatch.report.proto import report_from_proto, report_to_proto
-from hashmatch.signatures import SigningKey, VerifyKey, load_signing_key, write_secret
+from hashmatch.signatures import SigningKey, VerifyKey, kept_signing_key
 from hashmatch.v1 import types_pb2
 
 PAYLOAD_TYPE: Final = "application/vnd.hashmatch.match-report.v1+protobuf"
@@ -179,9 +179,7 @@ def service_key(path: Path) -> SigningKey:
         The file cannot be read or made, may be read by others, or holds another kind of key.
 
     """
-    if not path.exists():
-        write_secret(path, SigningKey.generate().to_pem())
-    return load_signing_key(path)
+    return kept_signing_key(path)
 
 
 def _trimmed(bare: types_pb2.MatchReport, report: MatchReport) -> types_pb2.MatchReport:

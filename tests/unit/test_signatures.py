@@ -21,6 +21,7 @@ from hashmatch.signatures import (
     MAX_KEY_BYTES,
     SigningKey,
     VerifyKey,
+    kept,
     load_signing_key,
     load_verify_key,
     write_secret,
@@ -92,3 +93,13 @@ def test_what_is_no_key_is_bad_input(tmp_path: Path) -> None:
         load_verify_key(path)
     with pytest.raises(BadInput, match=r"cannot read the key .*: No such file or directory"):
         load_verify_key(tmp_path / "none")
+
+
+def test_of_two_processes_that_make_a_key_at_once_both_have_that_of_the_faster_one(tmp_path: Path) -> None:
+    faster, slower = SigningKey.generate(), SigningKey.generate()
+
+    def make(path: Path) -> None:
+        write_secret(path, faster.to_pem())
+        write_secret(path, slower.to_pem())
+
+    assert kept(tmp_path / "key", make, load_signing_key).to_pem() == faster.to_pem()
