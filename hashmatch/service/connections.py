@@ -16,6 +16,7 @@ What this module deliberately does not do: it accepts, reads and closes nothing.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -28,6 +29,8 @@ from hashmatch.errors import BadConfig
 from hashmatch.service.address import Address
 
 _FAMILIES: Final = frozenset({socket.AF_INET, socket.AF_INET6})
+_MOST_PORTS: Final = 20
+"""Ports that are tried where any will do: a host that has several addresses needs one that is free on all of them."""
 _LOOK_S: Final = 0.001
 _MOST_LOOKS: Final = 50
 """gRPC's own thread accepts within microseconds; one that does not for so long has other troubles."""
@@ -42,23 +45,32 @@ def reserve(wanted: Address) -> tuple[Address, tuple[socket.socket, ...]]:
         The port is somebody's, or the host is not this machine's.
 
     """
-    host = wanted.host.removeprefix("[").removesuffix("]")
-    port = wanted.port or 0
-    held: list[socket.socket] = []
-    try:
+    tries = 1 if wanted.port else _MOST_PORTS
+    while True:
+        try:
+            held = _held(wanted.host.removeprefix("[").removesuffix("]"), wanted.port or 0)
+        except OSError as error:
+            tries -= 1
+            if tries and error.errno == errno.EADDRINUSE:
+                continue
+            raise BadConfig(
+                f"server.listen: cannot listen on {wanted.target}; is another server running there, or is the "
+                "address not this machine's?",
+                field="server.listen",
+            ) from error
+        return Address(wanted.host, held[0].getsockname()[1]), held
+
+
+def _held(host: str, port: int) -> tuple[socket.socket, ...]:
+    """Bind every address of a host to one port. Raises OSError, also where it is free on some of them only."""
+    with contextlib.ExitStack() as opened:
+        held: list[socket.socket] = []
         for family, kind, protocol, _, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            held.append(socket.socket(family, kind, protocol))
+            held.append(opened.enter_context(socket.socket(family, kind, protocol)))
             _bind(held[-1], (*where[:1], port, *where[2:]))
             port = held[-1].getsockname()[1]
-    except OSError as error:
-        for taken in held:
-            taken.close()
-        raise BadConfig(
-            f"server.listen: cannot listen on {wanted.target}; is another server running there, or is the "
-            "address not this machine's?",
-            field="server.listen",
-        ) from error
-    return Address(wanted.host, port), tuple(held)
+        opened.pop_all()
+    return tuple(held)
 
 
 def _bind(taken: socket.socket, where: tuple[object, ...]) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import select
 import socket
 from collections.abc import Iterator
 
@@ -52,6 +55,28 @@ def test_a_reserved_port_is_nobody_elses(host: str) -> None:
             other.bind(("127.0.0.1", taken.port or 0))
 
 
+def test_any_port_is_one_that_every_address_of_the_host_has_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel gives one for the first address; it may be somebody's on the second."""
+    both = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, 0)) for host in ("127.0.0.1", "127.0.0.2")]
+    monkeypatch.setattr("hashmatch.service.connections.socket.getaddrinfo", lambda *_, **__: both)
+    asked: list[object] = []
+    bind = connections._bind
+
+    def taken_at_first(sock: socket.socket, where: tuple[object, ...]) -> None:
+        asked.append(where[0])
+        if len(asked) == 2:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        bind(sock, where)
+
+    monkeypatch.setattr(connections, "_bind", taken_at_first)
+    with reserved("some.host") as taken:
+        assert asked == ["127.0.0.1", "127.0.0.2"] * 2
+    asked.clear()
+    with pytest.raises(BadConfig, match=f"cannot listen on some.host:{taken.port}; is another server running there"):
+        connections.reserve(taken)
+    assert asked == ["127.0.0.1", "127.0.0.2"], "a port that was named is not looked for elsewhere"
+
+
 def test_a_port_that_others_share_is_refused() -> None:
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -71,6 +96,7 @@ def test_who_ends_listening_keeps_connections_and_gets_no_more() -> None:
         port = taken.port or 0
         leaving = opened.enter_context(listener(port))
         client = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+        select.select([leaving], [], [])  # the kernel may tell the one side of it before it tells the other
         assert connections._waiting(leaving) == 1
         server = opened.enter_context(leaving.accept()[0])
         assert connections._waiting(leaving) == 0
