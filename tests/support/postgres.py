@@ -25,7 +25,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -38,6 +37,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from hashmatch.sections import CatalogConfig
+from tests.support.reserved import reserved_port
 
 CHOICE = "TEST_POSTGRES"
 PATIENCE_S = 300
@@ -95,13 +95,6 @@ def _dies_with_us() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _is_postgres(process: str) -> bool:
     """Whether a process of that number is there and is PostgreSQL; it may end while we look."""
     try:
@@ -116,7 +109,8 @@ class Server:
     address = "127.0.0.1"
 
     def __init__(self) -> None:
-        self.port = _free_port()
+        self._reserved = reserved_port()
+        self.port: int = self._reserved.getsockname()[1]
         self._home = Path(tempfile.mkdtemp(prefix="hashmatch-postgres-"))
         self._programs = programs()
         self._as: dict[str, Any] = {}
@@ -146,6 +140,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop(signal.SIGQUIT)
+        self._reserved.close()
         shutil.rmtree(self._home, ignore_errors=True)
 
     def _initialise(self) -> None:
@@ -195,6 +190,7 @@ class Server:
     def kill(self) -> None:
         """Kill the server and all its processes with SIGKILL, and wait for them."""
         assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)  # it starts no child that is not on the list
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         self.process.kill()
         self.process.wait(PATIENCE_S)

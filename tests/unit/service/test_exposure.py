@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from hashmatch.service.watching import Watch
 from hashmatch.telemetry import tracing
 from hashmatch.telemetry.otel import OtelTracer
 from hashmatch.telemetry.tally import OTHER
+from tests.support.reserved import reserved_port
 from tests.support.service import STATUS, until
 from tests.unit.telemetry.test_page import samples
 
@@ -61,10 +62,11 @@ async def read(address: str) -> dict[Any, float]:
         return dict(samples(await answer.text()))
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """Reserve a port that nobody else gets to listen on."""
+    with reserved_port() as held:
+        yield held.getsockname()[1]
 
 
 # --- what is counted and traced ------------------------------------------------------------------------------------
@@ -95,7 +97,7 @@ async def test_a_page_that_cannot_be_is_refused_before_anything_is_started(
 
 
 async def test_traces_are_sent_where_a_collector_is_configured_and_what_waits_at_the_end(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, free_port: int
 ) -> None:
     closed: list[object] = []
     ended = OtelTracer.close
@@ -105,7 +107,7 @@ async def test_traces_are_sent_where_a_collector_is_configured_and_what_waits_at
         ended(tracer)
 
     monkeypatch.setattr(OtelTracer, "close", close)
-    config = Config(tracing=TracingConfig(endpoint=f"http://127.0.0.1:{free_port()}"))
+    config = Config(tracing=TracingConfig(endpoint=f"http://127.0.0.1:{free_port}"))
     async with watched(config) as watch:
         assert isinstance(watch.tracer, OtelTracer)
         assert closed == []
@@ -165,11 +167,11 @@ async def test_a_service_of_one_process_does_not_start_without_its_page() -> Non
 
 
 async def test_one_of_several_waits_for_the_page_and_takes_it_over(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, free_port: int
 ) -> None:
     caplog.set_level(logging.INFO, "hashmatch.service")
     monkeypatch.setattr(exposure, "TAKE_OVER_S", 0.001)
-    config = MetricsConfig(listen=f"127.0.0.1:{free_port()}")
+    config = MetricsConfig(listen=f"127.0.0.1:{free_port}")
     old, new = FakeService(active=1), FakeService(active=2)
     async with exposed(config, old, old, Watch(), Seat(0, 2)):
         await until(lambda: "metrics on http://" in caplog.text)
@@ -194,14 +196,15 @@ async def test_one_that_waits_for_the_page_can_be_ended() -> None:
             assert address == ""
 
 
-async def test_the_second_process_has_the_port_after_the_first(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_second_process_has_the_port_after_the_first(
+    caplog: pytest.LogCaptureFixture, free_port: int
+) -> None:
     caplog.set_level(logging.INFO, "hashmatch.service")
     service = FakeService()
-    port = free_port()
-    config = MetricsConfig(listen=f"127.0.0.1:{port - 1}")
+    config = MetricsConfig(listen=f"127.0.0.1:{free_port - 1}")
     async with exposed(config, service, service, Watch(), Seat(1, 2)):
-        await until(lambda: f"metrics on http://127.0.0.1:{port}/metrics" in caplog.text)
-        assert (await read(f"127.0.0.1:{port}"))["hashmatch_requests_in_flight", ()] == 3
+        await until(lambda: f"metrics on http://127.0.0.1:{free_port}/metrics" in caplog.text)
+        assert (await read(f"127.0.0.1:{free_port}"))["hashmatch_requests_in_flight", ()] == 3
 
 
 # --- counting ------------------------------------------------------------------------------------------------------
