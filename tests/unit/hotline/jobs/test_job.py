@@ -185,11 +185,11 @@ def test_a_list_that_was_not_read_to_its_end_is_not_there(tmp_path: Path) -> Non
 
 
 WORKER = """
-import sys
+import signal, sys
 from pathlib import Path
 from hashmatch.hotline.jobs.job import JobFile
 from tests.unit.hotline.jobs.test_job import finished
-log = open(sys.argv[2], "a")
+log, turns = open(sys.argv[2], "a"), int(sys.argv[3])
 with JobFile.open(Path(sys.argv[1])) as job:
     job.begin(2)
     done = []
@@ -198,27 +198,25 @@ with JobFile.open(Path(sys.argv[1])) as job:
             log.write(f"{one.number}\\n")
         log.flush()
         done = [finished(one) for one in taken]
+        turns -= 1
+        while not turns:
+            signal.pause()
 """
 
 
 def test_kill_9_at_any_moment_neither_loses_nor_repeats(tmp_path: Path) -> None:
     path, log = tmp_path / "job", tmp_path / "log"
-    count = 400
+    count, kills, turns = 400, 3, 42  # of three each: so many that no worker comes to the end before it is killed
     started(path, [line(n, f"h{n % 7}.example") for n in range(1, count + 1)], per_host=2).close()
     log.touch()
-    kills = 0
-    while True:
+    for _ in range(kills):
         before = len(log.read_text().splitlines())
-        worker = subprocess.Popen([sys.executable, "-c", WORKER, str(path), str(log)])
+        worker = subprocess.Popen([sys.executable, "-c", WORKER, str(path), str(log), str(turns)])
         while worker.poll() is None and len(log.read_text().splitlines()) < before + 110:
             time.sleep(0.001)
-        if worker.poll() is not None:
-            assert worker.returncode == 0
-            break
-        kills += 1
         worker.send_signal(signal.SIGKILL)
-        worker.wait()
-    assert kills >= 3
+        assert worker.wait() == -signal.SIGKILL
+    subprocess.run([sys.executable, "-c", WORKER, str(path), str(log), str(count)], check=True)
     kept = Counter(map(int, log.read_text().split()))
     assert set(kept.values()) == {1}  # what was committed was never handed out again
     with JobFile.open(path) as job:
