@@ -76,14 +76,21 @@ class Rate:
 
 
 async def closed_loop(callers: int, seconds: float, call: Call) -> Rate:
-    """Let callers ask again as soon as they are answered, for so many seconds; raises RuntimeError on any refusal."""
+    """Let callers ask again as soon as they are answered, for so many seconds, and each once however late it begins.
+
+    Raises
+    ------
+    RuntimeError
+        A call was refused.
+
+    """
     end = time.perf_counter() + seconds
     begin, cpu, answered = time.perf_counter(), time.process_time(), 0
 
     async def ask(first: int) -> None:
         nonlocal answered
         number = first
-        while time.perf_counter() < end:
+        while number == first or time.perf_counter() < end:
             outcome = await call(number)
             if outcome != OK:
                 raise RuntimeError(f"a call of a closed loop ended with {outcome}")

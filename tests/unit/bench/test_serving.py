@@ -64,8 +64,8 @@ async def test_a_server_that_stalls_is_charged_for_every_call_that_came_meanwhil
 
     calls = await open_loop([number * 0.01 for number in range(20)], stalled)
     assert [call.outcome for call in calls] == ["UNAVAILABLE", *[OK] * 19]
-    assert calls[0].latency_s >= 0.19  # from its own moment to that of the last, though all were answered together
-    assert [call.latency_s for call in calls] == sorted((call.latency_s for call in calls), reverse=True)
+    for number, call in enumerate(calls):  # from its own moment to that of the last, though all were answered together
+        assert call.latency_s > 0.01 * (19 - number) - 1e-6
 
 
 async def test_a_closed_loop_counts_answers_and_bears_no_refusal() -> None:
@@ -76,6 +76,8 @@ async def test_a_closed_loop_counts_answers_and_bears_no_refusal() -> None:
     rate = await closed_loop(3, 0.02, answers)
     assert rate.per_s > 0
     assert rate.seconds >= 0.02
+    late = await closed_loop(3, 0.0, answers)
+    assert round(late.per_s * late.seconds) == 3, "each asks once, however late it begins"
     with pytest.raises(RuntimeError, match="ended with UNAVAILABLE"):
         await closed_loop(1, 0.02, lambda _: asyncio.sleep(0, "UNAVAILABLE"))
 
