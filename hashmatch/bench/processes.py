@@ -112,10 +112,10 @@ def _descendants(root: int) -> dict[int, tuple[float, int]]:
     for name in os.listdir("/proc"):  # noqa: PTH208 - names are wanted, and quickly
         if name.isdecimal() and (read := _stat(name)) is not None:
             found[int(name)] = read
-    taken = {root}
-    for pid in sorted(found):  # a child has a greater number than its parent, unless numbers began anew
-        if found[pid][0] in taken:
-            taken.add(pid)
+    taken, before = {root}, 0
+    while len(taken) > before:  # numbers begin anew now and then: a child may have a smaller one than its parent
+        before = len(taken)
+        taken |= {pid for pid, (parent, _, _) in found.items() if parent in taken}
     return {pid: found[pid][1:] for pid in taken if pid in found}
 
 
