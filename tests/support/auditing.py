@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ def bodies(data_dir: Path, kind: str, log: str = "001") -> list[dict[str, Any]]:
 
 
 def in_trouble(audit: AuditLog, trouble: str) -> None:
-    """Let a log say that nothing can be written, as it does while the disk refuses."""
+    """Let a log say that nothing can be written, as it does while the disk refuses, and try again at its end only."""
     ledger: Writer = audit._ledger
+    ledger._options = dataclasses.replace(ledger._options, retry_ms=300_000)
     ledger._trouble = trouble

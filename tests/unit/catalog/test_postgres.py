@@ -262,13 +262,15 @@ def test_a_stream_whose_connection_breaks_says_so(
     assert sum(1 for _ in catalog.entries("known")) == 5_000
 
 
-def test_so_many_connections_and_no_more(database: CatalogConfig) -> None:
-    few = dataclasses.replace(database, connections=4, connect_timeout_s=2)
+def test_so_many_connections_and_no_more(database: CatalogConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = dataclasses.replace(database, connections=4)
     with PostgresCatalog.open(few) as catalog:
         filled(catalog)
         streams = [catalog.entries("known") for _ in range(4)]
-        with pytest.raises(CatalogUnavailable, match=r"all 4 connections .* raise catalog\.connections"):
-            catalog.sets()
+        with monkeypatch.context() as hurried:
+            hurried.setattr(catalog._connections, "_config", dataclasses.replace(few, connect_timeout_s=1))
+            with pytest.raises(CatalogUnavailable, match=r"all 4 connections .* raise catalog\.connections"):
+                catalog.sets()
         streams.pop().close()
         assert len(catalog.sets()) == 1
         for stream in streams:

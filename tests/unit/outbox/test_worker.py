@@ -341,13 +341,13 @@ async def test_a_caller_that_goes_away_while_the_delivery_is_taken_may_come_agai
     worker = bench.worker(Interrupted(AwaitingFile(3_600)))
     await worker.drain()
     relaying = asyncio.create_task(worker.relay(delivery_id, _chunks(b"a"), b"m" * 16))
-    assert await asyncio.to_thread(store.begun.wait, 10)
+    assert await asyncio.to_thread(store.begun.wait, 300)
     relaying.cancel()
     await asyncio.sleep(0)
     store.go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await relaying
-    assert await asyncio.to_thread(store.ended.wait, 10)
+    assert await asyncio.to_thread(store.ended.wait, 300)
     assert store.get(delivery_id).state is DeliveryState.WAITING
 
 

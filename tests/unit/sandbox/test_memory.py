@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import re
@@ -59,10 +60,17 @@ def test_the_mapping_is_left_out_of_dumps(memory: PictureMemory) -> None:
 
 def test_closing_leaves_no_descriptor() -> None:
     def opened() -> int:
-        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+        """Count those of this memory: others come and go in the threads of this process."""
+        return sum(name.startswith("/memfd:hashmatch-picture") for name in leads())
+
+    def leads() -> Iterator[str]:
+        for entry in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                yield str(entry.readlink())
 
     before = opened()
     memory = PictureMemory(CAPACITY)
+    assert opened() > before
     memory.close_descriptor()
     memory.close_descriptor()
     memory.close()

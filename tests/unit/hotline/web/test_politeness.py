@@ -46,12 +46,15 @@ async def test_who_waits_for_a_busy_host_keeps_no_place_from_others() -> None:
     assert repr(politeness) == "<Politeness 0 hosts>", "giving up leaves nothing behind"
 
 
-async def test_visits_begin_no_sooner_after_one_another_than_they_should() -> None:
+async def test_visits_begin_no_sooner_after_one_another_than_they_should(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: began)  # none passes but what is waited
     politeness = Politeness(9, 9, 60.0, sleep=sleep)
     for host in "aabba":
         async with politeness.turn(host):

@@ -25,7 +25,7 @@ async def server() -> AsyncIterator[NameServer]:
 
 
 def resolver(server: NameServer, clock: Callable[[], float] = lambda: 0.0) -> Resolver:
-    return Resolver([Nameserver("127.0.0.1", server.port)], 5.0, LOCAL, clock=clock)
+    return Resolver([Nameserver("127.0.0.1", server.port)], 300.0, LOCAL, clock=clock)
 
 
 async def refused(made: Resolver, host: str) -> tuple[Outcome, str]:
