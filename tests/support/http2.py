@@ -69,7 +69,7 @@ def reset(stream: int) -> bytes:
 def round_trip(connection: socket.socket, sent: bytes) -> list[int]:
     """Send frames and a ping, and answer the service's; return the kinds of all frames until the answer to ours."""
     connection.sendall(sent + frame(PING, 0, 0, b"our ping"))
-    connection.settimeout(60)
+    connection.settimeout(300)
     kinds: list[int] = []
     while True:
         head = _exactly(connection, 9)

@@ -55,7 +55,7 @@ class Follower:
             "max_vanished_percent": 100,
         }
         self.source = Source("far", SourceConfig(**{**stated, **settings}))
-        self.config = SyncConfig(tries=3, page_tries=2, timeout_s=20)
+        self.config = SyncConfig(tries=3, page_tries=2, timeout_s=300)
         self.catalog = SqliteCatalog.open(folder / "catalog")
         self.catalog.create_set("theirs", HarmDomain.OTHER)
         self.rejected: list[Rejected] = []

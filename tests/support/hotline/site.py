@@ -36,6 +36,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from hashmatch.config import HotlineConfig
+from tests.support.clock import rounds
 from tests.support.hotline.certificates import Authority
 from tests.support.hotline.names import NameServer
 
@@ -159,6 +160,7 @@ class Site:
     async def __aexit__(self, *_: object) -> None:
         for server in self._servers:
             server.close()
+        await rounds(20)  # a connection that came just now has a task that has not begun
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

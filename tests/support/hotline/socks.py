@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import Self
 
+from tests.support.clock import rounds
+
 _NO_METHOD = 0xFF
 _USERNAME = 2
 
@@ -37,6 +39,7 @@ class SocksProxy:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
+        await rounds(20)  # a connection that came just now has a task that has not begun
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

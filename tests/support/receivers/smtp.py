@@ -113,7 +113,7 @@ class MailServer:
         assert self._server is not None
         self._server.close()
         self.cut()
-        await asyncio.sleep(0.01)
+        await rounds(20)  # whoever serves a connection that was cut is told, and ends
 
     def cut(self) -> None:
         """Cut every connection."""
