@@ -31,7 +31,7 @@ from hashmatch.client.aio_sets import AsyncHashSets
 from hashmatch.client.convert import hashed_to_proto, stream_answer
 from hashmatch.client.results import HashedImage, StreamAnswer
 from hashmatch.client.retry import RetryPolicy
-from hashmatch.client.transport import AsyncItems, AsyncServices, Options, async_each, async_sleep
+from hashmatch.client.transport import AsyncItems, AsyncServices, Options, async_each, async_heard, async_sleep
 from hashmatch.client.wire import Outgoing, error_from_rpc, wall
 from hashmatch.errors import DeadlineExceeded, ServiceUnavailable
 from hashmatch.model import MatchReport, RescanAnswer
@@ -180,7 +180,7 @@ class AsyncClient(AsyncHashSets, AsyncReports, AsyncHotline):
         self._calls += 1
         try:
             with wall(self._target, outgoing):
-                async for response in call:
+                async for response in async_heard(call, outgoing):
                     yield stream_answer(response)
         finally:
             call.cancel()
@@ -228,7 +228,7 @@ class AsyncClient(AsyncHashSets, AsyncReports, AsyncHotline):
         self._calls += 1
         try:
             with wall(self._target, outgoing):
-                async for response in call:
+                async for response in async_heard(call, outgoing):
                     yield rescan_from_proto(response)
         finally:
             call.cancel()

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Final
 
 from hashmatch.client.aio_calls import AsyncCalls
-from hashmatch.client.transport import AsyncItems, async_each
+from hashmatch.client.transport import AsyncItems, async_each, async_heard
 from hashmatch.client.wire import Outgoing, wall
 from hashmatch.model import HarmDomain
 from hashmatch.model.cases import Case, CaseState, Document, Environment, Facts, Subject
@@ -298,7 +298,8 @@ class AsyncReports(AsyncCalls):
         requests = _relay_requests(delivery_id, chunks, md5, outgoing)
         self._calls += 1
         with wall(self._target, outgoing):
-            response = await self._services.reports.RelayFile(requests, timeout=timeout_s)
+            call = self._services.reports.RelayFile(requests, timeout=timeout_s)
+            response = await async_heard(call, outgoing)
         return casework.relayed_from_proto(response)
 
     async def confirm_match(self, case_id: str, *, actor: str, reason: str, timeout_s: float | None = None) -> Finding:

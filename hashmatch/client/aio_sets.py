@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 from hashmatch.client.aio_calls import AsyncCalls
-from hashmatch.client.transport import AsyncItems, async_each
+from hashmatch.client.transport import AsyncItems, async_each, async_heard
 from hashmatch.client.wire import Outgoing, wall
 from hashmatch.model import Entry, Event, HarmDomain, HashSet, ImportResult, Opinion, SetChanges, SetMode
 from hashmatch.report.changes import set_changes_from_proto
@@ -105,7 +105,8 @@ class AsyncHashSets(AsyncCalls):
         requests = _import_requests(name, entries, outgoing)
         self._calls += 1
         with wall(self._target, outgoing):
-            response = await self._services.hash_sets.ImportEntries(requests, timeout=timeout_s)
+            call = self._services.hash_sets.ImportEntries(requests, timeout=timeout_s)
+            response = await async_heard(call, outgoing)
         return import_result_from_proto(response)
 
     async def export_entries(self, name: str, *, timeout_s: float | None = None) -> AsyncGenerator[Entry, None]:

@@ -27,6 +27,7 @@ NAMES = {
     "AsyncServices": "Services",
     "AsyncGenerator": "Generator",
     "async_each": "each",
+    "async_heard": "heard",
     "async_sleep": "sleep",
 }
 """Asynchronous name to its twin in ``transport.py`` or ``collections.abc``."""

@@ -34,7 +34,7 @@ from hashmatch.client.retry import RetryPolicy
 from hashmatch.client.sync_hotline import Hotline
 from hashmatch.client.sync_reports import Reports
 from hashmatch.client.sync_sets import HashSets
-from hashmatch.client.transport import Items, Options, Services, each, sleep
+from hashmatch.client.transport import Items, Options, Services, each, heard, sleep
 from hashmatch.client.wire import Outgoing, error_from_rpc, wall
 from hashmatch.errors import DeadlineExceeded, ServiceUnavailable
 from hashmatch.model import MatchReport, RescanAnswer
@@ -183,7 +183,7 @@ class Client(HashSets, Reports, Hotline):
         self._calls += 1
         try:
             with wall(self._target, outgoing):
-                for response in call:
+                for response in heard(call, outgoing):
                     yield stream_answer(response)
         finally:
             call.cancel()
@@ -231,7 +231,7 @@ class Client(HashSets, Reports, Hotline):
         self._calls += 1
         try:
             with wall(self._target, outgoing):
-                for response in call:
+                for response in heard(call, outgoing):
                     yield rescan_from_proto(response)
         finally:
             call.cancel()

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
 from hashmatch.client.sync_calls import Calls
-from hashmatch.client.transport import Items, each
+from hashmatch.client.transport import Items, each, heard
 from hashmatch.client.wire import Outgoing, wall
 from hashmatch.model import HarmDomain
 from hashmatch.model.cases import Case, CaseState, Document, Environment, Facts, Subject
@@ -296,7 +296,8 @@ class Reports(Calls):
         requests = _relay_requests(delivery_id, chunks, md5, outgoing)
         self._calls += 1
         with wall(self._target, outgoing):
-            response = self._services.reports.RelayFile(requests, timeout=timeout_s)
+            call = self._services.reports.RelayFile(requests, timeout=timeout_s)
+            response = heard(call, outgoing)
         return casework.relayed_from_proto(response)
 
     def confirm_match(self, case_id: str, *, actor: str, reason: str, timeout_s: float | None = None) -> Finding:

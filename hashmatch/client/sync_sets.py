@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator
 from typing import Final
 
 from hashmatch.client.sync_calls import Calls
-from hashmatch.client.transport import Items, each
+from hashmatch.client.transport import Items, each, heard
 from hashmatch.client.wire import Outgoing, wall
 from hashmatch.model import Entry, Event, HarmDomain, HashSet, ImportResult, Opinion, SetChanges, SetMode
 from hashmatch.report.changes import set_changes_from_proto
@@ -103,7 +103,8 @@ class HashSets(Calls):
         requests = _import_requests(name, entries, outgoing)
         self._calls += 1
         with wall(self._target, outgoing):
-            response = self._services.hash_sets.ImportEntries(requests, timeout=timeout_s)
+            call = self._services.hash_sets.ImportEntries(requests, timeout=timeout_s)
+            response = heard(call, outgoing)
         return import_result_from_proto(response)
 
     def export_entries(self, name: str, *, timeout_s: float | None = None) -> Generator[Entry, None]:

@@ -16,7 +16,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 
 from hashmatch.client.access import Access, Keyed
-from hashmatch.client.wire import CHANNEL_OPTIONS
+from hashmatch.client.wire import CHANNEL_OPTIONS, Outgoing
 from hashmatch.v1 import detection_pb2_grpc, hashset_pb2_grpc, hotline_pb2_grpc, report_pb2_grpc, status_pb2_grpc
 
 if TYPE_CHECKING:
@@ -102,6 +102,19 @@ class Services:
             status_pb2_grpc.StatusServiceStub(keyed),
             health_pb2_grpc.HealthStub(channel),  # open to all
         )
+
+
+def async_heard(call: _T, outgoing: Outgoing) -> _T:
+    """Have ``outgoing`` told of the end of a call that sends a stream; return the call."""
+    made: Any = call  # gRPC's stubs differ in what they say that calls are
+    made.add_done_callback(outgoing.ended)
+    return call
+
+
+def heard(call: _T, outgoing: Outgoing) -> _T:
+    """Return the call, or the answer where it is one: of synchronous calls gRPC forgets nothing."""
+    del outgoing
+    return call
 
 
 async def async_each(items: AsyncItems[_T]) -> AsyncIterator[_T]:

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Any, Final
 
 import grpc
+import grpc.aio
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
@@ -97,10 +98,21 @@ def error_from_status(status: status_pb2.Status) -> HashmatchError:
 
 
 class Outgoing:
-    """Remembers what a caller's iterator raised while gRPC was reading it; gRPC itself only cancels the call."""
+    """Remembers what gRPC forgets of a call that sends a stream.
+
+    What the caller's iterator raised: gRPC only cancels the call. And what the service said when it ended the call
+    while a message was on its way: gRPC's asynchronous calls replace that by ``Internal error from Core``.
+    """
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
+        self.said: grpc.RpcError | None = None
+
+    def ended(self, call: Any) -> None:
+        """Keep the first status of an asynchronous call, unless it is gRPC's own: the service's comes behind that."""
+        code, metadata = _at_once(call.code()), _at_once(call.trailing_metadata())
+        if code is not grpc.StatusCode.OK and (metadata or code is not grpc.StatusCode.INTERNAL):
+            self.said = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), metadata, _at_once(call.details()))
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -110,6 +122,16 @@ class Outgoing:
         except Exception as error:
             self.failure = error
             raise
+
+
+def _at_once(known: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine returns that has nothing to wait for."""
+    try:
+        known.send(None)
+    except StopIteration as ended:
+        return ended.value
+    known.close()
+    raise TypeError("it waits")
 
 
 @contextlib.contextmanager
@@ -130,5 +152,6 @@ def wall(target: str, outgoing: Outgoing | None = None) -> Iterator[None]:
         if outgoing is not None and outgoing.failure is not None:
             raise outgoing.failure from None
         if isinstance(failure, grpc.RpcError):
-            raise error_from_rpc(failure, target) from failure
+            said = outgoing.said if outgoing is not None and outgoing.said is not None else failure
+            raise error_from_rpc(said, target) from said
         raise

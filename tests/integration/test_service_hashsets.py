@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from grpc.aio import _call as grpc_call
 
 from hashmatch.client import AsyncClient, RetryPolicy
 from hashmatch.client import aio_sets as client_module
@@ -109,6 +110,38 @@ async def test_an_import_into_a_set_that_does_not_exist_is_refused_and_not_read_
         with pytest.raises(SetNotFound, match="no hash set 'a'") as caught:
             await client.import_entries("a", entries(count))
     assert caught.value.field == "set_name"
+
+
+@pytest.mark.parametrize("behind", [True, False])
+async def test_a_refusal_is_heard_while_a_message_is_on_its_way(
+    monkeypatch: pytest.MonkeyPatch, *, behind: bool
+) -> None:
+    """Writing fails in gRPC once the service has ended the call, and that failure then stands for the status.
+
+    It comes before the status, which replaces it, or behind it and replaces that: here at the worst moment for either.
+    """
+    mixin = vars(grpc_call)["_StreamRequestMixin"]
+    written, failed = list[int](), list[int]()
+
+    async def write(call: Any, request: bytes) -> None:
+        if written and behind:
+            call.add_done_callback(fail)
+        elif written:
+            fail(call)
+        written.append(1)
+        await original(call, request)
+
+    def fail(call: Any) -> None:
+        if not failed:
+            failed.append(1)
+            call._cython_call.set_internal_error("Failed grpc_call_start_batch: 8")
+
+    original = mixin._write
+    monkeypatch.setattr(mixin, "_write", write)
+    async with serving() as scene, AsyncClient(scene.target) as client:
+        with pytest.raises(SetNotFound, match="no hash set 'a'"):
+            await client.import_entries("a", entries(10_000))
+    assert failed == [1]
 
 
 @pytest.mark.parametrize(
