@@ -18,9 +18,6 @@ import subprocess
 import threading
 from typing import Protocol, Self
 
-NET = "10.231.77"
-"""Private addresses of the two ends, .1 outside and .2 inside."""
-
 
 class Link(Protocol):
     """A way that can be cut."""
@@ -50,8 +47,8 @@ class Forwarder:
         self._to_port = to_port
         self._listening = socket.create_server((host, 0))
         self.port: int = self._listening.getsockname()[1]
-        self._through = threading.Event()
-        self._through.set()
+        self._through = True
+        self._cutting = threading.Lock()
         self._pairs: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._start(self._accept)
@@ -67,15 +64,17 @@ class Forwarder:
                 near, _ = self._listening.accept()
             except OSError:
                 return
-            if not self._through.is_set():
-                near.close()
-                continue
             try:
                 far = socket.create_connection(("127.0.0.1", self._to_port))
             except OSError:  # PostgreSQL is down: so is the way to it
                 near.close()
                 continue
-            self._pairs += [near, far]
+            with self._cutting:  # a connection is seen by whoever cuts, or sees that it was cut
+                through = self._through
+                self._pairs += [near, far]
+            if not through:
+                self._drop()
+                continue
             self._start(self._pump, near, far)
             self._start(self._pump, far, near)
 
@@ -89,12 +88,14 @@ class Forwarder:
 
     def cut(self) -> None:
         """Drop what is connected and refuse the rest."""
-        self._through.clear()
+        with self._cutting:
+            self._through = False
         self._drop()
 
     def heal(self) -> None:
         """Take connections again."""
-        self._through.set()
+        with self._cutting:
+            self._through = True
 
     def close(self) -> None:
         """End it."""
@@ -118,18 +119,20 @@ class Namespace:
 
     def __init__(self, to_port: int) -> None:
         self._name = f"hm{os.getpid()}"
+        high, low = divmod(os.getpid() % (1 << 15), 1 << 8)
+        net = f"10.{100 + high}.{low}"  # private, and of this process: .1 outside and .2 inside
         self.prefix: tuple[str, ...] = ("ip", "netns", "exec", self._name)
         try:
             _ip("netns", "add", self._name)
             _ip("link", "add", self._near, "type", "veth", "peer", "name", self._far, "netns", self._name)
-            _ip("address", "add", f"{NET}.1/30", "dev", self._near)
+            _ip("address", "add", f"{net}.1/30", "dev", self._near)
             _ip("link", "set", self._near, "up")
             for command in (
-                ("address", "add", f"{NET}.2/30", "dev", self._far), ("link", "set", self._far, "up"),
+                ("address", "add", f"{net}.2/30", "dev", self._far), ("link", "set", self._far, "up"),
                 ("link", "set", "lo", "up"),
             ):  # fmt: skip
                 _ip("-netns", self._name, *command)
-            self._forwarder = Forwarder(to_port, f"{NET}.1")
+            self._forwarder = Forwarder(to_port, f"{net}.1")
         except BaseException:
             self._remove()
             raise
