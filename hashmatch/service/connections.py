@@ -32,8 +32,9 @@ _FAMILIES: Final = frozenset({socket.AF_INET, socket.AF_INET6})
 _MOST_PORTS: Final = 20
 """Ports that are tried where any will do: a host that has several addresses needs one that is free on all of them."""
 _LOOK_S: Final = 0.001
-_MOST_LOOKS: Final = 50
-"""gRPC's own thread accepts within microseconds; one that does not for so long has other troubles."""
+_MOST_LOOKS: Final = 1_000
+"""gRPC's own thread accepts within microseconds once it runs, which on a machine that is full may take a hundred
+milliseconds; one that does not for a second has other troubles."""
 
 
 def reserve(wanted: Address) -> tuple[Address, tuple[socket.socket, ...]]:
