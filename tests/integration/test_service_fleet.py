@@ -8,18 +8,20 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import grpc.aio
+import pytest
 
 from hashmatch.audit.log import ledgers
 from hashmatch.errors import ExitCode
 from hashmatch.v1 import detection_pb2, detection_pb2_grpc, status_pb2, status_pb2_grpc
 from tests.support.fleet import Fleet, calling, channels, fleet, launched, write
 from tests.support.images import encoded, photo
+from tests.support.reserved import reserved_port
 from tests.support.sandbox import frozen
 from tests.support.service import until
 
@@ -58,13 +60,18 @@ async def test_a_hangup_replaces_every_process_and_refuses_nothing(tmp_path: Pat
     assert sum(path.read_bytes().count(b'"policy.reloaded"') for path in recorded if path.is_file()) == 2
 
 
-def two_ports() -> tuple[int, int]:
-    """Return a port that nobody listens on, and the one after it, on which nobody listens either."""
+@pytest.fixture
+def two_ports() -> Iterator[tuple[int, int]]:
+    """Reserve a port that nobody else gets to listen on, and the one after it."""
     while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port = int(first.getsockname()[1])
-            with contextlib.suppress(OSError, OverflowError), socket.create_server(("127.0.0.1", port + 1)):
-                return port, port + 1
+        with contextlib.ExitStack() as held:
+            port: int = held.enter_context(reserved_port()).getsockname()[1]
+            try:
+                held.enter_context(reserved_port(port + 1))
+            except (OSError, OverflowError):  # that one is somebody's, or there is none
+                continue
+            yield port, port + 1
+            return
 
 
 def listener(port: int, among: set[int]) -> int:
@@ -93,8 +100,10 @@ async def shown_by(running: Fleet, ports: Sequence[int]) -> list[int]:
     return found
 
 
-async def test_each_process_has_a_page_of_metrics_that_its_successor_takes_over(tmp_path: Path) -> None:
-    ports = two_ports()
+async def test_each_process_has_a_page_of_metrics_that_its_successor_takes_over(
+    tmp_path: Path, two_ports: tuple[int, int]
+) -> None:
+    ports = two_ports
     page = f'[metrics]\nlisten = "127.0.0.1:{ports[0]}"\n'
     async with fleet(tmp_path, move_s=1, more=page) as running:
         assert running.said["metrics"] == f"127.0.0.1:{ports[0]}"

@@ -13,9 +13,13 @@ from __future__ import annotations
 import socket
 
 
-def reserved_port(host: str = "127.0.0.1") -> socket.socket:
-    """Reserve a free port; it is the second item of ``getsockname``, and the reservation ends with ``close``."""
+def reserved_port(port: int = 0) -> socket.socket:
+    """Reserve a port of 127.0.0.1, any by default, until ``close``. Raises OSError and OverflowError."""
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind((host, 0))
+    try:
+        held.bind(("127.0.0.1", port))
+    except BaseException:
+        held.close()
+        raise
     return held
