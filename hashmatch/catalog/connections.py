@@ -22,6 +22,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -47,6 +48,9 @@ _PRAGMAS = (
 PREPARED = ("foreign_keys = OFF", "ignore_check_constraints = ON")
 """For connections that write only what was checked before, many rows of it: an import makes the keys it refers to, and
 ``validate`` bounds the rest. Looking again costs a third of the storing; ``verify`` does look."""
+
+_PAUSE_S = 0.005
+"""Between two tries of what SQLite refuses without waiting."""
 
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -175,7 +179,7 @@ class Connections:
         connection = self.connect()
         try:
             with mapped(self.path):
-                mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+                mode = self._logged(connection)
         except BaseException:
             connection.close()
             raise
@@ -186,6 +190,17 @@ class Connections:
                 "put the data directory on a local disk"
             )
         return connection
+
+    def _logged(self, connection: sqlite3.Connection) -> str:
+        """Ask for the log and return the mode: of processes that do so at once SQLite refuses all but one unwaited."""
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & PRIMARY_CODE not in _BUSY or time.monotonic() >= deadline:
+                    raise
+            time.sleep(_PAUSE_S)
 
     @contextlib.contextmanager
     def writing(self, connection: sqlite3.Connection | None = None) -> Iterator[sqlite3.Connection]:

@@ -6,6 +6,8 @@ import gc
 import random
 import sqlite3
 import stat
+import time
+import types
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,27 @@ def test_the_file_is_private_in_wal_mode_and_marked(tmp_path: Path) -> None:
     assert raw.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
     assert raw.execute("PRAGMA user_version").fetchone() == (len(migrations()),)
     raw.close()
+
+
+def test_a_file_that_another_process_makes_at_this_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has no patience where the log is asked for and somebody is about to write."""
+    path, waits = tmp_path / "c", list[float]()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(CatalogUnavailable, match=r"another process keeps .* locked"):
+        SqliteCatalog.open(path, busy_timeout_s=0)
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        other.rollback()
+
+    monkeypatch.setattr(connections, "time", types.SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    with SqliteCatalog.open(path) as catalog:
+        assert catalog.sets() == ()
+    assert len(waits) == 1
+    other.close()
 
 
 def test_every_connection_commits_to_the_disk(tmp_path: Path) -> None:
