@@ -191,6 +191,7 @@ class Retention:
         self._clock = clock
         self._every_s = every_s
         self._task: asyncio.Task[None] | None = None
+        self._removing: asyncio.Future[int] | None = None
 
     def __repr__(self) -> str:
         return f"<Retention: {self._keep_days} days of {self._log!r}>"
@@ -201,15 +202,19 @@ class Retention:
             self._task = asyncio.create_task(self._follow())
 
     async def close(self) -> None:
-        """Stop."""
+        """Stop, once what is being removed has gone: whoever looks at the logs afterwards finds nothing half done."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        if self._removing is not None:
+            await asyncio.gather(self._removing, return_exceptions=True)
 
     async def _follow(self) -> None:
         while True:
-            await asyncio.to_thread(self._log.retain, self._keep_days, self._clock(), others=self._lead)
+            removal = asyncio.to_thread(self._log.retain, self._keep_days, self._clock(), others=self._lead)
+            self._removing = asyncio.ensure_future(removal)
+            await asyncio.shield(self._removing)  # its thread goes on whatever becomes of this task
             await asyncio.sleep(self._every_s)
 
 

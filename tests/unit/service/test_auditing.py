@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
+import threading
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +22,9 @@ from hashmatch.model import Digests, EntryHash, Hit, MatchReport, Refusal, Verdi
 from hashmatch.model.hotline import Item, Outcome, Summary, Via
 from hashmatch.model.hotline import Submission as Reported
 from hashmatch.sections import AuditConfig
-from hashmatch.service.auditing import Audited, AuditedChecks, Recorder
+from hashmatch.service.auditing import Audited, AuditedChecks, Recorder, Retention
 from tests.support.auditing import bodies, in_trouble, opened, recorded
+from tests.support.clock import rounds
 from tests.support.ports import entry_ref
 
 CANARY = "canary-51f0"
@@ -275,3 +278,31 @@ async def test_no_address_is_fetched_that_could_not_be_recorded(tmp_path: Path) 
         with pytest.raises(LedgerUnavailable, match=r"^calls are refused while .*: Input/output error$"):
             await anext(AuditedChecks(checks, Recorder(log)).check([ADDRESS], respect_robots=False))
     assert checks.asked == 0
+
+
+class HeldLog:
+    """Takes as long to remove something as it is told to."""
+
+    def __init__(self) -> None:
+        self.begun, self.go, self.removed = threading.Event(), threading.Event(), 0
+
+    def retain(self, keep_days: int, now_ns: int, *, others: bool) -> int:
+        """Remove one record."""
+        assert (keep_days, now_ns, others) == (365, 7, True)
+        self.begun.set()
+        assert self.go.wait(300)
+        self.removed += 1
+        return 1
+
+
+async def test_the_end_waits_for_what_is_being_removed() -> None:
+    log: Any = HeldLog()
+    retention = Retention(log, 365, lead=True, clock=lambda: 7)
+    await retention.start()
+    await asyncio.to_thread(log.begun.wait)
+    closing = asyncio.create_task(retention.close())
+    await rounds(10)
+    assert not closing.done()
+    log.go.set()
+    await closing
+    assert log.removed == 1
