@@ -236,12 +236,12 @@ def test_connections_that_broke_are_replaced_without_an_error(
     filled(catalog)
     with postgres.connect() as other:
         other.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", (name_of(database),)
+            "SELECT pg_terminate_backend(pid, 300000) FROM pg_stat_activity WHERE datname = %s", (name_of(database),)
         )
     assert catalog.get_set("known").entries == 3
     with postgres.connect() as other:
         other.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", (name_of(database),)
+            "SELECT pg_terminate_backend(pid, 300000) FROM pg_stat_activity WHERE datname = %s", (name_of(database),)
         )
     catalog.withdraw("known", "e1", **WHY)
 
@@ -254,7 +254,7 @@ def test_a_stream_whose_connection_breaks_says_so(
         next(entries)
         with postgres.connect() as other:
             other.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
+                "SELECT pg_terminate_backend(pid, 300000) FROM pg_stat_activity WHERE datname = %s",
                 (name_of(database),),
             )
         with pytest.raises(CatalogUnavailable, match="check that PostgreSQL runs"):
@@ -336,7 +336,7 @@ def test_a_commit_wakes_and_a_broken_connection_heals(
         wakes()
         with postgres.connect() as other:
             other.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
+                "SELECT pg_terminate_backend(pid, 300000) FROM pg_stat_activity WHERE datname = %s",
                 (name_of(database),),
             )
         wakes()
