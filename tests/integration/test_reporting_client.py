@@ -269,7 +269,7 @@ async def test_what_is_wrong_is_the_error_that_the_service_named(
     known(data_dir)
     async with Hooks(present) as hooks, connected(kind, data_dir, configured(hooks, monkeypatch)) as client:
         good = receipt(data_dir)
-        forged = client.create_report(good[:-1] + b"\0", FACTS, actor="anna")
+        forged = client.create_report(good[:-1] + bytes([good[-1] ^ 1]), FACTS, actor="anna")
         await refused(forged, BadReceipt, "receipt", "the signature does not fit")
         naive = client.create_report(good, replace(FACTS, occurred_at=OCCURRED.replace(tzinfo=None)), actor="anna")
         await refused(naive, BadInput, "facts.occurred_at", "has no zone; give an offset")
