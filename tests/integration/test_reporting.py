@@ -147,7 +147,8 @@ async def test_what_is_wrong_is_named_and_nothing_is_kept(tmp_path: Path, monkey
         await refused(create(occurred_at="2999-01-01T00:00:00Z"), "occurred_at", "is in the future (future)")
         await refused(create(source=77), "facts.source", "expected one of voluntary, article_16")
         await refused(create(domain=types_pb2.HARM_DOMAIN_WILDLIFE), "domain", "a case cannot claim a match")
-        forged = report_pb2.CreateReportRequest(receipt=receipt[:-1] + bytes([receipt[-1] ^ 1]), facts=good, actor="anna")
+        changed = receipt[:-1] + bytes([receipt[-1] ^ 1])
+        forged = report_pb2.CreateReportRequest(receipt=changed, facts=good, actor="anna")
         await refused(reports.CreateReport(forged), "receipt", "the signature does not fit")
         await refused(
             reports.RelayFile(iter([report_pb2.RelayFileRequest(delivery_id="x", md5=b"short")])), "md5", "16 bytes"
