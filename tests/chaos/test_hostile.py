@@ -98,7 +98,7 @@ async def beside_strangers(service: Served, sizes: Sizes, noted: Callable[..., N
                 await asyncio.to_thread(until, lambda: all(closed(connection) for connection in bad))
                 gone_s = time.monotonic() - began
                 await asyncio.sleep(max(0.0, sizes.slow_s - gone_s))
-        await client.wait_ready(60)
+        await client.wait_ready(300)
     wrong = quiet.wrong(oracle) + history.wrong(oracle)
     noted(
         "slowloris", half_open=len(bad) - len(half_sent), half_sent=len(half_sent), refused=refused,
@@ -192,7 +192,7 @@ async def test_what_is_too_much_is_a_status_and_takes_no_memory(service: Served,
                 message = b"\x01" + len(bomb).to_bytes(4) + bomb
                 for start in range(0, len(message), 16_384):
                     connection.sendall(http2.frame(http2.DATA, 0, 1, message[start : start + 16_384]))
-                connection.settimeout(30)
+                connection.settimeout(300)
                 answer = b""
                 while b"larger than max" not in answer and (part := connection.recv(65_536)):
                     answer += part

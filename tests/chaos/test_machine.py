@@ -72,7 +72,10 @@ def failing_fsync(pid: int) -> Iterator[None]:
 
 
 def _traced(pid: int) -> bool:
-    threads = [path.read_text(encoding="ascii") for path in Path(f"/proc/{pid}/task").glob("*/status")]
+    threads = []
+    for path in Path(f"/proc/{pid}/task").glob("*/status"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            threads.append(path.read_text(encoding="ascii"))
     return all("TracerPid:\t0" not in status for status in threads)
 
 

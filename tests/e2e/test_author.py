@@ -30,6 +30,7 @@ def _originals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HASHMATCH_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("HASHMATCH_SANDBOX_DEADLINE_MS", "120000")
+    monkeypatch.setenv("HASHMATCH_SANDBOX_QUEUE_MS", "600000")
     folder = tmp_path / "originals"
     folder.mkdir()
     for seed in (1, 2):

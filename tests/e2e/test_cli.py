@@ -33,6 +33,8 @@ from hashmatch.hashing import algorithms
 from tests.support import images
 
 HASHMATCH = (sys.executable, "-m", "hashmatch")
+PATIENT = {"HASHMATCH_SANDBOX_DEADLINE_MS": "120000", "HASHMATCH_SANDBOX_QUEUE_MS": "600000"}
+"""What a busy machine must not come to refuse."""
 PATIENCE_S = 300
 """Ends a hang, and judges no speed."""
 
@@ -47,7 +49,7 @@ class World:
     def environ(self) -> dict[str, str]:
         """Variables of a shell in which hashmatch was told where its data lies."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("HASHMATCH_")}
-        return {**inherited, "HASHMATCH_DATA": str(self.root / "data"), "HASHMATCH_SANDBOX_DEADLINE_MS": "120000"}
+        return {**inherited, "HASHMATCH_DATA": str(self.root / "data"), **PATIENT}
 
     def run(self, *arguments: str, stdin: bytes = b"") -> Ran:
         """Run a command to its end in the world's directory."""

@@ -256,7 +256,7 @@ async def test_tls_to_a_server_that_has_none_is_refused() -> None:
 
 async def test_to_another_machine_nothing_is_sent_without_starttls(post: Post) -> None:
     server = smtp.Server(
-        "127.0.0.1", post.server.port, smtp.Encryption.REQUIRED, 1.0, 1.0, ssl.create_default_context()
+        "127.0.0.1", post.server.port, smtp.Encryption.REQUIRED, LATE_S, LATE_S, ssl.create_default_context()
     )
 
     async def never() -> None:

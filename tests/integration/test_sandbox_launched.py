@@ -30,13 +30,15 @@ async def test_a_launched_zygote_is_the_one_that_is_started() -> None:
 
 
 async def test_a_launched_zygote_that_nobody_starts_ends_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    gc.collect()  # what other tests left behind is closed, and complains, now
+    caplog.clear()
     pool = attack_pool()
     before = descriptors()
     async with pool.launched():
         launched = zygote_pid(pool)
         assert alive(launched)
     assert not alive(launched)
-    assert descriptors() == before
+    assert descriptors() <= before
     gc.collect()  # a future that nobody asked would complain now
     assert caplog.records == []
 

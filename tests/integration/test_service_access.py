@@ -53,7 +53,7 @@ def present() -> dt.datetime:
 
 def client(scene: Scene, token: Token | None) -> AsyncClient:
     return AsyncClient(
-        scene.target, access=NOBODY if token is None else Access(api_key=token.text), retry=ONCE, timeout_s=30
+        scene.target, access=NOBODY if token is None else Access(api_key=token.text), retry=ONCE, timeout_s=300
     )
 
 
@@ -84,7 +84,7 @@ def outcomes(target: str, methods: list[str], token: Token | None) -> dict[str, 
     with grpc.insecure_channel(target) as channel:
         for method in methods:
             calling: Any = channel.stream_stream(method)
-            call = calling(iter([b""]), metadata=metadata, timeout=30)
+            call = calling(iter([b""]), metadata=metadata, timeout=300)
             with contextlib.suppress(grpc.RpcError):
                 for _ in call:
                     pass
@@ -184,7 +184,7 @@ async def test_a_refusal_comes_before_the_body_is_read(tmp_path: Path) -> None:
     async with known(tmp_path, Role.DETECT) as (scene, _), grpc.aio.insecure_channel(scene.target) as channel:
         detect: Any = channel.stream_unary("/hashmatch.v1.DetectionService/Detect")
         with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await detect(silent(), timeout=30)
+            await detect(silent(), timeout=300)
         held.set()
     assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
@@ -205,10 +205,10 @@ async def test_what_there_is_no_room_for_is_refused_before_it_is_read_and_costs_
         for method in ("Detect", "DetectHashes"):
             calling: Any = channel.stream_unary(f"/hashmatch.v1.DetectionService/{method}")
             with pytest.raises(grpc.aio.AioRpcError, match="there is no room") as raised:
-                await calling(silent(), metadata=mine, timeout=30)
+                await calling(silent(), metadata=mine, timeout=300)
             assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
             with pytest.raises(grpc.aio.AioRpcError, match="no key was sent"):  # strangers learn nothing of the load
-                await calling(silent(), timeout=30)
+                await calling(silent(), timeout=300)
         async with client(scene, token) as asking:
             with pytest.raises(Overloaded) as hinted:
                 await asking.detect(b"image")

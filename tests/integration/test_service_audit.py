@@ -19,7 +19,7 @@ from hashmatch.audit.log import make_directory, signing_key
 from hashmatch.catalog.sqlite import SqliteCatalog
 from hashmatch.cli.main import main
 from hashmatch.client import AsyncClient, RetryPolicy
-from hashmatch.config import AuditConfig, Config, IndexConfig, SandboxConfig, ServerConfig, fingerprint
+from hashmatch.config import AuditConfig, Config, IndexConfig, fingerprint
 from hashmatch.errors import HashmatchError, RollbackRefused, Unauthenticated
 from hashmatch.ledger import Writer
 from hashmatch.ledger.files import Files
@@ -30,11 +30,12 @@ from tests.support.auditing import bodies, recorded
 from tests.support.canary import call_everything, leaks
 from tests.support.identity import account, keyed, write
 from tests.support.ledger import SMALL, Ticks, found, raw_lines, segment_files
-from tests.support.service import until
+from tests.support.sandbox import patient
+from tests.support.service import loopback, until
 
 CONFIG = Config(
-    server=ServerConfig(listen="127.0.0.1:0"),
-    sandbox=SandboxConfig(workers=1, deadline_ms=120_000),
+    server=loopback(),
+    sandbox=patient(),
     index=IndexConfig(poll_ms=10),
     audit=AuditConfig(fsync_ms=1),
 )
@@ -57,6 +58,13 @@ async def service(data_dir: Path, config: Config = CONFIG) -> AsyncIterator[Asyn
         finally:
             stop.set()
             await running
+
+
+async def settled(client: AsyncClient) -> None:
+    """Return once everything that was to be recorded is on the disk."""
+    async with asyncio.timeout(300):
+        while (audit := (await client.status()).audit) is None or audit.queued:
+            pass
 
 
 def kinds(data_dir: Path) -> list[str]:
@@ -114,6 +122,7 @@ async def test_a_disk_that_refuses_is_said_and_stops_calls_only_where_the_audit_
 
     async with service(tmp_path, config) as client:
         await client.wait_ready()
+        await settled(client)  # or the disk would refuse the start's own records, before the first call
         with monkeypatch.context() as patch:
             patch.setattr(Files, "sync", refused)
             await client.detect(NO_IMAGE)

@@ -82,12 +82,12 @@ async def raw_nonsense(target: str) -> None:
 
 async def cancelled(client: AsyncClient, scene: Scene) -> None:
     """Go away in the middle of a call."""
-    scene.hasher.delay_s = 60
+    scene.hasher.held = asyncio.Event()
     asking = asyncio.create_task(client.detect(IMAGE, request_id=URL))
     await until(lambda: scene.hasher.running)
     asking.cancel()
     await until(lambda: not scene.hasher.running)
-    scene.hasher.delay_s = 0
+    scene.hasher.held = None
 
 
 async def nonsense_about_traces(target: str) -> None:

@@ -10,17 +10,16 @@ import pytest
 
 from hashmatch.cli.main import main
 from hashmatch.client import Access, AsyncClient, RetryPolicy
-from hashmatch.config import AccessConfig, AuditConfig, Config, SandboxConfig
+from hashmatch.config import AccessConfig, AuditConfig, Config
 from hashmatch.errors import PermissionDenied
 from hashmatch.signatures import load_verify_key
 from tests.support.auditing import bodies, recorded
 from tests.support.ledger import found
 from tests.support.reporting import served_at
+from tests.support.sandbox import patient
 from tests.support.service import loopback, until
 
-CONFIG = Config(
-    server=loopback(access=AccessConfig(poll_ms=10)), sandbox=SandboxConfig(workers=1), audit=AuditConfig(fsync_ms=1)
-)
+CONFIG = Config(server=loopback(access=AccessConfig(poll_ms=10)), sandbox=patient(), audit=AuditConfig(fsync_ms=1))
 
 
 def keys(data_dir: Path, *arguments: str) -> None:

@@ -17,13 +17,14 @@ from hashmatch.cli.options import GlobalOptions
 from hashmatch.cli.output import Output
 from hashmatch.cli.status_watch import watch
 from hashmatch.client import Access, AsyncClient
-from hashmatch.config import Config, MetricsConfig, SandboxConfig
+from hashmatch.config import Config, MetricsConfig
 from hashmatch.model import HarmDomain, Verdict
 from hashmatch.service.server import serve
 from hashmatch.telemetry.families import FAMILIES, PROCESS
 from tests.repo import tree
 from tests.repo.test_watching import ALERTS, DASHBOARD, RECORDED, RULES, metrics_in, queries, rules
 from tests.support.images import encoded, photo
+from tests.support.sandbox import patient
 from tests.support.service import loopback
 from tests.unit.telemetry.test_page import samples
 
@@ -33,9 +34,7 @@ ALLOWED = RECORDED | {"up"}
 @contextlib.asynccontextmanager
 async def running(data_dir: Path) -> AsyncIterator[tuple[str, str]]:
     """Serve with one worker and a page until the block ends; yield both addresses."""
-    config = Config(
-        server=loopback(), sandbox=SandboxConfig(workers=1), metrics=MetricsConfig(listen="127.0.0.1:0", poll_s=1)
-    )
+    config = Config(server=loopback(), sandbox=patient(), metrics=MetricsConfig(listen="127.0.0.1:0", poll_s=1))
     stop, ready, pages = asyncio.Event(), asyncio.get_running_loop().create_future(), list[str]()
     task = asyncio.create_task(serve(config, data_dir, on_metrics=pages.append, on_ready=ready.set_result, stop=stop))
     try:
@@ -63,7 +62,7 @@ async def test_a_service_that_runs_shows_every_metric_that_anybody_names(
         assert (await client.detect(b"no image")).verdict is Verdict.NOT_CHECKED
         async with asyncio.timeout(300):
             # until it is on the disk, of which there is no event
-            while samples(text := await page_of(address))["hashmatch_audit_sequence", ()] < 0:  # noqa: ASYNC110
+            while samples(text := await page_of(address))["hashmatch_audit_sequence", ()] <= 0:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         status = await client.status()
         await watch(Server(target, Access()), Output(GlobalOptions(json=True)), 0.01, 2)

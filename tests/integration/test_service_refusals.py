@@ -29,7 +29,7 @@ Act = Callable[[AsyncClient], Awaitable[object]]
 
 def client(scene: Scene, token: Token | None) -> AsyncClient:
     access = NOBODY if token is None else Access(api_key=token.text)
-    return AsyncClient(scene.target, access=access, retry=RetryPolicy(attempts=1), timeout_s=30)
+    return AsyncClient(scene.target, access=access, retry=RetryPolicy(attempts=1), timeout_s=300)
 
 
 def tried(data_dir: Path) -> Mapping[tuple[str, ...], int]:

@@ -40,7 +40,7 @@ async def tls(tmp_path: Path, client_ca: bytes = b"") -> AsyncIterator[tuple[Sce
 
 
 def client(target: str, access: Access) -> AsyncClient:
-    return AsyncClient(target, access=access, retry=ONCE, timeout_s=20)
+    return AsyncClient(target, access=access, retry=ONCE, timeout_s=300)
 
 
 async def fails(target: str, access: Access) -> str:

@@ -24,7 +24,7 @@ from tests.support.exchanges.base import served
 from tests.support.exchanges.threatexchange import ThreatExchange
 from tests.support.syncing import Follower
 
-CONFIG = SyncConfig(tries=2, timeout_s=20, first_wait_s=0)
+CONFIG = SyncConfig(tries=2, timeout_s=300, first_wait_s=0)
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:

@@ -49,8 +49,9 @@ class Installation:
             for name, value in os.environ.items()
             if not name.startswith(("HASHMATCH_", "PYTHON")) and name != "VIRTUAL_ENV"
         }
-        data = {"HASHMATCH_DATA": str(self.work / "data"), "HASHMATCH_SANDBOX_DEADLINE_MS": "120000"}
-        return {**kept, **data, "HASHMATCH_SANDBOX_WORKERS": "1"}
+        data = {"HASHMATCH_DATA": str(self.work / "data"), "HASHMATCH_SANDBOX_WORKERS": "1"}
+        patience = {"HASHMATCH_SANDBOX_DEADLINE_MS": "120000", "HASHMATCH_SANDBOX_QUEUE_MS": "600000"}
+        return {**kept, **data, **patience}
 
     def run(self, program: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment to its end."""

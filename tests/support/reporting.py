@@ -15,7 +15,7 @@ import pytest
 from hashmatch.catalog.opening import CATALOG
 from hashmatch.catalog.relational import RelationalCatalog
 from hashmatch.catalog.sqlite import SqliteCatalog
-from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig, SandboxConfig
+from hashmatch.config import CasesConfig, Config, OutboxConfig, OutletConfig, ReporterConfig
 from hashmatch.model import Digests, Entry, HarmDomain
 from hashmatch.model.deliveries import DeliveryState
 from hashmatch.outbox.store import DeliveryStore
@@ -24,6 +24,7 @@ from tests.support.cases import CASE_ID
 from tests.support.catalog import pdq
 from tests.support.receivers.hooks import SECRET, Hooks
 from tests.support.receivers.ispws import PASSWORD, USERNAME, Ispws
+from tests.support.sandbox import patient
 from tests.support.service import loopback
 
 
@@ -60,7 +61,7 @@ def configured(hooks: Hooks, monkeypatch: pytest.MonkeyPatch, **outlet: Any) -> 
     hook = OutletConfig(kind="webhook", environment="test", url=hooks.url, credentials="env:HOOK", **outlet)
     return Config(
         server=loopback(),
-        sandbox=SandboxConfig(workers=1, allow_degraded=True),
+        sandbox=patient(allow_degraded=True),
         reporter=ReporterConfig(name="Example", email="desk@example.org", domain="example.org"),
         cases=CasesConfig(flush_s=1),
         outbox=OutboxConfig(outlets={"hook": hook}, poll_ms=20, first_wait_s=0.05, lease_s=5),
@@ -75,7 +76,7 @@ def relaying(ispws: Ispws, monkeypatch: pytest.MonkeyPatch) -> Config:
     tip = OutletConfig(kind="cybertipline", environment="test", url=ispws.url, credentials="env:TIP")
     return Config(
         server=loopback(),
-        sandbox=SandboxConfig(workers=1, allow_degraded=True),
+        sandbox=patient(allow_degraded=True),
         reporter=ReporterConfig(name="Example", first_name="An", last_name="Example", email="desk@example.org"),
         outbox=OutboxConfig(outlets={"ncmec": tip}, poll_ms=20, first_wait_s=0.05),
     )

@@ -24,6 +24,10 @@ SETTINGS = (
 """Settings that make a configuration reach a site, and wait for it."""
 
 
+PATIENCE = ("deadline_ms = 120000", "queue_ms = 600000", "start_timeout_ms = 600000")
+"""Settings of the workers under which a busy machine is none that refuses."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """What a run of the command said."""
@@ -90,4 +94,4 @@ def _hashes(picture: bytes) -> tuple[EntryHash, ...]:
 
 def _toml(config: HotlineConfig, names: tuple[str, ...]) -> str:
     lines = [f"{name} = {json.dumps(getattr(config, name))}" for name in dict.fromkeys(names)]
-    return "\n".join(("[hotline]", *lines)) + "\n"
+    return "\n".join(("[sandbox]", *PATIENCE, "[hotline]", *lines)) + "\n"

@@ -14,14 +14,14 @@ MEGABYTE = 1 << 20
 
 
 @contextlib.asynccontextmanager
-async def fetching(site: Site, *, window_s: float = 10.0, **changes: Any) -> AsyncIterator[Fetcher]:
+async def fetching(site: Site, *, window_s: float = 300.0, **changes: Any) -> AsyncIterator[Fetcher]:
     """Run a fetcher that reaches the site; ``changes`` are settings."""
     config = site.config(**changes)
     async with Fetcher(config, Means.gather(config), window_s=window_s) as fetcher:
         yield fetcher
 
 
-async def fetch(site: Site, url: str, *, max_bytes: int = MEGABYTE, window_s: float = 10.0, **changes: Any) -> Fetched:
+async def fetch(site: Site, url: str, *, max_bytes: int = MEGABYTE, window_s: float = 300.0, **changes: Any) -> Fetched:
     """Fetch one address of the site with a fetcher of its own."""
     async with fetching(site, window_s=window_s, **changes) as fetcher:
         return await fetcher.fetch(site.url(url), max_bytes=max_bytes)
