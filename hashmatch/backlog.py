@@ -28,6 +28,33 @@ LEAST_HINT_S: Final = 0.05
 """Whoever came back sooner would find the same queue."""
 
 
+class Mean:
+    """What a piece takes, as the mean of those before it."""
+
+    def __init__(self) -> None:
+        self._each_s: float | None = None
+
+    def __repr__(self) -> str:
+        return "nothing known yet" if self._each_s is None else f"{1e3 * self._each_s:.2f} ms each"
+
+    @property
+    def each_s(self) -> float | None:
+        """Seconds that a piece takes; None where nothing is known yet."""
+        return self._each_s
+
+    def note(self, took_s: float, pieces: int = 1) -> None:
+        """Learn what some pieces took together, in seconds."""
+        each_s = took_s / pieces
+        if self._each_s is None:
+            self._each_s = each_s
+        else:
+            self._each_s += (each_s - self._each_s) * (1 - (1 - 1 / MEMORY) ** pieces)
+
+    def takes_s(self, pieces: int) -> float:
+        """Seconds that some pieces take; infinite where nothing is known yet."""
+        return math.inf if self._each_s is None else pieces * self._each_s
+
+
 class Backlog:
     """Estimates waits; see the module's theory of operation.
 
@@ -37,39 +64,31 @@ class Backlog:
         How many pieces are worked on at a time.
     most : int or None
         How many may wait; None for any number.
-    longest_ms : int
-        Longest wait that is begun, in milliseconds.
+    longest_ms : float
+        Longest wait that is begun, in milliseconds; may be infinite.
     what : str
         The pieces, in the plural, for messages.
 
     """
 
-    def __init__(self, servers: int, most: int | None, longest_ms: int, what: str) -> None:
+    def __init__(self, servers: int, most: int | None, longest_ms: float, what: str) -> None:
         self._servers = servers
         self._longest_s = longest_ms / 1e3
         self._what = what
         self._most = most
-        self._mean_s: float | None = None
+        self._mean = Mean()
 
     def __repr__(self) -> str:
-        known = "nothing known yet" if self._mean_s is None else f"{1e3 * self._mean_s:.2f} ms each"
-        return f"<Backlog of {self._what}: {known}, by {self._servers} at a time>"
+        return f"<Backlog of {self._what}: {self._mean!r}, by {self._servers} at a time>"
 
     def note(self, took_s: float, pieces: int = 1) -> None:
         """Learn what some pieces took together, in seconds of one server."""
-        each_s = took_s / pieces
-        if self._mean_s is None:
-            self._mean_s = each_s
-        else:
-            self._mean_s += (each_s - self._mean_s) * (1 - (1 - 1 / MEMORY) ** pieces)
-
-    def takes_s(self, pieces: int) -> float:
-        """Seconds of one server that some pieces take; infinite where nothing is known yet."""
-        return math.inf if self._mean_s is None else pieces * self._mean_s
+        self._mean.note(took_s, pieces)
 
     def wait_s(self, ahead: int) -> float:
         """Seconds until a server is free for a piece with ``ahead`` others before it; 0 where nothing is known."""
-        return 0.0 if self._mean_s is None else (ahead + 1) * self._mean_s / self._servers
+        each_s = self._mean.each_s
+        return 0.0 if each_s is None else (ahead + 1) * each_s / self._servers
 
     def hint_s(self, ahead: int) -> float:
         """Seconds until it is worth coming back."""
@@ -88,7 +107,8 @@ class Backlog:
             raise Overloaded(
                 f"all {self._servers} are busy and {ahead} {self._what} wait already", retry_after_s=self.hint_s(ahead)
             )
-        if self._mean_s is None:
+        each_s = self._mean.each_s
+        if each_s is None:
             return
         wait_s = self.wait_s(ahead)
         if ahead >= self._servers and wait_s > self._longest_s:
@@ -97,9 +117,9 @@ class Backlog:
                 f"{1e3 * self._longest_s:.0f} are waited",
                 retry_after_s=max(LEAST_HINT_S, wait_s - self._longest_s),
             )
-        if wait_s + self._mean_s > remaining_s:
+        if wait_s + each_s > remaining_s:
             raise Overloaded(
-                f"an answer behind {ahead} {self._what} takes {1e3 * (wait_s + self._mean_s):.0f} ms, and the "
+                f"an answer behind {ahead} {self._what} takes {1e3 * (wait_s + each_s):.0f} ms, and the "
                 f"caller's deadline is in {1e3 * remaining_s:.0f}",
                 retry_after_s=self.hint_s(ahead),
             )

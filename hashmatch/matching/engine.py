@@ -17,6 +17,9 @@ reach of the review band is the dearest part of a search, and whatever does not 
 Most uploads are near nothing. Where ``decode.fidelity`` allows it, the first look may be at approximate hashes, which
 settle only that (``screening``). Anything else is looked at again, exactly, and what the first look saw is forgotten.
 
+What pictures ask at one time is searched for together (``lookups``), at once where that is soon done. Nobody is refused
+there: whoever asks has waited for the hasher already, which lets no more through than it has workers for.
+
 What this module deliberately does not do: it names no backend, stores nothing, logs nothing, and holds no image longer
 than the call.
 """
@@ -26,6 +29,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
+import math
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -41,7 +45,7 @@ from hashmatch.matching.given import HashedItem, check_hashes
 from hashmatch.matching.lookups import Lookups
 from hashmatch.matching.policy import Evidence
 from hashmatch.matching.rescan import Newer, Rescan
-from hashmatch.matching.searching import Scope, search
+from hashmatch.matching.searching import Scope, search_each
 from hashmatch.matching.stopwatch import Stopwatch
 from hashmatch.matching.together import Lists, Together
 from hashmatch.model import (
@@ -123,6 +127,7 @@ class Engine:
         self._view_algorithms = algorithms.views_algorithms(policy.views)
         together = Together(index, policy, max_hits=max_hits, now=now)
         self._lookups = Lookups(together.answer, queue_ms)
+        self._searches = Lookups(self._search, math.inf)
 
     async def detect(self, submission: Submission) -> MatchReport:
         """Hash, search, decide.
@@ -209,7 +214,7 @@ class Engine:
             queries = rules.queries_for_digests(digests, policy)
             queries += (screening if screened else rules).queries_for(seen.hashes, policy, values)
             watch.start("search")
-            result = await asyncio.to_thread(self._search, queries, submission.sets)
+            (result,) = await self._searches.run([queries], submission.sets, len(queries))
             watch.start("policy")
             evidence = Evidence(
                 queries=queries,
@@ -251,9 +256,9 @@ class Engine:
         """Whether the hashes of views may decide and could be near a value in a list."""
         return bool(self._view_algorithms & self._deciding & self._index.algorithms())
 
-    def _search(self, queries: tuple[Query, ...], sets: frozenset[str] | None) -> SearchResult:
-        """Search; what decides nothing does not crowd out what does."""
-        return search(self._index, queries, Scope(sets, self._index.modes(), self._max_hits), self._policy)
+    def _search(self, asked: Sequence[tuple[Query, ...]], sets: frozenset[str] | None) -> list[SearchResult]:
+        """Search for what each picture asks; what decides nothing does not crowd out what does."""
+        return search_each(self._index, asked, Scope(sets, self._index.modes(), self._max_hits), self._policy)
 
     def _check_sets(self, sets: frozenset[str] | None) -> None:
         unknown = sorted(sets - self._index.modes().keys()) if sets else []

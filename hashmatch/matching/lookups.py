@@ -1,16 +1,18 @@
-"""Lookups of given hashes: each turn takes all that wait, and turns that are not soon done go to threads.
+"""Lookups: each turn takes all that wait, and turns that are not soon done go to threads.
 
 Theory of operation
 -------------------
-What calls ask for is looked up in turns, and a turn takes everything that waits, up to :data:`TURN` items: what a
+What calls ask for is looked up in turns, and a turn takes everything that waits, up to :data:`TURN` pieces: what a
 lookup costs besides its items, a search begun, a thread woken, is shared by all, and the more wait the cheaper each
 becomes. Calls that the event loop finds at one time are in one turn.
 
 A turn that by the mean of those before it takes no longer than :data:`AT_ONCE_S` is done at once: it takes as long to
 wake a thread, and for the interpreter to change over to it and back. Any other, a large batch or one over a list that
-makes searches slow, is done in a thread, or nobody else would be answered meanwhile. More threads than cores would make
-all of them slow, so there are so many such turns at a time, and while all are taken calls wait. Items are what is
-counted, so that a large batch counts as much as the small ones that it holds up; ``backlog`` says when the queue is too
+makes searches slow, is done in a thread, or nobody else would be answered meanwhile. That mean is of the processor's
+time: by the clock, a turn in a thread also takes what it waits for the interpreter, and one such turn on a busy machine
+would send all after it to threads. More threads than cores would make all of them slow, so there are so many such turns
+at a time, and while all are taken calls wait. Pieces are what is counted, an item or what an item consists of, so that
+a large batch counts as much as the small ones that it holds up; ``backlog`` says, by the clock, when the queue is too
 long. A call whose caller has gone is left out.
 
 What this module deliberately does not do: it knows no index and no hash.
@@ -28,7 +30,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from hashmatch.backlog import Backlog
+from hashmatch.backlog import Backlog, Mean
 
 _Item = TypeVar("_Item")
 _Scope = TypeVar("_Scope", bound=Hashable)
@@ -39,16 +41,25 @@ _Outcome = list[_Answer] | Exception
 AT_ONCE_S: Final = 0.5e-3
 """Some ten hashes against a million; the wait that it means for everybody else is what a turn of the loop may take."""
 TURN: Final = 1_024
-"""Items after which a turn takes no further call: some tens of milliseconds."""
+"""Pieces after which a turn takes no further call: some tens of milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Call(Generic[_Item, _Scope, _Answer]):
-    """Items that are looked up in one scope, and whoever waits for the answers."""
+    """Items that are looked up in one scope, how many pieces they are, and whoever waits for the answers."""
 
     items: Sequence[_Item]
     scope: _Scope
+    pieces: int
     answers: asyncio.Future[list[_Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Took:
+    """What a turn took, in seconds: by the clock, and of the processor."""
+
+    by_clock_s: float
+    busy_s: float
 
 
 class Lookups(Generic[_Item, _Scope, _Answer]):
@@ -60,18 +71,19 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
         Answers for items in one scope, in order; called in any thread. What it raises is the answer to every call of
         that turn and scope.
     queue_ms
-        Longest wait that is begun.
+        Longest wait that is begun; infinite where nobody is refused.
     threads
         Turns at a time; None for one per core.
 
     """
 
     def __init__(
-        self, look: Callable[[Sequence[_Item], _Scope], list[_Answer]], queue_ms: int, threads: int | None = None
+        self, look: Callable[[Sequence[_Item], _Scope], list[_Answer]], queue_ms: float, threads: int | None = None
     ) -> None:
         self._look = look
         self._free = threads or len(os.sched_getaffinity(0))
         self._backlog = Backlog(self._free, None, queue_ms, "lookups")
+        self._busy = Mean()
         self._calls: collections.deque[_Call[_Item, _Scope, _Answer]] = collections.deque()
         self._waiting = 0
 
@@ -83,8 +95,8 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
         if not self._free:
             self._backlog.admit(self._waiting)
 
-    async def run(self, items: Sequence[_Item], scope: _Scope) -> list[_Answer]:
-        """Return the answers for some items.
+    async def run(self, items: Sequence[_Item], scope: _Scope, pieces: int | None = None) -> list[_Answer]:
+        """Return the answers for some items, which count as so many pieces (None: as one each).
 
         Raises
         ------
@@ -96,9 +108,10 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
         self.check_room()
         if self._free and not self._calls:
             loop.call_soon(self._begin)  # when whatever else has come was read
-        call: _Call[_Item, _Scope, _Answer] = _Call(items, scope, loop.create_future())
+        count = len(items) if pieces is None else pieces
+        call: _Call[_Item, _Scope, _Answer] = _Call(items, scope, count, loop.create_future())
         self._calls.append(call)
-        self._waiting += len(items)
+        self._waiting += count
         return await call.answers
 
     def _begin(self) -> None:
@@ -107,7 +120,7 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
             calls = self._taken()
             if not calls:
                 return
-            if self._backlog.takes_s(sum(len(call.items) for call in calls)) <= AT_ONCE_S:
+            if self._busy.takes_s(sum(call.pieces for call in calls)) <= AT_ONCE_S:
                 self._give(calls, *self._answered(calls))
                 continue
             self._free -= 1
@@ -117,17 +130,17 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
     def _taken(self) -> list[_Call[_Item, _Scope, _Answer]]:
         """Take calls from the queue, at least one and at most a turn of them."""
         taken, count = list[_Call[_Item, _Scope, _Answer]](), 0
-        while self._calls and (not taken or count + len(self._calls[0].items) <= TURN):
+        while self._calls and (not taken or count + self._calls[0].pieces <= TURN):
             call = self._calls.popleft()
-            self._waiting -= len(call.items)
+            self._waiting -= call.pieces
             if not call.answers.done():
                 taken.append(call)
-                count += len(call.items)
+                count += call.pieces
         return taken
 
-    def _answered(self, calls: Sequence[_Call[_Item, _Scope, _Answer]]) -> tuple[list[_Outcome[_Answer]], float]:
-        """Look up; return what becomes of each call, and how long it took, seconds."""
-        begin = time.perf_counter()
+    def _answered(self, calls: Sequence[_Call[_Item, _Scope, _Answer]]) -> tuple[list[_Outcome[_Answer]], _Took]:
+        """Look up; return what becomes of each call, and how long it took."""
+        begin, begin_busy = time.perf_counter(), time.thread_time()
         by_scope: dict[_Scope, list[int]] = {}
         for number, call in enumerate(calls):
             by_scope.setdefault(call.scope, []).append(number)
@@ -140,12 +153,13 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
                 continue
             for number in numbers:
                 outcomes[number] = list(itertools.islice(answers, len(calls[number].items)))
-        return [outcomes[number] for number in range(len(calls))], time.perf_counter() - begin
+        took = _Took(time.perf_counter() - begin, time.thread_time() - begin_busy)
+        return [outcomes[number] for number in range(len(calls))], took
 
     def _end(
         self,
         calls: Sequence[_Call[_Item, _Scope, _Answer]],
-        turn: asyncio.Future[tuple[list[_Outcome[_Answer]], float]],
+        turn: asyncio.Future[tuple[list[_Outcome[_Answer]], _Took]],
     ) -> None:
         """Give the turn to the next ones and the answers out."""
         self._free += 1
@@ -153,7 +167,7 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
         self._give(calls, *turn.result())
 
     def _give(
-        self, calls: Sequence[_Call[_Item, _Scope, _Answer]], outcomes: Sequence[_Outcome[_Answer]], took_s: float
+        self, calls: Sequence[_Call[_Item, _Scope, _Answer]], outcomes: Sequence[_Outcome[_Answer]], took: _Took
     ) -> None:
         """Give the answers out."""
         for call, outcome in zip(calls, outcomes, strict=True):
@@ -163,6 +177,6 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
                 call.answers.set_exception(outcome)
             else:
                 call.answers.set_result(outcome)
-        items = sum(len(call.items) for call in calls)
-        if items and took_s:
-            self._backlog.note(took_s, items)
+        if pieces := sum(call.pieces for call in calls):
+            self._backlog.note(took.by_clock_s, pieces)
+            self._busy.note(took.busy_s, pieces)

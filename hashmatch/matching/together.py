@@ -19,9 +19,6 @@ What this module deliberately does not do: it checks no hashes (``given``) and w
 
 from __future__ import annotations
 
-import bisect
-import collections
-import dataclasses
 import datetime as dt
 import functools
 import uuid
@@ -34,7 +31,7 @@ from hashmatch.hashing import algorithms
 from hashmatch.matching import policy as rules
 from hashmatch.matching.given import HashedItem, quality_of
 from hashmatch.matching.policy import Decision, Evidence
-from hashmatch.matching.searching import Scope, Searches, search
+from hashmatch.matching.searching import Scope, Searches, by_asker, crowded, search
 from hashmatch.matching.stopwatch import Stopwatch
 from hashmatch.model import EntryHash, Found, MatchReport, Query, SetMode
 
@@ -105,8 +102,8 @@ class Together:
         queries, begins = _asked(items, shaped)
         watch.start("search")
         result = self._index.search(queries, sets=sets, max_hits=self._max_hits)
-        met = _by_item(result.found, begins)
-        crowded = _crowded(met, self._max_hits) if result.truncated else frozenset[int]()
+        met = by_asker(result.found, begins)
+        again = crowded(met, self._max_hits) if result.truncated else frozenset[int]()
         watch.start("policy")
         answers = []
         for number, shape in enumerate(shaped):
@@ -115,7 +112,7 @@ class Together:
                 answers.append(_Answer(shape.nothing, result.generation, truncated=False))
                 continue
             own = tuple(queries[begins[number] : begins[number + 1]])
-            if number in crowded:
+            if number in again:
                 answers.append(self._alone(own, shape, values, sets))
                 continue
             decision = self._decide(own, tuple(found), shape, values)
@@ -197,21 +194,3 @@ def _asked(items: Sequence[HashedItem], shaped: Sequence[_Shape]) -> tuple[list[
             )  # fmt: skip
         begins.append(len(queries))
     return queries, begins
-
-
-def _by_item(found: Sequence[Found], begins: Sequence[int]) -> dict[int, list[Found]]:
-    """Return what each item met, in the order of ``found``, its queries numbered from its own first."""
-    met: dict[int, list[Found]] = {}
-    for item in found:
-        number = bisect.bisect_right(begins, item.query) - 1  # items that ask nothing begin where the next one does
-        met.setdefault(number, []).append(dataclasses.replace(item, query=item.query - begins[number]))
-    return met
-
-
-def _crowded(met: Mapping[int, Sequence[Found]], max_hits: int) -> frozenset[int]:
-    """Return the items with a query that met as many entries as are kept of it."""
-    return frozenset(
-        number
-        for number, found in met.items()
-        if max(collections.Counter(item.query for item in found).values()) >= max_hits
-    )

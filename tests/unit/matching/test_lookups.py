@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
-from hashmatch.backlog import Backlog
+from hashmatch.backlog import Mean
 from hashmatch.errors import Overloaded, SetNotFound
 from hashmatch.matching import lookups as turns
 from hashmatch.matching.lookups import Lookups
@@ -94,11 +95,47 @@ async def test_what_is_soon_done_is_done_at_once_and_what_is_not_in_a_thread(mon
 
     lookups = Lookups(look, 500, threads=1)
     await lookups.run([1], None)  # nothing is known of it yet
-    lookups._backlog = Backlog(1, None, 500, "lookups")
-    lookups._backlog.note(0.001)
+    lookups._busy = Mean()
+    lookups._busy.note(0.001)
     await asyncio.gather(*(lookups.run([number], None) for number in range(10)))
     await lookups.run([1] * 1_000, None)
     assert threads == [False, True, False]
+
+
+async def test_how_long_a_turn_waits_does_not_send_the_next_one_to_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a thread waits for the interpreter: the clock runs, and nothing is done meanwhile."""
+    monkeypatch.setattr(turns, "AT_ONCE_S", 0.1)
+    threads = list[bool]()
+
+    def look(items: Sequence[int], _: None) -> list[int]:
+        threads.append(threading.current_thread() is threading.main_thread())
+        if len(threads) == 1:
+            threading.Event().wait(0.2)
+        return list(items)
+
+    lookups = Lookups(look, 500, threads=1)
+    for _ in range(2):
+        await lookups.run([1], None)
+    assert threads == [False, True]
+
+
+async def test_an_item_counts_as_the_pieces_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "TURN", 40)
+    look = Doubling()
+    lookups = Lookups(look, math.inf, threads=1)
+    look.may.clear()
+    first = asyncio.create_task(lookups.run([0], "all", 32))
+    await asyncio.to_thread(look.begun.wait)
+    waiting = [
+        asyncio.create_task(lookups.run([number], "all", pieces)) for number, pieces in ((1, 32), (2, 8), (3, 1))
+    ]
+    await asyncio.sleep(0)
+    assert repr(lookups).startswith("<Lookups: 41 wait, ")
+    lookups._backlog.note(1e6)
+    lookups.check_room()  # nobody is refused
+    look.may.set()
+    assert await asyncio.gather(first, *waiting) == [[0], [2], [4], [6]]
+    assert look.asked == [([0], "all"), ([1, 2], "all"), ([3], "all")]
 
 
 async def test_turns_are_as_many_at_a_time_as_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
