@@ -6,8 +6,9 @@ Theory of operation
 the zygote reads them, so the zygote can load while this process is busy with something else. Each :meth:`Spawner.spawn`
 makes the worker's shared memory and socket, lets the zygote fork, and waits until the worker has said how its lockdown
 went. A :class:`Worker` is addressed by its pidfd, so a signal can never reach a stranger that was given the same
-number. How a worker ended is known only to the zygote, which reports it; if the zygote itself dies, every worker dies
-with it and nobody knows more than that.
+number. Its socket is watched from the first question on, since to begin and to end that costs more than to read; what
+nobody waits for is left unread, for whoever asks next to judge. How a worker ended is known only to the zygote, which
+reports it; if the zygote itself dies, every worker dies with it and nobody knows more than that.
 
 What this module deliberately does not do: it does not judge an outcome, retry, queue or respawn; ``pool`` does.
 
@@ -81,6 +82,10 @@ class Worker:
         self._pidfd = pidfd
         self._connection = connection
         self._memory = memory
+        self._loop = asyncio.get_running_loop()
+        self._watched = False
+        self._awaited: asyncio.Future[bytes] | None = None
+        self._size = 0
 
     def __repr__(self) -> str:
         state = "ended" if self.ended.done() else "running"
@@ -141,6 +146,7 @@ class Worker:
         """Kill the process and release everything held for it; nobody may be waiting for its answer."""
         self.kill()
         os.close(self._pidfd)
+        self._look_away()
         self._connection.close()
         self._memory.close()
 
@@ -152,13 +158,35 @@ class Worker:
 
     async def _receive(self, size: int) -> bytes:
         """Receive one message; one byte more is asked for, so that a longer one does not pass for a whole one."""
+        self._awaited, self._size = self._loop.create_future(), size + 1
+        if not self._watched:
+            self._loop.add_reader(self._connection, self._on_message)
+            self._watched = True
         try:
-            untrusted_data = await asyncio.get_running_loop().sock_recv(self._connection, size + 1)
-        except ConnectionResetError:
-            untrusted_data = b""
+            untrusted_data = await self._awaited
+        finally:
+            self._awaited = None
         if not untrusted_data:
             raise WorkerDied(await self._how_it_ended())
         return untrusted_data
+
+    def _on_message(self) -> None:
+        """Hand a message to whoever waits; nothing, at the end of the stream."""
+        if self._awaited is None or self._awaited.done():
+            self._look_away()
+            return
+        try:
+            self._awaited.set_result(self._connection.recv(self._size))
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            self._awaited.set_result(b"")
+
+    def _look_away(self) -> None:
+        """Watch the socket no longer; harmless when that was done before."""
+        if self._watched:
+            self._loop.remove_reader(self._connection)
+            self._watched = False
 
     async def _how_it_ended(self) -> int | None:
         try:

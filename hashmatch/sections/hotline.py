@@ -98,6 +98,10 @@ class HotlineConfig:
         10.0, "for reading one page in its confined process; the worst 5 MB known take four seconds", unit="s",
         at_least=0.1,
     )  # fmt: skip
+    start_timeout_s: float = setting(
+        60.0, "until the fetching process has loaded its libraries and is locked up; it compiles nothing, and a second "
+        "or two is usual (reading pages: sandbox.start_timeout_ms)", unit="s", at_least=1.0, at_most=600.0,
+    )  # fmt: skip
     concurrency: int = setting(32, "fetches at a time over all hosts", unit="fetches", at_least=1, at_most=4_096)
     host_concurrency: int = setting(
         2, "fetches at a time from one host: a visitor's browser opens six connections", unit="fetches", at_least=1,

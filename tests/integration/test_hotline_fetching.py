@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from hashmatch.hotline.web import fetching
 from hashmatch.hotline.web.fetch import Means
 from hashmatch.hotline.web.fetching import Fetching
 from hashmatch.model.hotline import Outcome
+from hashmatch.sandbox import interpreter
 from tests.support.clock import LATE_S, leap
 from tests.support.hotline import hostile
 from tests.support.hotline.fetching import end
@@ -42,6 +43,24 @@ def of_process(pid: int) -> tuple[str, set[str]]:
     counts = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines())
     links = (str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir())
     return counts["write_bytes"], {link.partition(":")[0] for link in links}
+
+
+async def test_a_process_that_does_not_get_ready_in_time_is_given_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = list[subprocess.Popen[bytes]]()
+    start = interpreter.start
+
+    def stopped(module: str, arguments: Sequence[str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
+        started.append(start(module, arguments, descriptors))
+        started[0].send_signal(signal.SIGSTOP)
+        return started[0]
+
+    monkeypatch.setattr(interpreter, "start", stopped)
+    with pytest.raises(SandboxUnavailable, match=r"^hashmatch\.hotline\.web\.fetching was not ready after 1\.5 s$"):
+        async with Fetching(site.config(start_timeout_s=1.5)):
+            pass
+    assert started[0].returncode == -signal.SIGKILL
 
 
 async def test_bodies_come_back_whole(site: Site) -> None:

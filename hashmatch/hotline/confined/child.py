@@ -74,6 +74,9 @@ class Launch:
         Address space of the process.
     at_once : int
         Questions that are with the process at a time; others wait here.
+    start_timeout_s : float
+        From the start of the process until it has locked itself up, seconds; whoever starts one of a configuration
+        says it.
     allow_degraded : bool
         Go on although part of the lockdown does not hold (``sandbox.allow_degraded``).
     unconfined : bool

@@ -103,6 +103,7 @@ class Fetching:
                 memory_bytes=_BASE_MEMORY_BYTES + config.concurrency * largest * _BODIES_PER_FETCH,
                 at_once=_AT_ONCE,
                 limits=Limits(hops * (_HEADER_BYTES_PER_HOP + _ESCAPED * config.max_header_bytes), largest),
+                start_timeout_s=config.start_timeout_s,
                 allow_degraded=allow_degraded,
                 unconfined=unconfined,
             )
