@@ -33,6 +33,7 @@ from hashmatch.service.detection import DETECT, DETECT_HASHES, DetectionHandlers
 from hashmatch.service.guard import Guard
 from hashmatch.service.hashsets import HashSetHandlers
 from hashmatch.service.health import Health
+from hashmatch.service.holding import held_on
 from hashmatch.service.hotline import Checks, HotlineHandlers
 from hashmatch.service.keyring import Keyring
 from hashmatch.service.reporting import ReportHandlers
@@ -182,6 +183,7 @@ class Endpoint:
         self._health = Health(checks)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._methods)
         await self._health.refresh()
+        held_on(asyncio.get_running_loop())
         await self._grpc.start()
 
     async def run(self, *stops: asyncio.Event) -> None:

@@ -9,8 +9,9 @@ timed and traced (``watching``), and maps what comes out:
 * a :class:`~hashmatch.errors.HashmatchError` becomes its class's status with ``google.rpc`` details: ``ErrorInfo`` with
   the stable reason, ``BadRequest`` naming the field, ``RetryInfo`` for overload;
 * anything else is a defect: ``INTERNAL``, the call's id, and a log line that says where it was raised;
-* a cancellation passes through: gRPC answers it. A failure that can no longer be told, because the caller has gone,
-  becomes one: gRPC would log its own exception, and with it the one that it replaced, content included.
+* a cancellation passes through: gRPC answers it. While a message is received it waits (``holding``). A failure that
+  can no longer be told, because the caller has gone, becomes one: gRPC would log its own exception, and with it the
+  one that it replaced, content included.
 
 A message that is not a protocol buffer is a caller's mistake like any other. The deserializer hands :data:`MALFORMED`
 on instead of raising, because what a deserializer raises would be logged and answered by gRPC itself.
@@ -46,6 +47,7 @@ from hashmatch.errors import BadInput, DeadlineExceeded, HashmatchError, Overloa
 from hashmatch.identity import ANONYMOUS
 from hashmatch.identity.callers import serve_as
 from hashmatch.raised import raised_at
+from hashmatch.service.holding import held, hold, release
 from hashmatch.service.watching import CANCELLED, Watch
 from hashmatch.telemetry.calls import call_id, serve_call
 from hashmatch.telemetry.tracing import TRACEPARENT
@@ -71,6 +73,7 @@ class _Malformed:
 
 
 MALFORMED: Final = _Malformed()
+_END: Final = object()
 
 
 def remaining_s(context: Any) -> float | None:
@@ -159,6 +162,7 @@ class Guard(grpc.aio.ServerInterceptor):
     ) -> Any:
         """Return the method's handler inside the guard, None where there is no such method."""
         method = str(handler_call_details.method)
+        hold()  # until the message has come
         if method not in _UNCOUNTED:
             self._count()
         handler = await continuation(handler_call_details)
@@ -208,6 +212,7 @@ class Guard(grpc.aio.ServerInterceptor):
         _watch.set(self._watch)
         watching = self._watch.begin(method, call, about.untrusted_parent, timed=not about.streaming)
         try:
+            release()
             remaining = remaining_s(context)
             if remaining is not None and remaining <= 0:
                 raise DeadlineExceeded  # noqa: TRY301  an error like any other: mapped below
@@ -275,7 +280,7 @@ def _parsed(request: Any) -> Any:
 
 
 async def _parsed_stream(requests: Any) -> AsyncIterator[Any]:
-    async for request in requests:
+    while (request := await held(anext(requests, _END))) is not _END:
         yield _parsed(request)
 
 

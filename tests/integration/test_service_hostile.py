@@ -19,9 +19,23 @@ import pytest
 from hashmatch.client import AsyncClient, RetryPolicy
 from hashmatch.errors import BadInput, ServiceUnavailable
 from hashmatch.service.guard import Guard
+from hashmatch.service.holding import HeldTask
 from hashmatch.v1 import detection_pb2, detection_pb2_grpc
 from tests.support.clock import ticking_clock
-from tests.support.http2 import DETECT, frame, half_a_request, request_head
+from tests.support.http2 import (
+    DATA,
+    DETECT,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    connected,
+    frame,
+    half_a_request,
+    request_fields,
+    request_head,
+    reset,
+    round_trip,
+)
 from tests.support.service import Scene, collect, loopback, serving, until
 
 MESSAGE_BYTES = 1 << 20
@@ -128,6 +142,39 @@ async def test_half_sent_requests_block_nobody() -> None:
         for connection in connections:
             connection.close()
         await until(lambda: ": 0 active" in repr(scene.endpoint))
+
+
+@pytest.mark.parametrize("admitted", ["at once", "when it is read"])
+async def test_a_call_that_is_over_before_it_was_looked_at_is_not_torn_from_grpc(
+    admitted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, cancelled = list[int](), list[bool]()
+    count, cancel = Guard._count, HeldTask.cancel
+
+    def count_and_note(guard: Guard) -> None:
+        count(guard)
+        counted.append(guard.active)
+
+    def cancel_and_note(task: HeldTask[object], msg: object = None) -> bool:
+        cancelled.append(task.held)
+        return cancel(task, msg)
+
+    monkeypatch.setattr(Guard, "_count", count_and_note)
+    monkeypatch.setattr(HeldTask, "cancel", cancel_and_note)
+    if admitted == "when it is read":
+        monkeypatch.setattr("hashmatch.service.admission.Admission._known_by", lambda *_: None)
+    async with serving() as scene, AsyncClient(scene.target) as client:
+        await client.detect(b"image")
+        counted.clear()
+        fields = request_fields(scene.target.rpartition(":")[0])
+        call = frame(HEADERS, END_HEADERS, 1, fields)
+        call += frame(DATA, END_STREAM, 1, bytes(5)) + reset(1)
+        for number in range(8):
+            with contextlib.closing(connected(scene.target)) as connection:
+                round_trip(connection, call)  # the loop stands still: gRPC has all of the call before Python has any
+            await until(lambda: len(counted) > number and ": 0 active" in repr(scene.endpoint))  # noqa: B023
+    assert cancelled == [True] * 8
+    assert len(scene.hasher.options) == 1
 
 
 async def test_a_half_sent_request_ends_with_its_connections_age(monkeypatch: pytest.MonkeyPatch) -> None:
