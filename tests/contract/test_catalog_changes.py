@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 
 import pytest
 
@@ -88,14 +87,14 @@ def test_ids_made_of_hashes_are_not_suggested(catalog: Catalog) -> None:
 
 def test_a_withdrawal_sticks_against_imports(catalog: Catalog) -> None:
     filled(catalog).withdraw("known", "e1", reason="listed by mistake", actor="ann")
-    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    day = catalog.history("known", "e1")[0].at.date().isoformat()
     result = catalog.import_entries("known", [Entry("e1", (pdq(2), md5(1)), position=12), Entry("e2", (pdq(3),))])
     assert (result.rejected, result.unchanged, result.updated) == (1, 1, 0)
     assert result.rejections == (
         Rejected(
             12,
             "status",
-            f"the entry was withdrawn on {today} by ann: listed by mistake; reinstate it first if that was wrong",
+            f"the entry was withdrawn on {day} by ann: listed by mistake; reinstate it first if that was wrong",
         ),
     )
     row = Entry("e1", (pdq(2),), status=EntryStatus.WITHDRAWN, status_reason="x")

@@ -25,6 +25,8 @@ CONFIG = """
 [sandbox]
 workers = 1
 allow_degraded = true
+deadline_ms = 120000
+queue_ms = 600000
 [reporter]
 name = "Example"
 email = "desk@example.org"
