@@ -14,12 +14,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Self
 
-import grpc
-import grpc.aio
-from google.rpc import error_details_pb2, status_pb2
-
 from hashmatch.bench import imports, serving_echo
 from hashmatch.bench.arrivals import OK
+from hashmatch.bench.frames import body_of, says_when, status_of, trailers_of
+from hashmatch.bench.wire import Answer, Wire
 from hashmatch.catalog.opening import open_catalog
 from hashmatch.config import Config
 from hashmatch.errors import ServiceUnavailable
@@ -27,12 +25,14 @@ from hashmatch.index.live import LiveIndex
 from hashmatch.matching.engine import Engine
 from hashmatch.publish import Publisher
 from hashmatch.sandbox.pool import WorkerPool
-from hashmatch.v1 import detection_pb2, detection_pb2_grpc
+from hashmatch.v1 import detection_pb2
 
 KNOWN = "known"
 CONNECTIONS = 8
 """Of each caller: enough for both of two processes to get some."""
-_OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", 64 << 20))
+DEADLINE_S = 30
+"""How long the service is told that callers wait."""
+DETECT, DETECT_HASHES = (f"/hashmatch.v1.DetectionService/{name}" for name in ("Detect", "DetectHashes"))
 
 
 def hashmatch(*words: str) -> list[str]:
@@ -134,60 +134,65 @@ async def pipeline(where: Path, config: Config) -> AsyncIterator[Engine]:
         catalog.close()
 
 
-def _says_when(error: grpc.aio.AioRpcError) -> bool:
-    """Whether a refusal says when it is worth coming back."""
-    for key, value in error.trailing_metadata() or ():
-        if key == "grpc-status-details-bin" and isinstance(value, bytes):
-            details = status_pb2.Status.FromString(value).details
-            return any(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in details)
-    return False
+def asking(image: bytes) -> bytes:
+    """Return what is sent to ask about an image."""
+    return body_of(detection_pb2.DetectRequest(image=image).SerializeToString())
+
+
+def looking_up(request: detection_pb2.DetectHashesRequest) -> bytes:
+    """Return what is sent to ask about hashes."""
+    return body_of(request.SerializeToString())
 
 
 class Callers:
-    """Connections to one address, used in turns; keeps what answers say of their stages."""
+    """Connections to one address, used in turns; keeps what it was answered about images."""
 
     def __init__(self, target: str, connections: int) -> None:
-        self._channels = [grpc.aio.insecure_channel(target, options=_OPTIONS) for _ in range(connections)]
-        self._stubs: list[Any] = [detection_pb2_grpc.DetectionServiceStub(channel) for channel in self._channels]
-        self._echoes: list[Any] = [
-            channel.unary_unary(
-                serving_echo.METHOD,
-                request_serializer=detection_pb2.DetectRequest.SerializeToString,
-                response_deserializer=detection_pb2.DetectResponse.FromString,
-            )
-            for channel in self._channels
-        ]
-        self.stages_us: list[dict[str, int]] = []
+        self._images, self._hashes, self._nothing = (
+            Wire(target, method, connections, DEADLINE_S) for method in (DETECT, DETECT_HASHES, serving_echo.METHOD)
+        )
+        self.answers: list[bytes] = []
+        """Serialized answers about images."""
         self.hints = 0
+        """Failed calls of which the service said when to come back."""
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for channel in self._channels:
-            await channel.close()
+        for wire in (self._images, self._hashes, self._nothing):
+            await wire.close()
 
     async def report(self, image: bytes) -> Any:
-        """Return the report of one image."""
-        return (await self._stubs[0].Detect(detection_pb2.DetectRequest(image=image))).report
+        """Return the report of one image. Raises ServiceUnavailable if there is none."""
+        answer = await self._images.call(0, asking(image))
+        if answer.message is None:
+            raise ServiceUnavailable(f"an image was not answered: {trailers_of(answer.trailers)}")
+        return detection_pb2.DetectResponse.FromString(answer.message).report
 
-    async def detect(self, number: int, image: bytes, timeout_s: float) -> str:
-        """Ask about an image; return the outcome."""
-        stub = self._stubs[number % len(self._stubs)]
-        try:
-            answer = await stub.Detect(detection_pb2.DetectRequest(image=image), timeout=timeout_s)
-        except grpc.aio.AioRpcError as error:
-            self.hints += _says_when(error)
-            return str(error.code().name)
-        self.stages_us.append(dict(answer.report.elapsed_us))
-        return OK
+    async def detect(self, number: int, body: bytes) -> str:
+        """Ask about an image, of which this is :func:`asking`; return the outcome."""
+        answer = await self._images.call(number, body)
+        if answer.message is not None:
+            self.answers.append(answer.message)
+        return self._outcome(answer)
 
-    async def echo(self, number: int, image: bytes) -> str:
-        """Send an image to the server that does nothing."""
-        await self._echoes[number % len(self._echoes)](detection_pb2.DetectRequest(image=image))
-        return OK
+    async def look_up(self, number: int, body: bytes) -> str:
+        """Ask about hashes, of which this is :func:`looking_up`; return the outcome."""
+        return self._outcome(await self._hashes.call(number, body))
 
-    async def look_up(self, number: int, request: detection_pb2.DetectHashesRequest) -> str:
-        """Ask about hashes."""
-        await self._stubs[number % len(self._stubs)].DetectHashes(request)
-        return OK
+    async def echo(self, number: int, body: bytes) -> str:
+        """Send what :func:`asking` about an image is to the server that does nothing; return the outcome."""
+        return self._outcome(await self._nothing.call(number, body))
+
+    def _outcome(self, answer: Answer) -> str:
+        if answer.message is not None:
+            return OK
+        trailers = trailers_of(answer.trailers)
+        self.hints += says_when(trailers)
+        return str(status_of(trailers).name)
+
+    def stages_us(self) -> list[dict[str, int]]:
+        """Return where the time of answered images went."""
+        reports = (detection_pb2.DetectResponse.FromString(answer).report for answer in self.answers)
+        return [dict(report.elapsed_us) for report in reports]

@@ -9,7 +9,8 @@ workers and engine in this process, without gRPC; an echo server shows what gRPC
 Closed loops find out how much each can do, in rounds that take turns, so that what disturbs the machine disturbs all.
 Open loops (``arrivals``) then say how soon the service answers at 70 % of that, and what it refuses at 200 %.
 
-The caller is this process and takes its part of the same cores. The ceiling is scaled to the cores that it leaves.
+The caller is this process and takes its part of the same cores, as little as it can (``wire``). The ceiling is scaled
+to the cores that it leaves.
 
 What this module deliberately does not do: it writes no file.
 """
@@ -44,7 +45,8 @@ from hashmatch.v1 import detection_pb2, types_pb2
 SIZE = (1_024, 768)
 BATCH = 1_000
 STEADY, OVERLOAD = 0.7, 2.0
-PATIENCE_S = 30.0
+AT_A_TIME = 64
+"""Callers that ask for one hash: 32 for each process on two cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,21 +169,22 @@ class _Parties:
 
     def ways(self, images: Sequence[bytes], seed: int) -> Mapping[str, tuple[int, Callable[[int], Any]]]:
         """Return how many ask at a time in each way, and how."""
-        one, many = (_lookups(size, seed) for size in (1, BATCH))
-        cores = len(os.sched_getaffinity(0))
+        one, many = ([serving_parties.looking_up(request) for request in _lookups(size, seed)] for size in (1, BATCH))
+        asked = [serving_parties.asking(image) for image in images]
+        nothing, cores = serving_parties.asking(b""), len(os.sched_getaffinity(0))
 
         async def here(number: int) -> str:
             await self.engine.detect(Submission(images[number % len(images)]))
             return OK
 
         return {
-            "service": (4 * cores, lambda n: self.callers.detect(n, images[n % len(images)], PATIENCE_S)),
+            "service": (4 * cores, lambda n: self.callers.detect(n, asked[n % len(asked)])),
             "pipeline": (4 * cores, here),
-            "service_plain": (4 * cores, lambda n: self.plain.detect(n, images[n % len(images)], PATIENCE_S)),
-            "echo": (4 * cores, lambda n: self.echoes.echo(n, images[n % len(images)])),
-            "echo_small": (32, lambda n: self.echoes.echo(n, b"")),
-            "unary": (32, lambda n: self.hashes.look_up(n, one[n % len(one)])),
-            "unary_plain": (32, lambda n: self.hashes_plain.look_up(n, one[n % len(one)])),
+            "service_plain": (4 * cores, lambda n: self.plain.detect(n, asked[n % len(asked)])),
+            "echo": (4 * cores, lambda n: self.echoes.echo(n, asked[n % len(asked)])),
+            "echo_small": (AT_A_TIME, lambda n: self.echoes.echo(n, nothing)),
+            "unary": (AT_A_TIME, lambda n: self.hashes.look_up(n, one[n % len(one)])),
+            "unary_plain": (AT_A_TIME, lambda n: self.hashes_plain.look_up(n, one[n % len(one)])),
             "batched": (CONNECTIONS, lambda n: self.hashes.look_up(n, many[n % len(many)])),
             "batched_plain": (CONNECTIONS, lambda n: self.hashes_plain.look_up(n, many[n % len(many)])),
         }
@@ -223,12 +226,14 @@ async def _under_load(
     callers: serving_parties.Callers, images: Sequence[bytes], rate_per_s: float, asked: Asked
 ) -> dict[str, Any]:
     """Let calls arrive at a rate, and say what became of them and where the answered ones spent their time."""
-    callers.stages_us.clear()
+    callers.answers.clear()
     callers.hints = 0
     due = poisson(rate_per_s, 2 * asked.seconds, asked.seed)
-    calls = await open_loop(due, lambda n: callers.detect(n, images[n % len(images)], PATIENCE_S))
-    names = sorted({name for stages in callers.stages_us for name in stages})
-    stages = {name: statistics.mean(row.get(name, 0) for row in callers.stages_us) for name in names}
+    bodies = [serving_parties.asking(image) for image in images]
+    calls = await open_loop(due, lambda n: callers.detect(n, bodies[n % len(bodies)]))
+    rows = callers.stages_us()
+    names = sorted({name for row in rows for name in row})
+    stages = {name: statistics.mean(row.get(name, 0) for row in rows) for name in names}
     return {"rate_per_s": rate_per_s, **summary(calls), "stages_us": stages, "refused_with_hint": callers.hints}
 
 

@@ -15,7 +15,7 @@ import click
 
 from hashmatch.cli.options import Command, GlobalOptions, example, pass_options
 from hashmatch.cli.output import Output
-from hashmatch.errors import ExitCode
+from hashmatch.errors import BadConfig, ExitCode
 
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -63,7 +63,10 @@ def detect(options: GlobalOptions, /, results: Path | None, **asked: Any) -> Exi
     A list is made and imported first. The service's reports are compared with those of the same pipeline in process; a
     difference ends the command with exit code 5. Takes about three minutes.
     """
-    from hashmatch.bench import serving_report, serving_run
+    try:
+        from hashmatch.bench import serving_report, serving_run
+    except ImportError as error:
+        raise BadConfig(f"{error.name} is not installed: pip install 'hashmatch[bench]'") from error
 
     output = Output(options)
     with output.progress() as progress:

@@ -77,6 +77,7 @@ def test_nothing_else_is_installed_than_what_the_wheel_asks_for(installation: in
             {},
             "error: plots need matplotlib: pip install 'hashmatch[bench]'",
         ),
+        ("bench detect", {}, "error: hpack is not installed: pip install 'hashmatch[bench]'"),
     ],
 )
 def test_what_is_missing_is_named_with_its_extra(

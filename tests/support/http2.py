@@ -4,20 +4,43 @@ from __future__ import annotations
 
 import socket
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+from hashmatch.bench.frames import (
+    ACK,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PING,
+    PREFACE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    frame,
+)
+
+__all__ = [
+    "DATA",
+    "DETECT",
+    "DETECT_HASHES",
+    "END_HEADERS",
+    "END_STREAM",
+    "HEADERS",
+    "RST_STREAM",
+    "connected",
+    "frame",
+    "half_a_request",
+    "request_fields",
+    "request_head",
+    "reset",
+    "round_trip",
+]
+
 DETECT = "/hashmatch.v1.DetectionService/Detect"
 
 DETECT_HASHES = "/hashmatch.v1.DetectionService/DetectHashes"
 
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
-END_STREAM, END_HEADERS, ACK = 1, 4, 1
 CANCEL = 8
 """Why a stream is reset when its call is cancelled (RFC 9113 §7)."""
-
-
-def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """Return one HTTP/2 frame (RFC 9113 §4.1)."""
-    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
 
 
 def literal(name: bytes, value: bytes) -> bytes:
