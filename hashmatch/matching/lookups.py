@@ -6,7 +6,7 @@ What calls ask for is looked up in turns, and a turn takes everything that waits
 lookup costs besides its items, a search begun, a thread woken, is shared by all, and the more wait the cheaper each
 becomes. Calls that the event loop finds at one time are in one turn.
 
-A turn that by the mean of those before it takes no longer than :data:`AT_ONCE_S` is done at once: it takes as long to
+A turn that by the mean of those before it is soon done (:data:`AT_ONCE_S`) is done at once: it takes as long to
 wake a thread, and for the interpreter to change over to it and back. Any other, a large batch or one over a list that
 makes searches slow, is done in a thread, or nobody else would be answered meanwhile. That mean is of the processor's
 time: by the clock, a turn in a thread also takes what it waits for the interpreter, and one such turn on a busy machine
@@ -74,13 +74,21 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
         Longest wait that is begun; infinite where nobody is refused.
     threads
         Turns at a time; None for one per core.
+    at_once_s
+        Seconds that a turn may take of the event loop; None for :data:`AT_ONCE_S`.
 
     """
 
     def __init__(
-        self, look: Callable[[Sequence[_Item], _Scope], list[_Answer]], queue_ms: float, threads: int | None = None
+        self,
+        look: Callable[[Sequence[_Item], _Scope], list[_Answer]],
+        queue_ms: float,
+        threads: int | None = None,
+        *,
+        at_once_s: float | None = None,
     ) -> None:
         self._look = look
+        self._at_once_s = AT_ONCE_S if at_once_s is None else at_once_s
         self._free = threads or len(os.sched_getaffinity(0))
         self._backlog = Backlog(self._free, None, queue_ms, "lookups")
         self._busy = Mean()
@@ -120,7 +128,7 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
             calls = self._taken()
             if not calls:
                 return
-            if self._busy.takes_s(sum(call.pieces for call in calls)) <= AT_ONCE_S:
+            if self._busy.takes_s(sum(call.pieces for call in calls)) <= self._at_once_s:
                 self._give(calls, *self._answered(calls))
                 continue
             self._free -= 1

@@ -28,12 +28,24 @@ from hashmatch.errors import BadInput
 T = TypeVar("T")
 _N = TypeVar("_N", int, float)
 
+_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None)})
+"""Kinds that JSON takes; what is derived from them, such as an enumeration, is looked at."""
+
 MAX_NUMBER: Final = (1 << 63) - 1
 """Of any number in a record: what databases and protocol buffers have room for."""
 
 
 def to_plain(value: Any, *, defaults: bool = False) -> Any:  # noqa: PLR0911  one per kind
     """Return a value as JSON takes it; fields that have their default are left out, unless those are wanted too."""
+    cls = type(value)
+    if cls in _AS_THEY_ARE:
+        return value
+    if dataclasses.is_dataclass(cls):
+        return {
+            name: to_plain(own, defaults=defaults)
+            for name, item in _fields(cls).items()
+            if not _is_default(item, own := getattr(value, name)) or defaults
+        }
     match value:
         case enum.Enum():
             return value.value
@@ -45,12 +57,6 @@ def to_plain(value: Any, *, defaults: bool = False) -> Any:  # noqa: PLR0911  on
             return [to_plain(item, defaults=defaults) for item in value]
         case Mapping():
             return {to_plain(key): to_plain(item, defaults=defaults) for key, item in value.items()}
-        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {
-                item.name: to_plain(getattr(value, item.name), defaults=defaults)
-                for item in dataclasses.fields(value)
-                if defaults or not _is_default(item, getattr(value, item.name))
-            }
         case _:
             return value
 
@@ -78,7 +84,7 @@ def from_plain(cls: type[T], raw: object, where: str = "", *, zeros: bool = Fals
     """
     if not isinstance(raw, Mapping):
         raise _wrong(where, "expected an object")
-    known = {item.name: item for item in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is a dataclass
+    known = _fields(cls)  # type: ignore[arg-type]  # a class is hashable
     hints = _hints(cls)  # type: ignore[arg-type]  # a class is hashable
     for key in raw:
         if key not in known:
@@ -97,6 +103,11 @@ def from_plain(cls: type[T], raw: object, where: str = "", *, zeros: bool = Fals
             raise _wrong(_dotted(where, name), "is required, and has no default")
     given = {name: _value(hints[name], raw[name], _dotted(where, name), zeros) for name in known if name in raw}
     return cls(**empty, **given)
+
+
+@functools.cache
+def _fields(cls: type) -> Mapping[str, dataclasses.Field[Any]]:
+    return types.MappingProxyType({item.name: item for item in dataclasses.fields(cls)})
 
 
 @functools.cache
