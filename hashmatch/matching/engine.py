@@ -17,8 +17,9 @@ reach of the review band is the dearest part of a search, and whatever does not 
 Most uploads are near nothing. Where ``decode.fidelity`` allows it, the first look may be at approximate hashes, which
 settle only that (``screening``). Anything else is looked at again, exactly, and what the first look saw is forgotten.
 
-What pictures ask at one time is searched for together (``lookups``), at once where that is soon done. Nobody is refused
-there: whoever asks has waited for the hasher already, which lets no more through than it has workers for.
+What a picture asks is searched for at once where that is soon done, and otherwise in a thread, together with what
+others ask meanwhile (``lookups``). Nobody is refused there: whoever asks has waited for the hasher already, which lets
+no more through than it has workers for.
 
 What this module deliberately does not do: it names no backend, stores nothing, logs nothing, and holds no image longer
 than the call.
@@ -129,7 +130,7 @@ class Engine:
         self._view_algorithms = algorithms.views_algorithms(policy.views)
         together = Together(index, policy, max_hits=max_hits, now=now)
         self._lookups = Lookups(together.answer, queue_ms)
-        self._searches = Lookups(self._search, math.inf, at_once_s=_SEARCHED_AT_ONCE_S)
+        self._searches = Lookups(self._search, math.inf, at_once_s=_SEARCHED_AT_ONCE_S, alone=True)
 
     async def detect(self, submission: Submission) -> MatchReport:
         """Hash, search, decide.

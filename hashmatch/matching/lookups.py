@@ -76,6 +76,8 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
         Turns at a time; None for one per core.
     at_once_s
         Seconds that a turn may take of the event loop; None for :data:`AT_ONCE_S`.
+    alone
+        A call that is soon done waits for no others: it is so long by itself that there is little to share.
 
     """
 
@@ -86,8 +88,10 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
         threads: int | None = None,
         *,
         at_once_s: float | None = None,
+        alone: bool = False,
     ) -> None:
         self._look = look
+        self._alone = alone
         self._at_once_s = AT_ONCE_S if at_once_s is None else at_once_s
         self._free = threads or len(os.sched_getaffinity(0))
         self._backlog = Backlog(self._free, None, queue_ms, "lookups")
@@ -114,10 +118,13 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
         """
         loop = asyncio.get_running_loop()
         self.check_room()
-        if self._free and not self._calls:
-            loop.call_soon(self._begin)  # when whatever else has come was read
         count = len(items) if pieces is None else pieces
         call: _Call[_Item, _Scope, _Answer] = _Call(items, scope, count, loop.create_future())
+        if self._alone and self._free and not self._calls and self._soon_done([call]):
+            self._give([call], *self._answered([call]))
+            return call.answers.result()
+        if self._free and not self._calls:
+            loop.call_soon(self._begin)  # when whatever else has come was read
         self._calls.append(call)
         self._waiting += count
         return await call.answers
@@ -128,12 +135,16 @@ class Lookups(Generic[_Item, _Scope, _Answer]):
             calls = self._taken()
             if not calls:
                 return
-            if self._busy.takes_s(sum(call.pieces for call in calls)) <= self._at_once_s:
+            if self._soon_done(calls):
                 self._give(calls, *self._answered(calls))
                 continue
             self._free -= 1
             turn = asyncio.get_running_loop().run_in_executor(None, self._answered, calls)
             turn.add_done_callback(functools.partial(self._end, calls))
+
+    def _soon_done(self, calls: Sequence[_Call[_Item, _Scope, _Answer]]) -> bool:
+        """Whether calls may be answered on the event loop."""
+        return self._busy.takes_s(sum(call.pieces for call in calls)) <= self._at_once_s
 
     def _taken(self) -> list[_Call[_Item, _Scope, _Answer]]:
         """Take calls from the queue, at least one and at most a turn of them."""

@@ -188,6 +188,8 @@ class Child:
                 self._running = None
 
     async def _ready(self) -> _Running:
+        if self._running is not None and not self._running.ended and not self._starting.locked():
+            return self._running
         async with self._starting:
             if self._running is not None and not self._running.ended:
                 return self._running

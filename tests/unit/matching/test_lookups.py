@@ -119,6 +119,23 @@ async def test_how_long_a_turn_waits_does_not_send_the_next_one_to_a_thread(monk
     assert threads == [False, True]
 
 
+async def test_a_call_that_waits_for_no_others_is_answered_before_its_caller_goes_on() -> None:
+    def look(items: Sequence[int], scope: str) -> list[int]:
+        if scope == "missing":
+            raise SetNotFound("no hash set named 'missing' is being served", field="sets")
+        return [2 * item for item in items]
+
+    lookups = Lookups(look, math.inf, threads=1, at_once_s=10.0, alone=True)
+    assert await lookups.run([1], "all") == [2]  # in a thread: nothing is known of it yet
+    loop = asyncio.get_running_loop()
+    turned = list[str]()
+    loop.call_soon(turned.append, "the loop")
+    assert await lookups.run([1, 2], "all") == [2, 4]
+    with pytest.raises(SetNotFound, match="'missing'"):
+        await lookups.run([1], "missing")
+    assert not turned
+
+
 async def test_an_item_counts_as_the_pieces_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "TURN", 40)
     look = Doubling()
