@@ -17,9 +17,9 @@ reach of the review band is the dearest part of a search, and whatever does not 
 Most uploads are near nothing. Where ``decode.fidelity`` allows it, the first look may be at approximate hashes, which
 settle only that (``screening``). Anything else is looked at again, exactly, and what the first look saw is forgotten.
 
-What a picture asks is searched for at once where that is soon done, and otherwise in a thread, together with what
-others ask meanwhile (``lookups``). Nobody is refused there: whoever asks has waited for the hasher already, which lets
-no more through than it has workers for.
+What a picture asks is searched for at once where that is soon done (:func:`at_once_s`), and otherwise in a thread,
+together with what others ask meanwhile (``lookups``). Nobody is refused there: whoever asks has waited for the hasher
+already, which lets no more through than it has workers for.
 
 What this module deliberately does not do: it names no backend, stores nothing, logs nothing, and holds no image longer
 than the call.
@@ -31,6 +31,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import math
+import os
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -67,8 +68,12 @@ _QUALITY_ALGORITHM = "pdq"
 _DIGESTED_AT_ONCE_BYTES = 256 << 10
 """0.7 ms of the event loop at most. In a thread it takes the loop longer, to wake it, to be woken, and to pass the
 interpreter back and forth: a service on two cores answered a tenth less images of 148 kB."""
+_FEW_CORES = 2
+"""So few that hashing keeps them busy: a search in a thread takes turns with the event loop. On more both run."""
 _SEARCHED_AT_ONCE_S = 1e-3
 """As for digests. A picture's queries take 0.3 to 0.5 ms against a hundred thousand entries."""
+_WAKING_S = 0.15e-3
+"""What waking a thread costs the event loop: a search that takes no longer belongs there whatever is free."""
 _OUR_OWN = "pdq-canonical"
 """Computed by nobody else, and of no use to whoever keeps hashes."""
 
@@ -130,7 +135,7 @@ class Engine:
         self._view_algorithms = algorithms.views_algorithms(policy.views)
         together = Together(index, policy, max_hits=max_hits, now=now)
         self._lookups = Lookups(together.answer, queue_ms)
-        self._searches = Lookups(self._search, math.inf, at_once_s=_SEARCHED_AT_ONCE_S, alone=True)
+        self._searches = Lookups(self._search, math.inf, at_once_s=at_once_s(len(os.sched_getaffinity(0))), alone=True)
 
     async def detect(self, submission: Submission) -> MatchReport:
         """Hash, search, decide.
@@ -267,6 +272,11 @@ class Engine:
         unknown = sorted(sets - self._index.modes().keys()) if sets else []
         if unknown:
             raise SetNotFound(f"no hash set named {unknown[0]!r} is being served", field="sets")
+
+
+def at_once_s(cores: int) -> float:
+    """Return the seconds that a picture's search may take of the event loop where there are so many cores."""
+    return _SEARCHED_AT_ONCE_S if cores <= _FEW_CORES else _WAKING_S
 
 
 def _both(before: Picture, after: Picture) -> Picture:

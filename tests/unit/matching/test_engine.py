@@ -20,7 +20,7 @@ from hashmatch.errors import (
     SetNotFound,
     UnknownAlgorithm,
 )
-from hashmatch.matching.engine import Engine, Submission
+from hashmatch.matching.engine import Engine, Submission, at_once_s
 from hashmatch.matching.given import HashedItem
 from hashmatch.model import (
     ComputedHash,
@@ -340,3 +340,8 @@ async def test_chance_is_of_the_sets_that_were_searched() -> None:
     assert second > 0
     assert first == pytest.approx(10 * second)
     assert third == pytest.approx(first)
+
+
+@pytest.mark.parametrize(("cores", "longest_s"), [(1, 1e-3), (2, 1e-3), (3, 0.15e-3), (64, 0.15e-3)])
+def test_a_search_takes_of_the_event_loop_what_a_thread_would_not_save(cores: int, longest_s: float) -> None:
+    assert at_once_s(cores) == longest_s
