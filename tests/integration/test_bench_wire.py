@@ -102,6 +102,18 @@ async def test_a_connection_that_the_service_closes_is_followed_by_another(opene
     assert len(opened) == 2
 
 
+async def test_a_connection_that_was_lost_takes_no_call_and_is_followed_by_another(opened: list[object]) -> None:
+    async with serving() as scene, called(scene.target) as calls:
+        await ask(calls, 1)
+        (lost,) = opened
+        assert isinstance(lost, wire._Connection)
+        await lost.close()
+        with pytest.raises(ServiceUnavailable, match="the service hung up before it was asked anything"):
+            await lost.call(serving_parties.looking_up(request(2)))
+        await ask(calls, 3)
+    assert len(opened) == 2
+
+
 async def test_who_is_not_there_or_hangs_up_is_said() -> None:
     async with serving() as scene, called(scene.target) as calls:
         await ask(calls, 1)
