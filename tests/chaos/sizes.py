@@ -20,11 +20,12 @@ class Sizes:
     quiet_s: float
     canaries: int
     jumps: int
+    power_cuts: int
 
 
 SHORT = Sizes(
     kills=15, reloads=60, compact_every=20, cancelled=20_000, resets=2_000, mutated=2_000, half_open=100, slow_s=1.0,
-    quiet_s=0.2, canaries=20, jumps=9,
+    quiet_s=0.2, canaries=20, jumps=9, power_cuts=1,
 )  # fmt: skip
 
 
@@ -48,4 +49,5 @@ def sizes_for(minutes: float) -> Sizes:
         quiet_s=max(1.0, 20 * share),
         canaries=max(20, round(500 * share)),
         jumps=max(9, round(150 * share)),
+        power_cuts=max(1, round(15 * share)),
     )
