@@ -88,8 +88,8 @@ class SandboxConfig:
         unit="ms", at_least=1_000, at_most=600_000,
     )  # fmt: skip
     nice: int = setting(
-        5, "levels of nice(1) by which workers stand back behind whoever answers: under twice the load refusals take "
-        "8 ms with 10, 12 with 5, 60 with 0; the more, the less is hashed on a machine that others use, too",
+        10, "levels of nice(1) by which workers stand back behind whoever answers: under twice the load refusals take "
+        "4 ms with 19, 5 with 10, 8 with 5, 60 with 0; the more, the less is hashed beside others in its control group",
         unit="levels", at_least=0, at_most=19,
     )  # fmt: skip
     memory_bytes: int = setting(
