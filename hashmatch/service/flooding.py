@@ -158,15 +158,19 @@ class FloodGuard:
             return
 
     def _quarantine(self, flood: Flood) -> bool:
-        """Quarantine the entry unless somebody was faster; return whether it was done here."""
+        """Quarantine the entry unless somebody was faster; return whether it was done here.
+
+        It is noted first: of what is noted only that is listed which is in quarantine, so that whoever meets it there,
+        also after a crash in between, finds it named.
+        """
         status = self._catalog.get_entry(*flood.key).status
         if status in {EntryStatus.QUARANTINED, EntryStatus.WITHDRAWN}:
             return False
-        changed = self._catalog.quarantine(*flood.key, reason=flood.reason, actor=ACTOR)
         at = dt.datetime.fromtimestamp(self._now_s(), dt.UTC)
         entry = QuarantinedEntry(flood.key.set_name, flood.key.entry_id, at, flood.reason)
         before = [item for item in _quarantined_from(self._catalog.bookmark(ACTOR, QUARANTINED)) if item != entry]
         self._catalog.set_bookmark(ACTOR, QUARANTINED, _quarantined_to([*before, entry][-MAX_REMEMBERED:]))
+        changed = self._catalog.quarantine(*flood.key, reason=flood.reason, actor=ACTOR)
         about = {"set": changed.name, "set_version": changed.version, "by": ACTOR}
         self._auditor.entry("entry.quarantined", changed.set_id, flood.key.entry_id, about)
         return True

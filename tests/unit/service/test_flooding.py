@@ -176,6 +176,23 @@ async def test_too_many_at_once_are_said_not_to_be_acted_on(
     assert "floods and too many others wait: nothing was done" in caplog.text
 
 
+async def test_whoever_meets_an_entry_in_quarantine_finds_it_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, named = Scene(), list[list[str]]()
+    quarantine = scene.catalog.quarantine
+
+    def quarantine_and_look(name: str, entry_id: str, *, reason: str, actor: str) -> HashSet:
+        before = [item.entry_id for item in quarantined(scene.catalog)]
+        changed = quarantine(name, entry_id, reason=reason, actor=actor)
+        named.extend((before, [item.entry_id for item in quarantined(scene.catalog)]))
+        return changed
+
+    monkeypatch.setattr(scene.catalog, "quarantine", quarantine_and_look)
+    async with scene.guard() as guard:
+        guard.observe(reports(5))
+        await guard.idle()
+    assert named == [[], ["e"]]
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", '[["a"]]', '{"a": 1}', "null", '[["a", "b", "many"]]', "[" * 100_000])
 def test_a_memory_that_cannot_be_read_is_none(text: str, caplog: pytest.LogCaptureFixture) -> None:
     catalog = FakeCatalog(texts={(ACTOR, QUARANTINED): text, (ACTOR, HISTORY): text})
