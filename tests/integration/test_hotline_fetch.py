@@ -7,10 +7,14 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import AsyncIterator
+from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
+import yarl
 
+from hashmatch.hotline.web.connect import ATTEMPT
 from hashmatch.model.hotline import Outcome
 from tests.support.hotline import hostile
 from tests.support.hotline.fetching import end, fetch, fetching
@@ -326,3 +330,24 @@ async def test_no_tls_where_https_was_said(site: Site) -> None:
         fetched = await fetch(site, f"https://a.test:{port}/", ports=(port,))
     assert fetched.outcome is Outcome.TLS_FAIL
     assert fetched.detail in {"no handshake: wrong version number", "no handshake: record layer failure"}
+
+
+@pytest.mark.parametrize(("kept", "asked"), [(True, 3), (False, 1)])
+async def test_a_kept_connection_that_its_host_was_just_closing_is_no_failure(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, kept: bool, asked: int
+) -> None:
+    get, tries = aiohttp.ClientSession.get, list[str]()
+
+    async def closed_twice(session: aiohttp.ClientSession, url: yarl.URL, **options: Any) -> aiohttp.ClientResponse:
+        tries.append(url.path)
+        if len(tries) < 3:
+            ATTEMPT.get().kept = kept
+            raise aiohttp.ServerDisconnectedError
+        return await get(session, url, **options)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "get", closed_twice)
+    site.put("http://a.test/x.png", PNG, content_type="image/png")
+    fetched = await fetch(site, "http://a.test/x.png")
+    assert tries == ["/x.png"] * asked
+    lost = (Outcome.UNREACHABLE, "the connection broke off before an answer")
+    assert end(fetched) == ((None, "") if kept else lost)

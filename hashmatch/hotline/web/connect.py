@@ -71,6 +71,8 @@ class Attempt:
     seen: Seen = field(default_factory=Seen)
     connected: Callable[[], None] = lambda: None
     """Called when there is a connection and the request goes out."""
+    kept: bool = False
+    """Whether the connection had been used before: its host may have been closing it when the request went out."""
 
 
 ATTEMPT: contextvars.ContextVar[Attempt] = contextvars.ContextVar("ATTEMPT")
@@ -129,8 +131,9 @@ class Connector(aiohttp.BaseConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
     ) -> Any:
         """Return a kept connection or a new one; the attempt learns where it leads."""
-        connection = await super().connect(req, traces, timeout)
         attempt = ATTEMPT.get()
+        attempt.kept = True
+        connection = await super().connect(req, traces, timeout)
         if isinstance(connection.protocol, _Handler):
             attempt.seen = connection.protocol.seen
         attempt.connected()
@@ -143,6 +146,7 @@ class Connector(aiohttp.BaseConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ARG002, ASYNC109 - likewise
     ) -> ResponseHandler:
         attempt = ATTEMPT.get()
+        attempt.kept = False
         target = attempt.target
         if (req.url.raw_host, req.url.port) != (target.host, target.port) or req.url.scheme != target.scheme:
             raise Stopped(Outcome.REFUSED_URL, "the client library reads another host out of this URL")

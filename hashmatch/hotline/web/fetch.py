@@ -356,12 +356,16 @@ class _Journey:
         loop = asyncio.get_running_loop()
         limit_s = self._config.first_byte_timeout_s
         headers = headers_of(self._kit.user_agent, self._errand.referer)
+        url = yarl.URL(attempt.target.url, encoded=True)
         try:
             async with asyncio.timeout(None) as clock:
                 attempt.connected = lambda: clock.reschedule(loop.time() + limit_s)
-                return await self._kit.session.get(
-                    yarl.URL(attempt.target.url, encoded=True), headers=headers, allow_redirects=False
-                )
+                while True:
+                    try:
+                        return await self._kit.session.get(url, headers=headers, allow_redirects=False)
+                    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                        if not attempt.kept:  # or else its host was just closing it: then there is another or a new one
+                            raise
         except TimeoutError:
             raise Stopped(Outcome.TIMEOUT, f"no whole head of an answer within {limit_s:g} s") from None
         except aiohttp.ClientResponseError as error:
