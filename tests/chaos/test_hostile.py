@@ -52,19 +52,6 @@ def held(connections: list[socket.socket]) -> Iterator[None]:
             connection.close()
 
 
-def closed(connection: socket.socket) -> bool:
-    """Whether the service has hung up: what it said before is read and forgotten."""
-    connection.settimeout(0)
-    try:
-        while connection.recv(65_536):
-            pass
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
 async def test_half_open_and_half_sent_calls_hold_up_nobody(
     tmp_path: Path, sizes: Sizes, noted: Callable[..., None]
 ) -> None:
@@ -95,7 +82,7 @@ async def beside_strangers(service: Served, sizes: Sizes, noted: Callable[..., N
                     except OSError:
                         refused += 1
                 began = time.monotonic()
-                await asyncio.to_thread(until, lambda: all(closed(connection) for connection in bad))
+                await asyncio.to_thread(until, lambda: all(http2.closed(connection) for connection in bad))
                 gone_s = time.monotonic() - began
                 await asyncio.sleep(max(0.0, sizes.slow_s - gone_s))
         await client.wait_ready(300)

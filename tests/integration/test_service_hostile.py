@@ -28,6 +28,7 @@ from tests.support.http2 import (
     END_HEADERS,
     END_STREAM,
     HEADERS,
+    closed,
     connected,
     frame,
     half_a_request,
@@ -50,19 +51,6 @@ def read_until(connection: socket.socket, text: bytes) -> bytes:
         while text not in received and (part := connection.recv(4_096)):
             received += part
     return received
-
-
-def closed(connection: socket.socket) -> bool:
-    """Whether the server has hung up; what it said before is read and forgotten."""
-    connection.settimeout(0)
-    try:
-        while connection.recv(65_536):
-            pass
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def peak_bytes(*, reset: bool = False) -> int:

@@ -26,6 +26,7 @@ __all__ = [
     "END_STREAM",
     "HEADERS",
     "RST_STREAM",
+    "closed",
     "connected",
     "frame",
     "half_a_request",
@@ -68,6 +69,19 @@ def connected(target: str) -> socket.socket:
     connection = socket.create_connection((host, int(port)))
     connection.sendall(PREFACE + frame(SETTINGS, 0, 0, b""))
     return connection
+
+
+def closed(connection: socket.socket) -> bool:
+    """Whether the server has hung up; what it said before is read and forgotten."""
+    connection.settimeout(0)
+    try:
+        while connection.recv(65_536):
+            pass
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def request_head(target: str, *more: tuple[bytes, bytes]) -> socket.socket:
